@@ -1,0 +1,1 @@
+"""Noise: processes, levels, closed-form scores, samplers. Tensors in, tensors out."""

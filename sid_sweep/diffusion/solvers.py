@@ -1,0 +1,53 @@
+"""The teacher as a sampler: the probability-flow ODE in σ, dx̃/dσ = ε(x_t), x̃ = x_t/ᾱ = x_0 + σ ε.
+
+In this variable the ODE is the same for every process (Karras et al. 2022, eq. 4; DDIM is its Euler
+step, Song et al. 2021), so one function serves all.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .noise import Epsilon, Process
+
+
+def sigma_steps(
+    num: int, *, sigma_min: float, sigma_max: float, rho: float = 7.0
+) -> Float[Tensor, " num+1"]:
+    """`num` falling levels and a final 0 (Karras et al. 2022, eq. 5)."""
+    ramp = torch.linspace(0, 1, num, dtype=torch.float64)
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    return torch.cat([(high + ramp * (low - high)) ** rho, ramp.new_zeros(1)])
+
+
+def solve(
+    epsilon: Epsilon,
+    start: Float[Tensor, "B ..."],
+    sigmas: Float[Tensor, " S"],
+    *,
+    process: Process,
+    order: Literal[1, 2] = 1,
+) -> Float[Tensor, "B ..."]:
+    """Follow the ODE from x̃ at `sigmas[0]` to `sigmas[-1]`.
+
+    Args:
+        start: x̃ = x_0 + σ ε at the first level.
+        order: 1 for Euler (DDIM), 2 for Heun; a step that ends at σ = 0 is always Euler.
+    """
+
+    def slope(x: Tensor, sigma: float) -> Tensor:
+        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
+        level = process.level(x.new_full(shape, sigma))
+        return epsilon(level.alpha * x, level)
+
+    x = start
+    levels = sigmas.tolist()
+    for here, there in zip(levels[:-1], levels[1:], strict=True):
+        first = slope(x, here)
+        ahead = x + (there - here) * first
+        if order == 2 and there > 0:
+            ahead = x + (there - here) * 0.5 * (first + slope(ahead, there))
+        x = ahead
+    return x

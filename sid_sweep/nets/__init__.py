@@ -1,0 +1,1 @@
+"""Networks and all that moves their weights: optimiser, average, the ranks that share a batch."""

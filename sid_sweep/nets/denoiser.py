@@ -1,0 +1,136 @@
+"""A raw network F becomes a denoiser by EDM's preconditioning (Karras et al. 2022, Table 1).
+
+For x̃ = x_t/ᾱ = x_0 + σ ε the denoised sample is D = c_skip x̃ + c_out F(c_in x̃; c_noise). The ε form,
+ε = (x̃ - D)/σ, is written out so that nothing cancels at small σ:
+ε = c_in (σ/√(σ² + σ_d²)) x̃ - c_in σ_d F, with c_in = 1/√(σ² + σ_d²).
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sid_sweep.diffusion.noise import Level
+from sid_sweep.spec import trial as spec
+
+
+class Denoiser(nn.Module):
+    """A network with three faces: ε(x_t), D(x_t), and the one-step generator."""
+
+    def __init__(self, net: nn.Module, *, sigma_data: float) -> None:
+        super().__init__()
+        self.net = net
+        self.sigma_data = sigma_data
+
+    def forward(self, xt: Float[Tensor, "B ..."], level: Level) -> Float[Tensor, "B ..."]:
+        """ε(x_t)."""
+        sigma, c_in = self._scales(level)
+        x = xt / level.alpha
+        return c_in * (sigma * c_in * x - self.sigma_data * self.net(c_in * x, _c_noise(sigma)))
+
+    def denoise(self, xt: Float[Tensor, "B ..."], level: Level) -> Float[Tensor, "B ..."]:
+        """D(x_t), the estimate of x_0."""
+        sigma, c_in = self._scales(level)
+        x = xt / level.alpha
+        skip = (self.sigma_data * c_in).square() * x
+        return skip + sigma * self.sigma_data * c_in * self.net(c_in * x, _c_noise(sigma))
+
+    def generate(
+        self, latents: Float[Tensor, "B ..."], *, sigma_init: float
+    ) -> Float[Tensor, "B ..."]:
+        """g(z) = D(σ_init z; σ_init) (Zhou et al. 2024, Alg. 1)."""
+        sigma = latents.new_full((latents.shape[0],) + (1,) * (latents.ndim - 1), sigma_init)
+        return self.denoise(sigma * latents, Level(torch.ones_like(sigma), sigma))
+
+    def _scales(self, level: Level) -> tuple[Tensor, Tensor]:
+        sigma = level.sigma
+        return sigma, torch.rsqrt(sigma.square() + self.sigma_data**2)
+
+
+def _c_noise(sigma: Float[Tensor, "B ..."]) -> Float[Tensor, " B"]:
+    return sigma.flatten().log() / 4
+
+
+class Fourier(nn.Module):
+    """cos and sin of fixed frequencies of c_noise = ln(σ)/4, spaced so that ln σ is resolved."""
+
+    frequencies: Tensor
+
+    def __init__(self, num: int, *, max_frequency: float = 16.0) -> None:
+        super().__init__()
+        frequencies = torch.logspace(math.log10(0.25), math.log10(max_frequency), num)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, c_noise: Float[Tensor, " B"]) -> Float[Tensor, "B 2*num"]:
+        angles = c_noise[:, None] * self.frequencies
+        return torch.cat([angles.cos(), angles.sin()], 1)
+
+
+class MLP(nn.Module):
+    """A stack of linear layers on the flattened sample; the level's features enter the first."""
+
+    def __init__(self, dim: int, *, width: int, depth: int, num_features: int = 8) -> None:
+        super().__init__()
+        self.features = Fourier(num_features)
+        self.inward = nn.Linear(dim + 2 * num_features, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        self.outward = nn.Linear(width, dim)
+
+    def forward(
+        self, x: Float[Tensor, "B ..."], c_noise: Float[Tensor, " B"]
+    ) -> Float[Tensor, "B ..."]:
+        h = nn.functional.silu(self.inward(torch.cat([x.flatten(1), self.features(c_noise)], 1)))
+        for layer in self.hidden:
+            h = nn.functional.silu(layer(h))
+        return self.outward(h).view_as(x)
+
+
+class ResidualMLP(nn.Module):
+    """Pre-normalised residual blocks; the level shifts and scales each block's normalised input."""
+
+    def __init__(self, dim: int, *, width: int, depth: int, num_features: int = 16) -> None:
+        super().__init__()
+        self.features = Fourier(num_features)
+        self.embed = nn.Linear(2 * num_features, width)
+        self.inward = nn.Linear(dim, width)
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.outward = nn.Linear(width, dim)
+
+    def forward(
+        self, x: Float[Tensor, "B ..."], c_noise: Float[Tensor, " B"]
+    ) -> Float[Tensor, "B ..."]:
+        embedding = nn.functional.silu(self.embed(self.features(c_noise)))
+        h = self.inward(x.flatten(1))
+        for block in self.blocks:
+            h = block(h, embedding)
+        return self.outward(nn.functional.silu(self.norm(h))).view_as(x)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulate = nn.Linear(width, 2 * width)
+        self.first = nn.Linear(width, width)
+        self.second = nn.Linear(width, width)
+        nn.init.zeros_(self.second.weight)  # each block starts as the identity
+
+    def forward(
+        self, h: Float[Tensor, "B W"], embedding: Float[Tensor, "B W"]
+    ) -> Float[Tensor, "B W"]:
+        scale, shift = self.modulate(embedding).chunk(2, 1)
+        inner = self.norm(h) * (1 + scale) + shift
+        return h + self.second(nn.functional.silu(self.first(inner)))
+
+
+def build(net: spec.Net, shape: tuple[int, ...], *, sigma_data: float) -> Denoiser:
+    """A fresh denoiser for samples of `shape`, initialised from torch's global random state."""
+    dim = math.prod(shape)
+    match net:
+        case spec.MLP():
+            return Denoiser(MLP(dim, width=net.width, depth=net.depth), sigma_data=sigma_data)
+        case spec.ResidualMLP():
+            raw = ResidualMLP(dim, width=net.width, depth=net.depth)
+            return Denoiser(raw, sigma_data=sigma_data)

@@ -1,0 +1,67 @@
+"""One optimiser step: average over ranks, clip, schedule, Adam."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sid_sweep.spec import trial as spec
+
+from .ranks import SOLO, Ranks
+
+
+def learning_rate(adam: spec.Adam, images: int, *, budget_images: int) -> float:
+    """The rate at a point of the budget: linear warm-up, then constant, linear or cosine to 0."""
+    warmup = min(1.0, (images + 1) / adam.warmup_images) if adam.warmup_images else 1.0
+    progress = min(images / budget_images, 1.0)
+    match adam.decay:
+        case "constant":
+            fall = 1.0
+        case "linear":
+            fall = 1 - progress
+        case "cosine":
+            fall = 0.5 * (1 + math.cos(math.pi * progress))
+    return adam.lr * warmup * fall
+
+
+class Optimiser:
+    """Adam over some parameters, driven by gradients that the caller computed."""
+
+    def __init__(
+        self,
+        parameters: Sequence[nn.Parameter],
+        adam: spec.Adam,
+        *,
+        budget_images: int,
+        ranks: Ranks = SOLO,
+    ) -> None:
+        self.parameters = list(parameters)
+        self._adam = adam
+        self._budget_images = budget_images
+        self._ranks = ranks
+        self._torch = torch.optim.Adam(
+            self.parameters, lr=adam.lr, betas=(adam.beta1, adam.beta2), eps=adam.eps, fused=True
+        )
+
+    def descend(self, loss: Tensor, images: int) -> None:
+        """One step down the gradient of `loss`, with respect to these parameters alone."""
+        gradients = list(torch.autograd.grad(loss, self.parameters))
+        self._ranks.average(gradients)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        if self._adam.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self._adam.clip_norm)
+        for group in self._torch.param_groups:
+            group["lr"] = learning_rate(self._adam, images, budget_images=self._budget_images)
+        self._torch.step()
+
+    def state(self) -> dict[str, Any]:
+        """The moments, by the position of their parameter."""
+        return self._torch.state_dict()["state"]
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from `state`."""
+        groups = self._torch.state_dict()["param_groups"]
+        self._torch.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,5 @@
+"""How good a student is: sample metrics on a fixed evaluation seed, and pictures to look at."""
+
+from .judge import Judge, judge
+
+__all__ = ["Judge", "judge"]

@@ -1,0 +1,44 @@
+"""Distances between samples, as plain functions of tensors."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def projections(
+    samples: Float[Tensor, "N D"], directions: Float[Tensor, "P D"]
+) -> Float[Tensor, "P N"]:
+    """Each direction's projections in rising order: all that sliced W2 needs of a sample."""
+    return (directions @ samples.T).sort(-1).values
+
+
+def sliced_w2_squared(a: Float[Tensor, "P N"], b: Float[Tensor, "P N"]) -> Float[Tensor, ""]:
+    """SW2² of two samples of equal size from their sorted projections (Rabin et al. 2011)."""
+    return (a - b).square().mean()
+
+
+def directions(num: int, dim: int, *, generator: torch.Generator) -> Float[Tensor, "num dim"]:
+    """Uniform unit vectors."""
+    vectors = torch.randn(num, dim, generator=generator, dtype=torch.float64)
+    return (vectors / vectors.norm(dim=1, keepdim=True)).float()
+
+
+def frechet(a: Float[Tensor, "N D"], b: Float[Tensor, "M D"]) -> float:
+    """Fréchet distance of Gaussian fits, |μ1-μ2|² + tr(S1 + S2 - 2 (S1 S2)^½) (Heusel et al. 2017).
+
+    tr (S1 S2)^½ is the sum of the square roots of the eigenvalues of S1 S2, which are real and not
+    negative; rounding below 0 is cut.
+    """
+    a, b = a.double(), b.double()
+    cov_a, cov_b = torch.cov(a.T), torch.cov(b.T)
+    cross = torch.linalg.eigvals(cov_a @ cov_b).real.clamp(min=0).sqrt().sum()
+    between = (a.mean(0) - b.mean(0)).square().sum()
+    return float(between + cov_a.trace() + cov_b.trace() - 2 * cross)
+
+
+def class_score(probabilities: Float[Tensor, "N C"]) -> float:
+    """exp E KL(p(y|x) ‖ p(y)), the Inception score's formula (Salimans et al. 2016)."""
+    p = probabilities.double()
+    marginal = p.mean(0)
+    divergence = torch.xlogy(p, p).sum(1) - torch.xlogy(p, marginal).sum(1)
+    return float(divergence.mean().exp())

@@ -1,0 +1,38 @@
+"""The judge of a trial: built once for its data, then asked at every evaluation."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from sid_sweep.spec import trial as spec
+from sid_sweep.teachers import Teacher
+
+from .images import digits_judge
+from .points import points_judge
+
+
+class Judge(Protocol):
+    """Metrics and a picture of a student's samples."""
+
+    num_samples: int
+    """Samples that `measure` wants."""
+
+    def measure(self, samples: Float[Tensor, "N ..."]) -> dict[str, float]:
+        """Exactly the metrics that the data's specification lists."""
+        ...
+
+    def picture(self, samples: Float[Tensor, "N ..."]) -> UInt8[np.ndarray, "H W 3"]:
+        """The samples, to be looked at."""
+        ...
+
+
+def judge(trial: spec.Trial, teacher: Teacher, *, cache: Path) -> Judge:
+    """The judge for a trial; reused by all trials of a process that would build the same one."""
+    match trial.data:
+        case spec.Mixture():
+            return points_judge(trial.data, trial.evaluation.samples)
+        case spec.Digits():
+            return digits_judge(trial.noise, trial.teacher, teacher, cache=cache)

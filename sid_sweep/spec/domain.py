@@ -1,0 +1,127 @@
+"""Domains: the values a swept knob may take."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from .base import Spec, SpecError
+
+Scalar = bool | int | float | str
+
+
+class _Domain(Spec):
+    when: dict[str, Scalar] = {}
+    """The knob exists only where these knobs have these values."""
+
+
+class Choice(_Domain):
+    """One of the listed values."""
+
+    choice: list[Scalar] = Field(min_length=1)
+    """The values, in the order in which they are shown."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Choice":
+        keys = [(isinstance(value, bool), value) for value in self.choice]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise ValueError(f"choice holds {self.choice[index]!r} twice")
+        return self
+
+    def holds(self, value: Any) -> bool:
+        return any(value == own and isinstance(value, bool) == isinstance(own, bool) for own in self.choice)
+
+    def examples(self) -> list[Any]:
+        return list(self.choice)
+
+
+class _Range(_Domain):
+    def bounds(self) -> tuple[float, float]:
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "_Range":
+        low, high = self.bounds()
+        if low >= high:
+            raise ValueError(f"the lower end {low} must be below the upper end {high}")
+        return self
+
+    def holds(self, value: Any) -> bool:
+        low, high = self.bounds()
+        return isinstance(value, int | float) and low <= value <= high
+
+    def examples(self) -> list[Any]:
+        return list(self.bounds())
+
+
+class Uniform(_Range):
+    """Real, uniform between both ends."""
+
+    uniform: tuple[float, float] = Field(strict=False)
+    """[low, high]."""
+
+    def bounds(self) -> tuple[float, float]:
+        return self.uniform
+
+
+class LogUniform(_Range):
+    """Real, its logarithm uniform."""
+
+    log_uniform: tuple[float, float] = Field(strict=False)
+    """[low, high], both positive."""
+
+    @model_validator(mode="after")
+    def _positive(self) -> "LogUniform":
+        if self.log_uniform[0] <= 0:
+            raise ValueError(f"log_uniform needs a positive lower end, not {self.log_uniform[0]}")
+        return self
+
+    def bounds(self) -> tuple[float, float]:
+        return self.log_uniform
+
+
+class IntUniform(_Range):
+    """Whole, uniform, both ends included."""
+
+    int_uniform: tuple[int, int] = Field(strict=False)
+    """[low, high]."""
+
+    def bounds(self) -> tuple[int, int]:
+        return self.int_uniform
+
+
+Domain = Choice | Uniform | LogUniform | IntUniform
+_BY_KEY: dict[str, type[Domain]] = {
+    "choice": Choice,
+    "uniform": Uniform,
+    "log_uniform": LogUniform,
+    "int_uniform": IntUniform,
+}
+
+
+def domain_type(values: Any) -> type[Domain]:
+    """Which domain a YAML value describes.
+
+    Raises:
+        SpecError: it is no mapping with exactly one of the domain keys.
+    """
+    names = ", ".join(_BY_KEY)
+    if not isinstance(values, dict):
+        raise SpecError(f"{values!r} is no domain; write {{choice: [...]}} (or {names})")
+    found = [key for key in _BY_KEY if key in values]
+    if len(found) > 1:
+        raise SpecError(f"a knob has one domain, not {' and '.join(found)}; keep one of them")
+    if not found:
+        raise SpecError(f"no domain among the keys {sorted(values)}; write one of {names}")
+    return _BY_KEY[found[0]]
+
+
+def describe(domain: Domain) -> dict[str, Any]:
+    """The domain as a plain record for tables and plots: kind, and values or low and high."""
+    kind: Literal["choice", "uniform", "log_uniform", "int_uniform"] = next(
+        key for key, cls in _BY_KEY.items() if isinstance(domain, cls)
+    )  # type: ignore[assignment]
+    if isinstance(domain, Choice):
+        return {"kind": kind, "values": list(domain.choice)}
+    low, high = domain.bounds()
+    return {"kind": kind, "low": low, "high": high}

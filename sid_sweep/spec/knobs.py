@@ -1,0 +1,83 @@
+"""Every knob of a trial by its dotted path: the manual behind `--knobs` and the messages."""
+
+import difflib
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from .trial import Trial
+
+
+class Knob(NamedTuple):
+    """One settable value; `kinds` are the choices of enclosing unions under which it exists."""
+
+    path: str
+    type: str
+    default: Any
+    doc: str
+    kinds: tuple[tuple[str, str], ...]
+
+
+def knobs(
+    model: type[BaseModel] = Trial, prefix: str = "", kinds: tuple[tuple[str, str], ...] = ()
+) -> Iterator[Knob]:
+    """All leaves below `model`, in the order of their definition."""
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{field.alias or name}"
+        variants = [arg for arg in _alternatives(field.annotation) if _is_model(arg)]
+        if not variants:
+            default = None if field.default is PydanticUndefined else field.default
+            doc = " ".join((field.description or model.__doc__ or "").split())
+            yield Knob(path, _type_name(field.annotation), default, doc, kinds)
+        for variant in variants:
+            tag = variant.model_fields.get("kind") if len(variants) > 1 else None
+            own = ((path, get_args(tag.annotation)[0]),) if tag else ()
+            yield from knobs(variant, f"{path}.", kinds + own)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """`; did you mean …?`, or nothing if no known word is close."""
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def no_such_knob(path: str, chosen: dict[str, Any]) -> str:
+    """Why `path` cannot be set, given the chosen kinds (by the path of their union)."""
+    variants = [knob for knob in knobs() if knob.path == path]
+    for knob in variants:
+        for union, kind in knob.kinds:
+            if chosen.get(union, kind) != kind:
+                return f"{path} belongs to {union}.kind = {kind}, and here it is {chosen[union]}"
+    names = list(dict.fromkeys(knob.path for knob in knobs()))
+    branches = [name for name in names if name.startswith(f"{path}.")]
+    if branches:
+        return f"{path} is a group of knobs; set one of them, such as {branches[0]}"
+    return f"there is no knob {path}{nearest(path, names)} (--knobs lists them all)"
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, types.UnionType):
+        return get_args(annotation)
+    return (annotation,)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _type_name(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) is Literal:
+        return " | ".join(str(arg) for arg in get_args(annotation))
+    parts = _alternatives(annotation)
+    if len(parts) > 1:
+        return " | ".join(_type_name(part) for part in parts)
+    if annotation is type(None):
+        return "null"
+    return getattr(annotation, "__name__", str(annotation))

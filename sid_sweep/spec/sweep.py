@@ -1,0 +1,197 @@
+"""A sweep: one question, its arms and its seeds.
+
+*Scientific* knobs are what the question is about, *nuisance* knobs are tuned so that the comparison is
+fair, *fixed* values are neither.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from .base import Count, Spec, digest
+from .domain import Choice, Domain, Scalar, describe
+from .trial import Trial
+
+Arm = dict[str, Scalar]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
+class Objective(Spec):
+    """What makes a student better. A loss value can never be one: all losses of a family share it."""
+
+    metric: str
+    """A metric of the data, taken from the last evaluation of each run."""
+    goal: Literal["minimize", "maximize"] = "minimize"
+    """Which direction is better."""
+
+
+class GridSearch(Spec):
+    """Every combination of the choices."""
+
+    sampler: Literal["grid"] = "grid"
+
+
+class _Sampled(Spec):
+    arms: Count
+    """Arms to try in all."""
+    seed: int = 0
+    """Of the sampler, not of the trials."""
+
+
+class RandomSearch(_Sampled):
+    """Independent draws from the domains."""
+
+    sampler: Literal["random"]
+
+
+class TPESearch(_Sampled):
+    """Tree-structured Parzen estimator (Bergstra et al. 2011), as Optuna has it."""
+
+    sampler: Literal["tpe"]
+
+
+Search = Annotated[GridSearch | RandomSearch | TPESearch, Field(discriminator="sampler")]
+
+
+class Resources(Spec):
+    """What a trial runs on. It never changes what a trial computes, beyond rounding."""
+
+    workers: Count = 1
+    """Processes that share a trial's batch."""
+    cpus_per_worker: Annotated[int, Field(ge=1)] = 1
+    """Cores, and threads, of each."""
+    gpus_per_worker: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
+    """GPUs of each; a fraction lets several share one; auto: one where there are any, else none."""
+    concurrency: Count | None = None
+    """Most trials at a time; null: as many as fit."""
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 20.0
+    """Least time between two checkpoints of a trial."""
+
+
+class Sweep(Spec):
+    """One YAML file. Read it with `load`, which also proves that every arm is a valid trial."""
+
+    sweep: Name
+    """Its name, also that of its folder and of its experiment in MLflow."""
+    question: str
+    """What is asked, in one sentence."""
+    expect: str = ""
+    """What is expected, written before it runs."""
+    found: str = ""
+    """What came out, with figures, written after it ran."""
+    objective: Objective
+    search: Search = GridSearch()
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    """Repetitions of every arm, shared by all arms."""
+    scientific: dict[str, Domain] = Field(min_length=1)
+    nuisance: dict[str, Domain] = {}
+    baseline: Arm = {}
+    """The arm that others are compared with: values of some swept knobs."""
+    fixed: dict[str, Any]
+    """What all trials share, as a trial without the swept knobs."""
+    resources: Resources = Resources()
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """All swept knobs, scientific first."""
+        return {**self.scientific, **self.nuisance}
+
+    @property
+    def num_arms(self) -> int:
+        """Arms that this sweep asks for."""
+        if isinstance(self.search, GridSearch):
+            return sum(1 for _ in self.grid())
+        return self.search.arms
+
+    def grid(self) -> Iterator[Arm]:
+        """Every combination of choices, each once; a knob whose condition fails is left out."""
+        seen: list[Arm] = []
+        options = [domain.examples() for domain in self.domains.values()]
+        for values in itertools.product(*options):
+            arm = self.prune(dict(zip(self.domains, values, strict=True)))
+            if arm not in seen:
+                seen.append(arm)
+                yield arm
+
+    def applies(self, knob: str, arm: Arm) -> bool:
+        """Whether the conditions of `knob` hold in `arm` or in the fixed values."""
+        conditions = self.domains[knob].when
+        return all(arm.get(path, lookup(self.fixed, path)) == v for path, v in conditions.items())
+
+    def prune(self, arm: Arm) -> Arm:
+        """`arm` without the knobs whose conditions fail, in the order of definition."""
+        kept: Arm = {}
+        for knob, value in arm.items():
+            if self.applies(knob, kept):
+                kept[knob] = value
+        return kept
+
+    def trial(self, arm: Arm, seed: int) -> Trial:
+        """The resolved trial of an arm at a seed."""
+        return Trial.model_validate(self.trial_values(arm, seed))
+
+    def trial_values(self, arm: Arm, seed: int) -> dict[str, Any]:
+        """The trial's values before validation: fixed, then the arm, then the seed."""
+        values = _copy(self.fixed)
+        for path, value in arm.items():
+            assign(values, path.split("."), value)
+        values["seed"] = seed
+        return values
+
+    def is_baseline(self, arm: Arm) -> bool:
+        """Whether `arm` is the one that others are compared with."""
+        return bool(self.baseline) and all(arm.get(k) == v for k, v in self.baseline.items())
+
+    def record(self) -> dict[str, Any]:
+        """The question as plain values, for tables that outlive this program's memory."""
+        return {
+            "sweep": self.sweep,
+            "question": self.question,
+            "metric": self.objective.metric,
+            "goal": self.objective.goal,
+            "scientific": list(self.scientific),
+            "nuisance": list(self.nuisance),
+            "baseline": self.baseline,
+            "seeds": self.seeds,
+            "domains": {knob: describe(domain) for knob, domain in self.domains.items()},
+        }
+
+
+def space_digest(sweep: Sweep) -> str:
+    """Identity of what a sweep draws from: its domains, sampler and sampler's seed."""
+    search = sweep.search.model_dump(exclude={"arms"})
+    domains = {knob: domain.model_dump() for knob, domain in sweep.domains.items()}
+    return digest({"search": search, "domains": domains})
+
+
+def is_numeric_choice(domain: Domain) -> bool:
+    """Whether the domain is a list of numbers."""
+    return isinstance(domain, Choice) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in domain.choice
+    )
+
+
+def lookup(values: dict[str, Any], path: str) -> Any:
+    """The value at a dotted path, or None."""
+    node: Any = values
+    for part in path.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return None
+        node = node[part]
+    return node
+
+
+def assign(values: dict[str, Any], parts: list[str], value: Any) -> None:
+    """Set the value at a path, making the mappings on the way."""
+    for part in parts[:-1]:
+        node = values.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise ValueError(f"{part} is a value, not a group, so {'.'.join(parts)} cannot be set")
+        values = node
+    values[parts[-1]] = value
+
+
+def _copy(values: Any) -> Any:
+    return {key: _copy(value) for key, value in values.items()} if isinstance(values, dict) else values

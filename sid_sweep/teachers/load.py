@@ -1,0 +1,63 @@
+"""A teacher, whatever it is made of, with one face."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sid_sweep.data import digits, mixture
+from sid_sweep.diffusion import noise as diffusion
+from sid_sweep.nets.denoiser import Denoiser, build
+from sid_sweep.spec import trial as spec
+from sid_sweep.streams import seeded
+
+from . import trained
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """φ, frozen. `denoiser` is its network, or None where it is a closed form."""
+
+    epsilon: diffusion.Epsilon
+    shape: tuple[int, ...]
+    """Of one sample."""
+    sigma_data: float
+    """Deviation of the data, for preconditioning and EDM weights."""
+    denoiser: Denoiser | None = None
+
+    def fresh(self, net: spec.Net, *, key: tuple[int | str, ...]) -> Denoiser:
+        """A new network for this teacher's samples, its weights a function of `key`."""
+        with seeded(*key, "weights"):
+            return build(net, self.shape, sigma_data=self.sigma_data)
+
+
+def load(
+    data: spec.Data,
+    noise: spec.Noise,
+    teacher: spec.Teacher,
+    *,
+    cache: Path,
+    device: torch.device | str = "cpu",
+    report: trained.Report = trained.silent,
+) -> Teacher:
+    """The teacher of a trial; one that must be trained is trained now, unless it is in the cache.
+
+    Args:
+        cache: folder of trained teachers.
+        report: called with (images, total, loss) during training.
+    """
+    match teacher, data:
+        case spec.ExactTeacher(), spec.Mixture():
+            exact = mixture(data)
+            placed = exact.to(device, torch.float32)
+            return Teacher(placed.epsilon, (placed.means.shape[1],), exact.deviation())
+        case spec.TrainedTeacher(), spec.Mixture():
+            exact = mixture(data)
+            source = trained.Source((exact.means.shape[1],), exact.deviation(), exact.sample)
+        case spec.TrainedTeacher(), spec.Digits():
+            images, _ = digits()
+            source = trained.resampled(images)
+        case _:
+            raise AssertionError("the specification refuses an exact teacher without a mixture")
+    denoiser = trained.load(data, noise, teacher, source, cache=cache, device=device, report=report)
+    return Teacher(denoiser, source.shape, source.sigma_data, denoiser)

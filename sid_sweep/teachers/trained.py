@@ -1,0 +1,132 @@
+"""A teacher trained by denoising, once: its weights lie in a cache under the digest of what made them."""
+
+import copy
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sid_sweep.diffusion import noise as diffusion
+from sid_sweep.nets import average
+from sid_sweep.nets.denoiser import Denoiser, build
+from sid_sweep.nets.optim import Optimiser
+from sid_sweep.spec import digest, plain
+from sid_sweep.spec import trial as spec
+from sid_sweep.streams import seeded, stream
+
+from .lock import locked
+
+Report = Callable[[int, int, float], None]
+REPORT_STEPS = 50
+
+
+def silent(images: int, total: int, loss: float) -> None:
+    """No progress report."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data to learn: draws from it, the shape of a sample, and its deviation."""
+
+    shape: tuple[int, ...]
+    sigma_data: float
+    draw: Callable[..., Tensor]
+    """draw(num, generator=...) -> [num, *shape]."""
+
+
+def resampled(images: Float[Tensor, "N ..."]) -> Source:
+    """Draws with repetition from a fixed set of images."""
+
+    def draw(num: int, *, generator: torch.Generator) -> Tensor:
+        return images[torch.randint(len(images), (num,), generator=generator)]
+
+    return Source(tuple(images.shape[1:]), float((images - images.mean(0)).std()), draw)
+
+
+def weights_file(
+    data: spec.Data, noise: spec.Noise, teacher: spec.TrainedTeacher, *, cache: Path
+) -> Path:
+    """Where the weights lie: the name is a digest of all that decides them."""
+    key = digest({"data": plain(data), "noise": plain(noise), "teacher": plain(teacher)})
+    return cache / "teachers" / f"{data.kind}-{key}.safetensors"
+
+
+def is_cached(trial: spec.Trial, *, cache: Path) -> bool:
+    """Whether the trial's teacher needs no training."""
+    if not isinstance(trial.teacher, spec.TrainedTeacher):
+        return True
+    return weights_file(trial.data, trial.noise, trial.teacher, cache=cache).exists()
+
+
+def load(
+    data: spec.Data,
+    noise: spec.Noise,
+    teacher: spec.TrainedTeacher,
+    source: Source,
+    *,
+    cache: Path,
+    device: torch.device | str = "cpu",
+    report: Report = silent,
+) -> Denoiser:
+    """The cached teacher; trained first if need be, by one process while the others wait."""
+    path = weights_file(data, noise, teacher, cache=cache)
+    if not path.exists():
+        with locked(path.with_suffix(".lock")):
+            if not path.exists():
+                trained = train(noise, teacher, source, device=device, report=report)
+                partial = path.with_suffix(f".{os.getpid()}.tmp")
+                save_file({k: v.cpu() for k, v in trained.state_dict().items()}, partial)
+                partial.replace(path)
+    denoiser = build(teacher.net, source.shape, sigma_data=source.sigma_data)
+    denoiser.load_state_dict(load_file(path))
+    return denoiser.to(device).requires_grad_(False).eval()
+
+
+def train(
+    noise: spec.Noise,
+    teacher: spec.TrainedTeacher,
+    source: Source,
+    *,
+    device: torch.device | str = "cpu",
+    report: Report = silent,
+) -> Denoiser:
+    """min_φ E w ‖ε_φ(x_t) - ε‖² over the data (article, eq. 2); returns the averaged weights."""
+    process = diffusion.process(noise)
+    with seeded(teacher.seed, "teacher", "weights"):
+        network = build(teacher.net, source.shape, sigma_data=source.sigma_data).to(device)
+    averaged = copy.deepcopy(network).requires_grad_(False)
+    optimiser = Optimiser(
+        list(network.parameters()), teacher.optim, budget_images=teacher.images
+    )
+    for step, images in enumerate(range(0, teacher.images, teacher.batch)):
+        random = stream(teacher.seed, images, "teacher")
+        x0 = source.draw(teacher.batch, generator=random).to(device, torch.float32)
+        noise_ = torch.randn(x0.shape, generator=random).to(device)
+        uniforms = torch.rand(len(x0), generator=random).to(device)
+        sigma = diffusion.draw_sigma(teacher.times, process, uniforms)
+        weight = diffusion.loss_weight(teacher.weight, sigma, sigma_data=source.sigma_data)
+        level = process.level(sigma.view(-1, *[1] * len(source.shape)))
+        error = network(diffusion.diffuse(x0, noise_, level), level) - noise_
+        loss = (weight * error.square().flatten(1).sum(1)).mean()
+        optimiser.descend(loss, images)
+        ema = teacher.ema
+        beta = average.decay(
+            teacher.batch, images, half_life=ema.half_life_images, ramp_up=ema.ramp_up
+        )
+        average.update(list(averaged.parameters()), list(network.parameters()), beta)
+        if step % REPORT_STEPS == 0:
+            report(images, teacher.images, _finite(loss))
+    report(teacher.images, teacher.images, _finite(loss))
+    return averaged
+
+
+def _finite(loss: Tensor) -> float:
+    value = float(loss)
+    if value != value or value in (float("inf"), -float("inf")):
+        raise FloatingPointError("the teacher's loss is not finite; lower teacher.optim.lr")
+    return value
