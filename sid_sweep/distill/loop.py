@@ -58,7 +58,7 @@ def distill(
         ranks: this worker's place among those that share the trial.
         resume: the state of an earlier record.
     """
-    teacher = teachers.load(trial.data, trial.noise, trial.teacher, cache=cache, device=device)
+    teacher = teachers.load(trial, cache=cache, device=device)
     judge = quality.judge(trial, teacher, cache=cache)
     method = Sid(trial, teacher, device=device, ranks=ranks)
     step, seconds = 0, 0.0

@@ -115,7 +115,10 @@ class Sid:
         """Means over the steps since the last reset, over all ranks."""
         means = self._sums / max(self._num_steps, 1)
         self.ranks.average([means])
-        return dict(zip(DIAGNOSTICS, means.tolist(), strict=True))
+        return {
+            f"diagnostics/{name}": value
+            for name, value in zip(DIAGNOSTICS, means.tolist(), strict=True)
+        }
 
     def reset_diagnostics(self) -> None:
         """Begin new means."""

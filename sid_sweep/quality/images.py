@@ -69,6 +69,15 @@ class DigitsJudge:
     def num_samples(self) -> int:
         return self.real.shape[0] * self.real.shape[1]
 
+    @property
+    def references(self) -> dict[str, float]:
+        return {
+            "classifier_accuracy": self.accuracy,
+            "fd_real": self.fd_real,
+            "fd_teacher": self.fd_teacher,
+            "class_score_real": self.class_score_real,
+        }
+
     def measure(self, samples: Float[Tensor, "N 1 8 8"]) -> dict[str, float]:
         fd, score = _fd_and_score(self.classifier, samples, self.real)
         return {

@@ -19,6 +19,8 @@ class Judge(Protocol):
 
     num_samples: int
     """Samples that `measure` wants."""
+    references: dict[str, float]
+    """What the metrics are relative to."""
 
     def measure(self, samples: Float[Tensor, "N ..."]) -> dict[str, float]:
         """Exactly the metrics that the data's specification lists."""

@@ -28,14 +28,18 @@ class PointsJudge:
     mixture: Mixture
     num_samples: int
     directions: Float[Tensor, "P D"]
-    references: Float[Tensor, "R P N"]
+    fresh: Float[Tensor, "R P N"]
     """Sorted projections of fresh data sets."""
     floor: float
     """Root mean square of SW2 between two fresh data sets."""
 
+    @property
+    def references(self) -> dict[str, float]:
+        return {"sw2_between_fresh": self.floor}
+
     def measure(self, samples: Float[Tensor, "N D"]) -> dict[str, float]:
         projected = projections(samples, self.directions)
-        squared = [sliced_w2_squared(projected, fresh) for fresh in self.references]
+        squared = [sliced_w2_squared(projected, fresh) for fresh in self.fresh]
         sw2 = float(torch.stack(squared).mean().sqrt())
         modes, off_modes = self._modes(samples)
         return {

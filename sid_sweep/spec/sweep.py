@@ -160,10 +160,10 @@ class Sweep(Spec):
 
 
 def space_digest(sweep: Sweep) -> str:
-    """Identity of what a sweep draws from: its domains, sampler and sampler's seed."""
+    """Identity of what a sweep draws from and averages over: domains, sampler, seeds."""
     search = sweep.search.model_dump(exclude={"arms"})
     domains = {knob: domain.model_dump() for knob, domain in sweep.domains.items()}
-    return digest({"search": search, "domains": domains})
+    return digest({"search": search, "domains": domains, "seeds": sorted(sweep.seeds)})
 
 
 def is_numeric_choice(domain: Domain) -> bool:

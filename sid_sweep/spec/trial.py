@@ -4,11 +4,12 @@
 *Images*, the clock of training, are generator samples that entered the generator's loss.
 """
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Count, Positive, Spec
+from .base import Count, Positive, Spec, digest, plain
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
@@ -373,3 +374,15 @@ class Trial(Spec):
                     "teacher has none; use init.kind = random"
                 )
         return self
+
+
+def teacher_name(trial: Trial) -> str:
+    """What a trained teacher is cached under: a digest of all that decides its weights."""
+    parts = {"data": trial.data, "noise": trial.noise, "teacher": trial.teacher}
+    key = digest({name: plain(part) for name, part in parts.items()})
+    return f"{trial.data.kind}-{key}"
+
+
+def teacher_file(name: str, cache: Path) -> Path:
+    """Where the weights of a trained teacher lie, once they do."""
+    return cache / "teachers" / f"{name}.safetensors"

@@ -32,9 +32,7 @@ class Teacher:
 
 
 def load(
-    data: spec.Data,
-    noise: spec.Noise,
-    teacher: spec.Teacher,
+    trial: spec.Trial,
     *,
     cache: Path,
     device: torch.device | str = "cpu",
@@ -46,6 +44,7 @@ def load(
         cache: folder of trained teachers.
         report: called with (images, total, loss) during training.
     """
+    data, teacher = trial.data, trial.teacher
     match teacher, data:
         case spec.ExactTeacher(), spec.Mixture():
             exact = mixture(data)
@@ -59,5 +58,6 @@ def load(
             source = trained.resampled(images)
         case _:
             raise AssertionError("the specification refuses an exact teacher without a mixture")
-    denoiser = trained.load(data, noise, teacher, source, cache=cache, device=device, report=report)
+    path = spec.teacher_file(spec.teacher_name(trial), cache)
+    denoiser = trained.load(path, trial.noise, teacher, source, device=device, report=report)
     return Teacher(denoiser, source.shape, source.sigma_data, denoiser)

@@ -15,7 +15,6 @@ from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.nets import average
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.nets.optim import Optimiser
-from sid_sweep.spec import digest, plain
 from sid_sweep.spec import trial as spec
 from sid_sweep.streams import seeded, stream
 
@@ -48,33 +47,16 @@ def resampled(images: Float[Tensor, "N ..."]) -> Source:
     return Source(tuple(images.shape[1:]), float((images - images.mean(0)).std()), draw)
 
 
-def weights_file(
-    data: spec.Data, noise: spec.Noise, teacher: spec.TrainedTeacher, *, cache: Path
-) -> Path:
-    """Where the weights lie: the name is a digest of all that decides them."""
-    key = digest({"data": plain(data), "noise": plain(noise), "teacher": plain(teacher)})
-    return cache / "teachers" / f"{data.kind}-{key}.safetensors"
-
-
-def is_cached(trial: spec.Trial, *, cache: Path) -> bool:
-    """Whether the trial's teacher needs no training."""
-    if not isinstance(trial.teacher, spec.TrainedTeacher):
-        return True
-    return weights_file(trial.data, trial.noise, trial.teacher, cache=cache).exists()
-
-
 def load(
-    data: spec.Data,
+    path: Path,
     noise: spec.Noise,
     teacher: spec.TrainedTeacher,
     source: Source,
     *,
-    cache: Path,
     device: torch.device | str = "cpu",
     report: Report = silent,
 ) -> Denoiser:
-    """The cached teacher; trained first if need be, by one process while the others wait."""
-    path = weights_file(data, noise, teacher, cache=cache)
+    """The teacher whose weights lie at `path`; trained first if need be, while others wait."""
     if not path.exists():
         with locked(path.with_suffix(".lock")):
             if not path.exists():

@@ -1,0 +1,200 @@
+"""What the user sees: the plan, a live board while the sweep runs, plain lines where there is no terminal."""
+
+import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from sid_sweep.orchestration.events import Run
+from sid_sweep.orchestration.folder import Result
+from sid_sweep.spec import Arm, Sweep
+
+CELLS = {
+    "finished": ("■", "green"),
+    "diverged": ("✕", "yellow"),
+    "failed": ("!", "bold red"),
+    "running": ("▸", "cyan"),
+    "waiting": ("·", "dim"),
+}
+MAX_ROWS = 24  # of the live table; a longer sweep shows the best, the running and the newest
+
+
+def arm_name(arm: Arm) -> str:
+    """`loss.lambda=0.5 batch.latents=256`."""
+    return " ".join(f"{knob}={value}" for knob, value in arm.items())
+
+
+def duration(seconds: float) -> str:
+    """`9 s`, `2 min 05 s`, `3 h 20 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+@dataclass
+class _Row:
+    values: Arm
+    states: dict[int, str] = field(default_factory=dict)
+    latest: dict[int, float] = field(default_factory=dict)
+    """Objective metric of each seed, at its last evaluation."""
+    share: dict[int, float] = field(default_factory=dict)
+    """Part of the budget done by each running seed."""
+
+
+class Board(AbstractContextManager["Board"]):
+    """Follows a sweep: best so far, running, done, diverged, failed, and the time that is left."""
+
+    def __init__(self, sweep: Sweep, *, console: Console, total: int) -> None:
+        self.sweep = sweep
+        self.console = console
+        self.total = total
+        self.rows: dict[int, _Row] = {}
+        self.failures: list[tuple[Run, str]] = []
+        self._began = time.monotonic()
+        self._ready = 0  # trials that were done before this run began
+        self._live = Live(
+            console=console,
+            get_renderable=self.render,
+            refresh_per_second=2,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> "Board":
+        if self.console.is_terminal:
+            self._live.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.console.is_terminal:
+            self._live.__exit__(kind, error, trace)
+
+    # ---- events
+
+    def started(self, run: Run) -> None:
+        self._row(run).states[run.seed] = "running"
+
+    def progressed(self, run: Run, images: int, metrics: dict[str, float]) -> None:
+        row = self._row(run)
+        row.share[run.seed] = min(images / run.trial.budget.images, 1.0)
+        if (value := metrics.get(self.sweep.objective.metric)) is not None:
+            row.latest[run.seed] = value
+
+    def ended(self, run: Run, result: Result) -> None:
+        row = self._row(run)
+        fresh = row.states.get(run.seed) == "running"
+        self._ready += not fresh
+        row.states[run.seed] = result.outcome
+        row.share.pop(run.seed, None)
+        row.latest.pop(run.seed, None)
+        metric = self.sweep.objective.metric
+        if result.outcome == "finished":
+            row.latest[run.seed] = result.metrics[metric]
+        if result.outcome == "failed":
+            self.failures.append((run, result.cause))
+        if fresh and not self.console.is_terminal:
+            self.console.print(self._line(run, result), highlight=False, soft_wrap=True)
+
+    # ---- figures
+
+    @property
+    def done(self) -> int:
+        """Trials with an end."""
+        return sum(self.count(outcome) for outcome in ("finished", "diverged", "failed"))
+
+    def count(self, state: str) -> int:
+        """Trials in a state."""
+        return sum(list(row.states.values()).count(state) for row in self.rows.values())
+
+    def mean(self, row: _Row) -> float | None:
+        """The arm's mean, once all its seeds have finished."""
+        finished = [row.latest[s] for s, state in row.states.items() if state == "finished"]
+        complete = len(finished) == len(self.sweep.seeds)
+        return sum(finished) / len(finished) if complete else None
+
+    def best(self) -> _Row | None:
+        """The arm with the best mean so far."""
+        means = [(mean, row) for row in self.rows.values() if (mean := self.mean(row)) is not None]
+        sign = 1 if self.sweep.objective.goal == "minimize" else -1
+        return min(means, key=lambda pair: sign * pair[0])[1] if means else None
+
+    def remaining_seconds(self) -> float | None:
+        """Time left at the rate so far, counting the parts of running trials."""
+        partial = sum(sum(row.share.values()) for row in list(self.rows.values()))
+        work = self.done - self._ready + partial
+        if work < 0.25:
+            return None
+        elapsed = time.monotonic() - self._began
+        return elapsed / work * max(self.total - self.done - partial, 0)
+
+    # ---- pictures
+
+    def render(self) -> RenderableType:
+        """The whole board."""
+        metric = self.sweep.objective.metric
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        for knob in self.sweep.domains:
+            table.add_column(knob)
+        table.add_column("seeds")
+        table.add_column("trained", justify="right")
+        table.add_column(f"{metric} by seed")
+        table.add_column("mean", justify="right")
+        best = self.best()
+        for row in self._visible(best):
+            mean = self.mean(row)
+            shares = list(row.share.values())
+            table.add_row(
+                *[str(row.values.get(knob, "")) for knob in self.sweep.domains],
+                Text.assemble(*[CELLS[row.states.get(s, "waiting")] for s in self.sweep.seeds]),
+                f"{sum(shares) / len(shares):.0%}" if shares else "",
+                " ".join(f"{value:.3g}" for _, value in sorted(row.latest.items())),
+                "" if mean is None else f"{mean:.4g}",
+                style="bold" if row is best else "",
+            )
+        return Group(self._summary(), table)
+
+    def _visible(self, best: _Row | None) -> Iterable[_Row]:
+        rows = list(self.rows.values())
+        if len(rows) <= MAX_ROWS:
+            return rows
+        busy = [row for row in rows if row is best or "running" in row.states.values()]
+        return (busy + [row for row in reversed(rows) if row not in busy])[:MAX_ROWS]
+
+    def _summary(self) -> Text:
+        parts = [f"{self.done}/{self.total} done", f"{self.count('running')} running"]
+        parts += [f"{n} {state}" for state in ("diverged", "failed") if (n := self.count(state))]
+        if (best := self.best()) is not None:
+            value = f"{self.sweep.objective.metric} = {self.mean(best):.4g}"
+            parts.append(f"best {arm_name(best.values)}: {value}")
+        if (left := self.remaining_seconds()) is not None:
+            parts.append(f"about {duration(left)} left")
+        return Text("  " + "  ·  ".join(parts) + "\n")
+
+    def _line(self, run: Run, result: Result) -> str:
+        metric = self.sweep.objective.metric
+        value = f" {metric}={result.metrics[metric]:.4g}" if metric in result.metrics else ""
+        cause = f" ({result.cause})" if result.cause else ""
+        left = self.remaining_seconds()
+        eta = f", about {duration(left)} left" if left is not None else ""
+        return (
+            f"[{self.done}/{self.total}] {arm_name(run.values)} seed={run.seed}: "
+            f"{result.outcome}{value}{cause} after {duration(result.seconds)}{eta}"
+        )
+
+    def _row(self, run: Run) -> _Row:
+        return self.rows.setdefault(run.arm, _Row(run.values))

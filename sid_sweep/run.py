@@ -1,0 +1,157 @@
+"""The command: `python -m sid_sweep.run search_spaces/lambda.yaml`.
+
+Reads and checks the search space with the light `spec` room alone; torch, ray, optuna and mlflow are
+loaded only once there is something to run.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from sid_sweep.spec import SpecError, Sweep, load
+
+EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+DESCRIPTION = """\
+Run a sweep of Score identity Distillation: train every arm at every seed, watch it live, and end with
+a comparison table. To resume, run the same command again: what is done is not done again, and a larger
+space runs only what is missing."""
+
+EXAMPLES = """\
+examples:
+  python -m sid_sweep.run search_spaces/lambda.yaml              ask the question in a file
+  python -m sid_sweep.run search_spaces/lambda.yaml --dry-run    show the plan, start nothing
+  python -m sid_sweep.run search_spaces/lambda.yaml --name wide \\
+      --set seeds='[0, 1, 2]' --set budget.images=800_000        the same question, asked otherwise
+  python -m sid_sweep.run --knobs generator                      what can be set under generator
+
+then:
+  mlflow ui                             curves, samples, parameters and weights of every run
+  python -m analysis.compare lambda     table (Markdown, CSV, LaTeX), plots and runs.parquet
+
+exit status: 0 all done; 1 some trials failed; 2 the input is wrong; 130 interrupted.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sid_sweep.run",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("space", nargs="?", type=Path, metavar="SPACE.yaml", help="the search space")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the plan and start nothing"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="PATH=VALUE",
+        help="override a value, as if written in the file: a key of it (seeds='[0, 1]', "
+        "resources.workers=2) or a fixed value of the trial (budget.images=100_000); repeatable",
+    )
+    parser.add_argument("--name", help="another name for the sweep, its folder and its experiment")
+    parser.add_argument(
+        "--storage",
+        type=Path,
+        default=Path("sweeps"),
+        metavar="DIR",
+        help="where sweeps, trained teachers and checkpoints lie (default: ./sweeps)",
+    )
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow tracking server or database (default: MLflow's own, ./mlflow.db)",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="ADDR",
+        help="address of a running Ray cluster (default: start Ray on this machine)",
+    )
+    parser.add_argument(
+        "--knobs",
+        nargs="?",
+        const="",
+        metavar="PREFIX",
+        help="list every knob of a trial with its type, default and meaning, and exit",
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    argv = sys.argv[1:] if arguments is None else arguments
+    options = parser().parse_args(argv)
+    console = Console(highlight=False)
+    if options.knobs is not None:
+        return _print_knobs(console, options.knobs)
+    try:
+        if options.space is None:
+            raise SpecError("no search space given; try search_spaces/lambda.yaml, or --help")
+        sweep = _load(options)
+        return _run(sweep, options, argv, console)
+    except SpecError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_INPUT
+
+
+def _load(options: argparse.Namespace) -> Sweep:
+    overrides = list(options.overrides)
+    if options.name is not None:
+        overrides.append(f"sweep={options.name}")
+    if options.storage.exists() and not options.storage.is_dir():
+        raise SpecError(f"--storage {options.storage}: is a file; name a folder")
+    return load(options.space, overrides)
+
+
+def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Console) -> int:
+    from sid_sweep.orchestration import record
+    from sid_sweep.plan import make_plan
+
+    folder = options.storage / sweep.sweep
+    record.check(folder, sweep)
+    plan = make_plan(sweep, storage=options.storage, address=options.address)
+    console.print(plan.render(dry_run=options.dry_run))
+    if options.dry_run:
+        return 0
+
+    from sid_sweep.session import Session
+
+    command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
+    with record.sole_driver(folder):
+        record.agree(folder, sweep)
+        session = Session(sweep, plan, console=console, command=command)
+        return session.run(tracking_uri=options.tracking_uri, address=options.address)
+
+
+def _print_knobs(console: Console, prefix: str) -> int:
+    from rich.table import Table
+
+    from sid_sweep.spec.knobs import knobs, nearest
+
+    found = [knob for knob in knobs() if knob.path.startswith(prefix)]
+    if not found:
+        names = sorted({knob.path for knob in knobs()} | {k.path.split(".")[0] for k in knobs()})
+        hint = nearest(prefix, names)
+        print(f"error: --knobs {prefix}: no knob begins like that{hint}", file=sys.stderr)
+        return EXIT_INPUT
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for title in ("knob", "type", "default", "where", "meaning"):
+        table.add_column(title, overflow="fold")
+    for knob in found:
+        where = ", ".join(f"{union}={kind}" for union, kind in knob.kinds)
+        default = "" if knob.default is None else str(knob.default)
+        table.add_row(knob.path, knob.type, default, where, knob.doc)
+    console.print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

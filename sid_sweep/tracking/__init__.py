@@ -1,0 +1,6 @@
+"""MLflow: the driver mirrors the folders of a sweep into it, and the analysis reads it back."""
+
+from .read import read_sweep
+from .tracker import Tracker
+
+__all__ = ["Tracker", "read_sweep"]

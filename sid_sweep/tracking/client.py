@@ -1,0 +1,45 @@
+"""A quiet MLflow client: no telemetry, no chatter, no long wait for a server that is down."""
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# Read by mlflow when it is imported or calls. A user can set them otherwise.
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def connect(uri: str | None) -> "MlflowClient":
+    """A client of the store at `uri`, or of MLflow's default."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # importing it sets its own
+    return MlflowClient(tracking_uri=uri)
+
+
+def absolute(uri: str) -> str:
+    """`uri` without dependence on the current folder, as a name for the store."""
+    prefix = "sqlite:///"
+    if not uri.startswith(prefix):
+        return uri
+    return prefix + str(Path(unquote(uri[len(prefix) :])).resolve())
+
+
+def redact(text: str) -> str:
+    """`text` without the credentials of any URI in it."""
+    return _CREDENTIALS.sub("***@", text)

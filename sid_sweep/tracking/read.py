@@ -1,0 +1,106 @@
+"""A tracked sweep as rows of the tidy table: the same rows that its folders give."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .client import connect, redact
+from .mirror import TAG
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+COSTS = {"cost/seconds": "seconds", "cost/peak_memory_bytes": "peak_memory_bytes"}
+PAGE = 1000
+
+
+def read_sweep(
+    name: str, *, tracking_uri: str | None = None
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """All rows of the newest sweep of that name, and its question.
+
+    Raises:
+        LookupError: there is no such sweep, or the store cannot be read; one line.
+    """
+    from_where = redact(tracking_uri or "MLflow's default store")
+    client = connect(tracking_uri)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            known = sorted(e.name for e in client.search_experiments() if e.name != "Default")
+            hint = f"; there are {', '.join(known)}" if known else "; it holds no sweep yet"
+            raise LookupError(f"no sweep {name!r} in {from_where}{hint}")
+        parents = client.search_runs(
+            [experiment.experiment_id],
+            f"tags.`{TAG}level` = 'sweep'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+        if not parents:
+            raise LookupError(f"experiment {name!r} in {from_where} holds no sweep of sid_sweep")
+        parent = parents[0].info.run_id
+        question = _question(client, parent)
+        runs = _seed_runs(client, experiment.experiment_id, parent)
+        rows = [row for run in runs for row in _rows(client, name, run)]
+    except MlflowException as error:
+        first = redact(str(error).strip().splitlines()[0])
+        raise LookupError(f"{from_where} cannot be read: {first}") from None
+    return rows, question
+
+
+def _question(client: "MlflowClient", parent: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = client.download_artifacts(parent, "question.json", folder)
+        return json.loads(Path(path).read_text("utf-8"))
+
+
+def _seed_runs(client: "MlflowClient", experiment_id: str, parent: str) -> list["Run"]:
+    found: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            f"tags.`{TAG}level` = 'seed' AND tags.`{TAG}parent` = '{parent}'",
+            max_results=PAGE,
+            page_token=token,
+        )
+        found += page
+        token = page.token
+        if not token:
+            break
+    return sorted(found, key=lambda r: (_tag(r, "arm", int), _tag(r, "seed", int)))
+
+
+def _rows(client: "MlflowClient", sweep: str, run: "Run") -> list[dict[str, Any]]:
+    by_images: dict[int, dict[str, float]] = {}
+    for key in run.data.metrics:
+        for point in client.get_metric_history(run.info.run_id, key):
+            by_images.setdefault(point.step, {})[key] = point.value
+    last = max(by_images, default=0)
+    outcome = run.data.tags.get(f"{TAG}outcome", "running")
+    values = json.loads(run.data.tags[f"{TAG}values"])
+    return [
+        {
+            "sweep": sweep,
+            "arm": _tag(run, "arm", int),
+            "seed": _tag(run, "seed", int),
+            "trial": run.data.tags[f"{TAG}trial"],
+            "run_id": run.info.run_id,
+            "outcome": outcome,
+            "cause": run.data.tags.get(f"{TAG}cause", ""),
+            "images": images,
+            **{column: float(metrics.get(key, 0.0)) for key, column in COSTS.items()},
+            "final": images == last,
+            **{f"param.{knob}": value for knob, value in values.items()},
+            **{f"metric.{key}": value for key, value in metrics.items() if key not in COSTS},
+        }
+        for images, metrics in sorted(by_images.items() or [(0, {})])
+    ]
+
+
+def _tag(run: "Run", name: str, kind: type) -> Any:
+    return kind(run.data.tags[f"{TAG}{name}"])

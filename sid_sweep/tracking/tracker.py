@@ -1,0 +1,111 @@
+"""Sends what happens to MLflow from a thread of its own, so that no server can slow or stop training.
+
+The buffer is the sweep's folder: what could not be sent now is sent later, or by the next run.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+
+from sid_sweep.orchestration.events import Run
+from sid_sweep.orchestration.folder import Result
+from sid_sweep.spec import Sweep, digest
+
+from .client import absolute, connect, redact
+from .mirror import Mirror
+
+RETRY_SECONDS = 5.0
+CLOSING_SECONDS = 120.0  # to send what is left at the end, as long as the store answers
+
+Task = Callable[[Mirror], None]
+
+
+class Tracker(AbstractContextManager["Tracker"]):
+    """A watcher that mirrors a sweep into MLflow."""
+
+    def __init__(self, sweep: Sweep, folder: Path, *, tracking_uri: str | None) -> None:
+        self.sweep = sweep
+        self.folder = folder
+        self.uri = redact(tracking_uri or "MLflow's default store")
+        self.unsent = 0
+        """After the end: things that could not be sent."""
+        self.trouble = ""
+        """Why not."""
+        self._given_uri = tracking_uri
+        self._failed = False
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._deadline = float("inf")
+        self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
+
+    def __enter__(self) -> "Tracker":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.interrupted()
+        self._deadline = time.monotonic() + CLOSING_SECONDS
+        self._closing.set()
+        self._tasks.put(None)
+        self._thread.join(CLOSING_SECONDS + RETRY_SECONDS)
+
+    @property
+    def ui_hint(self) -> str:
+        """The command that shows the runs."""
+        if self._given_uri is None:
+            return "mlflow ui"
+        if self._given_uri.startswith("http"):
+            return self.uri
+        return f"mlflow ui --backend-store-uri {self.uri}"
+
+    # ---- events
+
+    def started(self, run: Run) -> None:
+        self._tasks.put(lambda mirror: mirror.show(run))
+
+    def progressed(self, run: Run, images: int, metrics: dict[str, float]) -> None:
+        self._tasks.put(lambda mirror: mirror.show(run))
+
+    def ended(self, run: Run, result: Result) -> None:
+        self._failed |= result.outcome == "failed"
+        self._tasks.put(lambda mirror: mirror.end(run, result))
+
+    def conclude(self, table: str, warnings: list[str]) -> None:
+        """The sweep is done: its table becomes the description of its run."""
+        self._tasks.put(lambda mirror: mirror.conclude(table, warnings, self._failed))
+
+    def interrupted(self) -> None:
+        """The sweep was stopped: no run may look as if it were still going on."""
+        self._tasks.put(lambda mirror: mirror.interrupt())
+
+    # ---- the thread
+
+    def _work(self) -> None:
+        mirror: Mirror | None = None
+        while (task := self._tasks.get()) is not None:
+            while True:
+                try:
+                    mirror = mirror or self._mirror()
+                    task(mirror)
+                    break
+                except Exception as error:  # whatever a server, a database or a disk can do
+                    self.trouble = redact(str(error).strip().splitlines()[0])
+                    if self._closing.is_set() or self._closing.wait(RETRY_SECONDS):
+                        self.unsent += 1
+                        break
+
+    def _mirror(self) -> Mirror:
+        client = connect(self._given_uri)
+        store = absolute(client.tracking_uri)
+        cursor = self.folder / f"tracking-{digest({'uri': redact(store)})}.json"
+        return Mirror(client, self.sweep, self.folder, cursor)
