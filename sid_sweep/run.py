@@ -13,7 +13,8 @@ from rich.console import Console
 
 from sid_sweep.spec import SpecError, Sweep, load
 
-EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_INPUT = 2
+PIPE_WIDTH = 160  # of what is written to a file or a pipe
 
 DESCRIPTION = """\
 Run a sweep of Score identity Distillation: train every arm at every seed, watch it live, and end with
@@ -90,6 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
     argv = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(argv)
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
     if options.knobs is not None:
         return _print_knobs(console, options.knobs)
     try:

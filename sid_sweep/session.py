@@ -117,22 +117,21 @@ class Session:
 
     def _conclude(self, ledger: Ledger, tracker: Tracker, *, seconds: float) -> None:
         """The table and its warnings: on the screen, and in the description of the parent run."""
-        from analysis import health, runs, statistics, tables
+        from analysis.report import make_report
+        from analysis.runs import Question
 
         all_runs = [ledger.run(job) for arm in range(len(ledger.arms)) for job in ledger.jobs(arm)]
-        question = runs.Question.from_record(self.sweep.record())
-        frame = runs.tidy(rows(self.sweep.sweep, all_runs), question)
-        arms = statistics.arms(frame, question)
-        warnings = health.warnings(frame, arms, question)
-        self.console.print(tables.terminal(arms, question))
-        for warning in warnings:
+        question = Question.from_record(self.sweep.record())
+        report = make_report(rows(self.sweep.sweep, all_runs), question)
+        self.console.print(report.terminal())
+        for warning in report.warnings:
             self.console.print(f"  [yellow]![/] {warning}", soft_wrap=True)
         for run, cause in self.board.failures:
             where = run.folder.path / "failure.json"
             name = f"{arm_name(run.values)} seed={run.seed}"
             self.console.print(f"  [red]failed[/] {name}: {cause} ({where})", soft_wrap=True)
         self.console.print(f"\n  took {duration(seconds)}", style="dim")
-        tracker.conclude(tables.markdown(arms, question), warnings)
+        tracker.conclude(report.markdown())
 
     # ---- words
 

@@ -155,8 +155,15 @@ class Sweep(Spec):
             "nuisance": list(self.nuisance),
             "baseline": self.baseline,
             "seeds": self.seeds,
+            "columns": list(self._columns()),
             "domains": {knob: describe(domain) for knob, domain in self.domains.items()},
         }
+
+    def _columns(self) -> tuple[str, ...]:
+        """What a table shows beside the objective."""
+        first = {knob: domain.examples()[0] for knob, domain in self.domains.items()}
+        columns = self.trial(self.prune(first), self.seeds[0]).data.columns
+        return tuple(name for name in columns if name != self.objective.metric)
 
 
 def space_digest(sweep: Sweep) -> str:

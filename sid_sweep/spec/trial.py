@@ -28,6 +28,8 @@ class Mixture(Spec):
         "off_modes": "share of the samples further than 4 deviations from every mode",
     }
 
+    columns: ClassVar[tuple[str, ...]] = ("modes",)
+
     kind: Literal["mixture"]
     name: Literal["ring8"] = "ring8"
     """ring8: eight equal Gaussians on a circle in the plane."""
@@ -47,6 +49,8 @@ class Digits(Spec):
         "class_score": "exp of the mutual information of sample and predicted class (at most 10)",
         "class_score_ratio": "class_score over that of the real digits",
     }
+
+    columns: ClassVar[tuple[str, ...]] = ("fd_ratio_real", "class_score_ratio")
 
     kind: Literal["digits"]
 

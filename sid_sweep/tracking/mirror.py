@@ -56,12 +56,11 @@ class Mirror:
             self._close(run, result)
         self._end_of_arm(run, result)
 
-    def conclude(self, table: str, warnings: list[str], failed: bool) -> None:
-        """Put the finished table into the description of the sweep, and close it."""
+    def conclude(self, report: str, *, failed: bool) -> None:
+        """Put question and table into the description of the sweep, and close it."""
         parent = self._cursor["parent"]
-        note = self._description() + f"\n{table}\n" + "".join(f"\n- ⚠ {w}" for w in warnings)
-        self._tag(parent, {"mlflow.note.content": note})
-        self.client.log_text(parent, note, "table.md")
+        self._tag(parent, {"mlflow.note.content": self._description() + f"\n{report}"})
+        self.client.log_text(parent, report, "table.md")
         self.client.set_terminated(parent, "FAILED" if failed else "FINISHED")
 
     def interrupt(self) -> None:
@@ -113,9 +112,8 @@ class Mirror:
 
     def _description(self) -> str:
         sweep = self.sweep
-        expected = f"\nExpected: {sweep.expect}\n" if sweep.expect else ""
-        found = f"\nFound: {sweep.found}\n" if sweep.found else ""
-        return f"## {sweep.question}\n{expected}{found}"
+        words = {"Question": sweep.question, "Expected": sweep.expect, "Found": sweep.found}
+        return "".join(f"{name}: {text}\n\n" for name, text in words.items() if text)
 
     # ---- arms
 

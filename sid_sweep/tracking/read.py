@@ -45,7 +45,8 @@ def read_sweep(
         parent = parents[0].info.run_id
         question = _question(client, parent)
         runs = _seed_runs(client, experiment.experiment_id, parent)
-        rows = [row for run in runs for row in _rows(client, name, run)]
+        arms = _arms(runs)
+        rows = [row for run in runs for row in _rows(client, name, run, arms)]
     except MlflowException as error:
         first = redact(str(error).strip().splitlines()[0])
         raise LookupError(f"{from_where} cannot be read: {first}") from None
@@ -75,7 +76,15 @@ def _seed_runs(client: "MlflowClient", experiment_id: str, parent: str) -> list[
     return sorted(found, key=lambda r: (_tag(r, "arm", int), _tag(r, "seed", int)))
 
 
-def _rows(client: "MlflowClient", sweep: str, run: "Run") -> list[dict[str, Any]]:
+def _arms(runs: list["Run"]) -> dict[str, int]:
+    """A number for each arm. The runs' own may clash: a ledger that was resumed counts anew."""
+    values = dict.fromkeys(run.data.tags[f"{TAG}values"] for run in runs)
+    return {arm: index for index, arm in enumerate(values)}
+
+
+def _rows(
+    client: "MlflowClient", sweep: str, run: "Run", arms: dict[str, int]
+) -> list[dict[str, Any]]:
     by_images: dict[int, dict[str, float]] = {}
     for key in run.data.metrics:
         for point in client.get_metric_history(run.info.run_id, key):
@@ -86,7 +95,7 @@ def _rows(client: "MlflowClient", sweep: str, run: "Run") -> list[dict[str, Any]
     return [
         {
             "sweep": sweep,
-            "arm": _tag(run, "arm", int),
+            "arm": arms[run.data.tags[f"{TAG}values"]],
             "seed": _tag(run, "seed", int),
             "trial": run.data.tags[f"{TAG}trial"],
             "run_id": run.info.run_id,

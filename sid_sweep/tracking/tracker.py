@@ -37,6 +37,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         """Why not."""
         self._given_uri = tracking_uri
         self._failed = False
+        self._experiment_id = ""
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._deadline = float("inf")
@@ -61,12 +62,16 @@ class Tracker(AbstractContextManager["Tracker"]):
 
     @property
     def ui_hint(self) -> str:
-        """The command that shows the runs."""
-        if self._given_uri is None:
-            return "mlflow ui"
-        if self._given_uri.startswith("http"):
-            return self.uri
-        return f"mlflow ui --backend-store-uri {self.uri}"
+        """How to look at the runs: the command, and the page on which they open."""
+        server, command = "http://127.0.0.1:5000", "mlflow ui"
+        if self._given_uri is not None:
+            command = f"mlflow ui --backend-store-uri {self.uri}"
+            if self.uri.startswith("http"):
+                server, command = self.uri, ""
+        # MLflow opens an experiment as a GenAI project unless the address says otherwise.
+        path = f"/#/experiments/{self._experiment_id}/runs?workflowType=machine_learning"
+        page = f"{server}{path}" if self._experiment_id else server
+        return f"{command}   then {page}" if command else page
 
     # ---- events
 
@@ -80,9 +85,9 @@ class Tracker(AbstractContextManager["Tracker"]):
         self._failed |= result.outcome == "failed"
         self._tasks.put(lambda mirror: mirror.end(run, result))
 
-    def conclude(self, table: str, warnings: list[str]) -> None:
-        """The sweep is done: its table becomes the description of its run."""
-        self._tasks.put(lambda mirror: mirror.conclude(table, warnings, self._failed))
+    def conclude(self, report: str) -> None:
+        """The sweep is done: question and table, in Markdown, become the description of its run."""
+        self._tasks.put(lambda mirror: mirror.conclude(report, failed=self._failed))
 
     def interrupted(self) -> None:
         """The sweep was stopped: no run may look as if it were still going on."""
@@ -108,4 +113,6 @@ class Tracker(AbstractContextManager["Tracker"]):
         client = connect(self._given_uri)
         store = absolute(client.tracking_uri)
         cursor = self.folder / f"tracking-{digest({'uri': redact(store)})}.json"
-        return Mirror(client, self.sweep, self.folder, cursor)
+        mirror = Mirror(client, self.sweep, self.folder, cursor)
+        self._experiment_id = mirror.experiment_id
+        return mirror

@@ -1,0 +1,138 @@
+"""The ledger: every trial once, whatever is interrupted, grown or lost in between."""
+
+from pathlib import Path
+
+import pytest
+
+from sid_sweep.orchestration.folder import Result, TrialFolder
+from sid_sweep.orchestration.search import Ledger
+from sid_sweep.spec import load
+
+LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+TPE = (
+    "scientific.loss.lambda={uniform: [0.0, 1.5]}",
+    "baseline={}",
+    "search={sampler: tpe, arms: 6}",
+)
+
+
+def play(folder, *overrides, most=1000, fail=()):
+    """Run at most `most` jobs of a sweep as a worker would; returns what ran and the ledger."""
+    ledger = Ledger(folder, load(LAMBDA, overrides))
+    ran = []
+    while len(ran) < most and (job := ledger.next_job()) is not None:
+        value = job.trial.loss.lambda_
+        ran.append((round(value, 6), job.seed))
+        if ran[-1] in fail:
+            result = Result("failed", "a reason", 10, 1.0, 1)
+            ledger.trial_folder(job).write_failure("a reason", traceback="")
+        else:
+            metrics = {"sw2_ratio": abs(value - 0.75)}
+            good = Result("finished", "", 10, 1.0, 1, metrics)
+            result = Result("diverged", "a cause", 10, 1.0, 1) if value > 1.3 else good
+            ledger.trial_folder(job).write_result(result)
+        ledger.tell(job, result)
+    return ran, ledger
+
+
+def test_every_arm_runs_at_every_seed_and_a_started_arm_is_finished_first(tmp_path):
+    ran, ledger = play(tmp_path)
+    lambdas = [0.0, 0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.5]
+    assert ran == [(value, seed) for value in lambdas for seed in (0, 1)]
+    assert [len(arm.results) for arm in ledger.arms] == [2] * 8
+
+
+def test_a_finished_sweep_has_no_work(tmp_path):
+    play(tmp_path)
+    ran, ledger = play(tmp_path)
+    assert ran == []
+    assert len(ledger.arms) == 8
+
+
+@pytest.mark.parametrize("most", [1, 5, 15])
+def test_an_interrupted_sweep_goes_on_without_repeating_a_trial(tmp_path, most):
+    first, _ = play(tmp_path, most=most)
+    second, ledger = play(tmp_path)
+    assert len(first) == most
+    assert sorted(first + second) == sorted(set(first + second))
+    assert len(first + second) == 16
+    assert len(ledger.arms) == 8
+
+
+def test_growth_runs_only_what_is_missing(tmp_path):
+    play(tmp_path)
+    seeds = "seeds=[0, 1, 2]"
+    ran, _ = play(tmp_path, seeds)
+    assert {seed for _, seed in ran} == {2}
+    assert len(ran) == 8
+    choices = "scientific.loss.lambda={choice: [0.0, 0.25, 0.5, 0.6, 0.75, 1.0, 1.1, 1.2, 1.5]}"
+    ran, _ = play(tmp_path, seeds, choices)
+    assert ran == [(0.6, 0), (0.6, 1), (0.6, 2)]
+
+
+def test_a_failed_trial_is_tried_again_and_a_diverged_one_is_not(tmp_path):
+    play(tmp_path, fail={(0.5, 1)})
+    ran, ledger = play(tmp_path)
+    assert ran == [(0.5, 1)]
+    assert sum(r.outcome == "diverged" for arm in ledger.arms for r in arm.results.values()) == 2
+
+
+def test_a_lost_result_is_made_again(tmp_path):
+    _, ledger = play(tmp_path)
+    (job, _) = ledger.jobs(3)
+    (ledger.trial_folder(job).path / "result.json").unlink()
+    ran, _ = play(tmp_path)
+    assert ran == [(0.75, 0)]
+
+
+def test_a_sampler_neither_repeats_itself_when_resumed_nor_forgets(tmp_path):
+    straight, _ = play(tmp_path / "straight", *TPE)
+    first, _ = play(tmp_path / "resumed", *TPE, most=6)
+    second, _ = play(tmp_path / "resumed", *TPE)
+    assert len({value for value, _ in straight}) == 6
+    assert first + second == straight
+    more, _ = play(tmp_path / "resumed", *TPE[:2], "search={sampler: tpe, arms: 8}")
+    assert len({value for value, _ in more} - {value for value, _ in straight}) == 2
+
+
+def test_tpe_golden_sequence(tmp_path):
+    """Optuna's defaults have changed before; a change of the suggestions should be noticed."""
+    ran, _ = play(tmp_path, *TPE)
+    golden = [0.392708, 0.049445, 0.449992, 1.019105, 0.696129, 1.437107]
+    assert [value for value, seed in ran if seed == 0] == pytest.approx(golden)
+
+
+def test_conditions_and_repeats_in_a_small_discrete_space(tmp_path):
+    overrides = (
+        "scientific={loss.kind: {choice: [sid, naive]}, "
+        "loss.lambda: {choice: [0.5, 1.0], when: {loss.kind: sid}}}",
+        "baseline={}",
+        "search={sampler: random, arms: 50}",
+    )
+    ledger = Ledger(tmp_path, load(LAMBDA, overrides))
+    jobs = []
+    while (job := ledger.next_job()) is not None:
+        jobs.append(job)
+    arms = [arm.values for arm in ledger.arms]
+    assert len(arms) == 3  # asked for 50, and the space holds three
+    assert {"loss.kind": "naive"} in arms
+    assert len(jobs) == 6
+
+
+def test_half_a_line_and_a_lock_left_by_a_kill_do_no_harm(tmp_path):
+    play(tmp_path, most=3)
+    journal = tmp_path / "ledger.journal"
+    journal.write_bytes(journal.read_bytes() + b'{"op_code": 4, "worker_')
+    (tmp_path / "ledger.journal.lock").write_text("")
+    ran, _ = play(tmp_path)
+    assert len(ran) == 13
+
+
+def test_known_results_are_announced(tmp_path):
+    play(tmp_path, most=4)
+    seen = []
+    ledger = Ledger(tmp_path, load(LAMBDA), known=lambda run, result: seen.append(run.seed))
+    assert ledger.has_work()
+    assert sorted(seen) == [0, 0, 1, 1]
+    assert TrialFolder(ledger.trial_folder(ledger.jobs(0)[0]).path).result() is not None
+

@@ -1,0 +1,55 @@
+"""A folder belongs to one question: growth is welcome, contradiction is not, two drivers are not."""
+
+from pathlib import Path
+
+import pytest
+
+from sid_sweep.orchestration import record
+from sid_sweep.spec import SpecError, load
+
+LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+
+
+def spec(*overrides):
+    return load(LAMBDA, overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "difference"),
+    [
+        ("budget.images=1000", "trial.budget.images: recorded 400000, now 1000"),
+        ("seeds=[1, 2]", "seeds: recorded [0, 1], now [1, 2]"),
+        ("scientific.loss.lambda={choice: [0.5, 1.0]}", "scientific.loss.lambda.choice"),
+        ("noise={kind: edm}", "trial.noise.kind: recorded vp, now edm"),
+        ("objective.metric=sw2", "objective.metric: recorded sw2_ratio, now sw2"),
+    ],
+)
+def test_a_contradiction_is_refused_with_the_difference(tmp_path, override, difference):
+    record.agree(tmp_path, spec())
+    with pytest.raises(SpecError, match="--name") as caught:
+        record.check(tmp_path, spec(override))
+    assert difference in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seeds=[0, 1, 2]",
+        "scientific.loss.lambda={choice: [0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.5]}",
+        "resources.workers=2",
+        "question=the same, asked more nicely",
+        "baseline={loss.lambda: 0.5}",
+    ],
+)
+def test_growth_words_and_resources_are_no_contradiction(tmp_path, override):
+    record.agree(tmp_path, spec())
+    record.agree(tmp_path, spec(override))
+
+
+def test_two_drivers_of_one_folder_are_refused(tmp_path):
+    with record.sole_driver(tmp_path):
+        with pytest.raises(SpecError, match="another process"), record.sole_driver(tmp_path):
+            pass
+    with record.sole_driver(tmp_path):
+        pass

@@ -1,0 +1,224 @@
+"""The command with real Ray, real MLflow and real files: a sweep that is interrupted, killed and grown.
+
+One folder lives through the whole module, as a user's would; each test takes it one step further.
+"""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sid_sweep.distill import distill
+from sid_sweep.orchestration.folder import TrialFolder
+from sid_sweep.spec import Trial
+from sid_sweep.tracking import read_sweep
+
+SPACE = """\
+question: Does it all hold together?
+sweep: tiny
+objective: {metric: sw2_ratio}
+seeds: [0, 1]
+scientific:
+  generator.optim.lr: {choice: [0.001, 0.002, 1000.0]}
+baseline: {generator.optim.lr: 0.001}
+fixed:
+  data: {kind: mixture, name: ring8}
+  generator: {init: {kind: random, net: {kind: mlp, width: 16, depth: 2}}}
+  fake_score: {init: {kind: random, net: {kind: mlp, width: 16, depth: 2}}}
+  batch: {latents: 64}
+  budget: {images: 60_000}
+  evaluation: {times: 6, samples: 256}
+resources: {checkpoint_seconds: 0}
+"""
+
+
+def start(folder, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "sid_sweep.run", "space.yaml", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(folder, *arguments, status=0):
+    process = start(folder, *arguments)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == status, output
+    return output
+
+
+def wait_for(condition, *, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.1)
+
+
+def trials(folder):
+    """The trials' folders by (learning rate, seed)."""
+    found = {}
+    for path in (folder / "sweeps" / "tiny" / "trials").glob("*"):
+        if (path / "trial.json").exists():
+            values = json.loads((path / "trial.json").read_text())
+            found[values["generator"]["optim"]["lr"], values["seed"]] = TrialFolder(path)
+    return found
+
+
+def statuses(folder):
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        return [status for (status,) in database.execute("select status from runs")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "space.yaml").write_text(SPACE)
+    return folder
+
+
+def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
+    process = start(folder)
+    wait_for(lambda: any(trial.checkpoint.exists() for trial in trials(folder).values()))
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "python -m sid_sweep.run space.yaml" in output
+    assert "Traceback" not in output
+    assert "RUNNING" not in statuses(folder)
+    assert any(trial.checkpoint.exists() for trial in trials(folder).values())
+
+
+def test_a_killed_worker_is_a_failed_trial_and_the_others_go_on(folder):
+    began = time.time()
+    process = start(folder)
+    wait_for(lambda: _newest_checkpoint(folder) > began)
+    os.kill(_worker(process.pid), signal.SIGKILL)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 1, output
+    assert "its process died" in output
+    assert "failed" in output
+    results = [trial.result() for trial in trials(folder).values()]
+    assert results.count(None) == 1
+    assert "RUNNING" not in statuses(folder)
+
+
+def test_the_same_command_finishes_what_failed(folder):
+    output = run(folder)
+    assert "[6/6]" in output
+    results = {key: trial.result() for key, trial in trials(folder).items()}
+    assert {key: r.outcome for key, r in results.items()} == {
+        (0.001, 0): "finished",
+        (0.001, 1): "finished",
+        (0.002, 0): "finished",
+        (0.002, 1): "finished",
+        (1000.0, 0): "diverged",
+        (1000.0, 1): "diverged",
+    }
+    assert "2 diverged" in output
+    assert set(statuses(folder)) == {"FINISHED"}
+
+
+def test_interrupted_or_not_first_or_fifth_a_trial_is_a_function_of_its_specification(folder):
+    for trial in trials(folder).values():
+        values = json.loads(trial.specification.read_text())
+        straight = list(distill(Trial.model_validate(values), cache=folder))
+        expected = [(p.images, p.metrics) for p in straight if p.metrics]
+        assert [(r.images, r.metrics) for r in trial.records()] == expected
+        assert trial.result().outcome == straight[-1].outcome
+        assert trial.result().cause == straight[-1].cause
+
+
+def test_a_finished_sweep_launches_nothing(folder):
+    output = run(folder)
+    assert "nothing is left to run" in output
+    assert not any(line.startswith("[") for line in output.splitlines())
+
+
+def test_mlflow_holds_what_the_folders_hold_once(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    rows, question = read_sweep("tiny")
+    assert question["question"] == "Does it all hold together?"
+    for (value, seed), trial in trials(folder).items():
+        own = [r for r in rows if (r["param.generator.optim.lr"], r["seed"]) == (value, seed)]
+        records, result = trial.records(), trial.result()
+        evaluated = [row for row in own if "metric.sw2_ratio" in row]
+        assert [row["images"] for row in evaluated] == [record.images for record in records]
+        for row, record in zip(evaluated, records, strict=True):
+            assert {f"metric.{k}": v for k, v in record.metrics.items()}.items() <= row.items()
+        assert own[-1]["outcome"] == result.outcome
+        assert own[-1]["images"] == result.images
+        assert own[-1]["final"]
+        pictures = list(folder.glob(f"mlruns/*/{own[0]['run_id']}/artifacts/images/*.png"))
+        assert len(pictures) == len(records)
+
+
+def test_the_analysis_reads_it_back(folder):
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis.compare", "tiny"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in (folder / "reports" / "tiny").iterdir()}
+    assert {"table.md", "table.csv", "table.tex", "runs.parquet"} <= written
+    assert any(name.startswith("sw2_ratio_vs_generator") for name in written)
+
+
+def test_a_new_seed_runs_only_what_is_missing(folder):
+    before = set(trials(folder))
+    output = run(folder, "--set", "seeds=[0, 1, 2]", "--set", "resources.concurrency=1")
+    assert set(trials(folder)) - before == {(0.001, 2), (0.002, 2), (1000.0, 2)}
+    assert output.count("after") == 3
+
+
+def test_a_contradiction_is_refused(folder):
+    output = run(folder, "--set", "seeds=[0, 1, 2]", "--set", "budget.images=100", status=2)
+    assert "recorded 60000, now 100" in output
+
+
+def test_a_deleted_tracking_store_is_filled_anew(folder):
+    (folder / "mlflow.db").unlink()
+    run(folder, "--set", "seeds=[0, 1, 2]")
+    assert statuses(folder).count("FINISHED") == 1 + 3 + 9
+
+
+def test_a_store_that_is_down_loses_nothing(folder):
+    down = ("--set", "seeds=[0, 1, 2]", "--tracking-uri", "http://127.0.0.1:9")
+    output = run(folder, *down)
+    assert "could not be sent" in output
+    assert "127.0.0.1:9" in output
+
+
+def _newest_checkpoint(folder):
+    files = (folder / "sweeps" / "tiny" / "trials").glob("*/checkpoint.pt")
+    return max((path.stat().st_mtime for path in files), default=0.0)
+
+
+def _worker(driver: int) -> int | None:
+    """A Ray worker of the driver's session that runs a trial."""
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout
+    lines = [line.split(None, 1) for line in listed.splitlines()]
+    busy = [int(pid) for pid, arguments in lines if arguments.startswith("ray::ImplicitFunc")]
+    ours = [pid for pid in busy if _descends(pid, driver)]
+    return ours[0] if ours else None
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    while pid > 1:
+        if pid == ancestor:
+            return True
+        status = Path(f"/proc/{pid}/status")
+        if not status.exists():
+            return False
+        pid = int(status.read_text().split("PPid:")[1].split()[0])
+    return False

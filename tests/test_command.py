@@ -1,0 +1,90 @@
+"""The command at its edges: help, plan, and input that is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAMBDA = ROOT / "search_spaces" / "lambda.yaml"
+
+
+def command(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "sid_sweep.run", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
+
+
+def space(folder: Path, *, replace: tuple[str, str] = ("", ""), add: str = "") -> Path:
+    """A copy of the λ sweep with one thing changed."""
+    text = LAMBDA.read_text()
+    assert replace[0] in text
+    path = folder / "space.yaml"
+    path.write_text(text.replace(*replace) + add)
+    return path
+
+
+BAD_FILES = {
+    "unknown key": (dict(add="budgets: 3\n"), "unknown key budgets"),
+    "duplicate key": (dict(add="sweep: again\n"), "key 'sweep' stands twice"),
+    "exponent without point": (dict(replace=("400_000", "1e-5")), "write 1.0e-5"),
+    "text for a number": (dict(replace=("[0.0, 0.25,", "[zero, 0.25,")), "must be a valid number"),
+    "empty choice": (
+        dict(replace=("[0.0, 0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.5]", "[]")),
+        "list at least one value",
+    ),
+    "unknown metric": (dict(replace=("sw2_ratio", "fid")), "no such metric"),
+    "unknown knob": (dict(replace=("  loss.lambda", "  loss.lamda")), "did you mean loss.lambda?"),
+    "two kinds": (dict(replace=("{kind: vp}", "{kind: vp, sigma: 0.5}")), "noise.kind = fixed"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_input_is_one_line_with_its_place(case, tmp_path):
+    changes, rule = BAD_FILES[case]
+    path = space(tmp_path, **changes)
+    done = command(path.name, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {path.name}:")
+    assert rule in line
+    assert list(tmp_path.iterdir()) == [path]  # nothing was created
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        (["nowhere.yaml"], "cannot be read"),
+        ([], "no search space given"),
+        ([LAMBDA, "--set", "budget.imags=3"], "did you mean budget.images?"),
+        ([LAMBDA, "--set", "resources.workers"], "write --set path=value"),
+        ([LAMBDA, "--set", "resources.workers=64", "--set", "batch.latents=128"], "there are"),
+        ([LAMBDA, "--name", "../up"], "sweep = '../up'"),
+        (["--knobs", "generatr"], "did you mean generator?"),
+    ],
+)
+def test_bad_arguments_are_one_line(arguments, rule, tmp_path):
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert rule in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_says_what_will_be_run(tmp_path):
+    done = command(LAMBDA, "--dry-run", "--set", "seeds=[0, 1, 2]", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "8 arms (grid) x 3 seeds = 24" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_and_knobs_name_what_there_is(tmp_path):
+    assert "--dry-run" in command("--help", cwd=tmp_path).stdout
+    listed = command("--knobs", "loss", cwd=tmp_path).stdout
+    assert "loss.lambda" in listed
+    assert "AFHQ" in listed  # the meaning, not only the name
