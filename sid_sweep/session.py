@@ -52,7 +52,7 @@ class Session:
             self._conclude(ledger, tracker, seconds=time.monotonic() - began)
         if tracker.unsent:
             self.console.print(
-                f"[yellow]tracking:[/] {tracker.unsent} runs could not be sent to {tracker.uri} "
+                f"[yellow]tracking:[/] {tracker.unsent} updates could not be sent to {tracker.uri} "
                 f"({tracker.trouble}); they are kept, and the same command sends them"
             )
         self._say_next(tracker.ui_hint)

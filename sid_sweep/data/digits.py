@@ -16,9 +16,9 @@ def digits() -> tuple[Float[Tensor, "1797 1 8 8"], Int[Tensor, " 1797"]]:
     """Images in [-1, 1] and their classes."""
     from sklearn.datasets import load_digits
 
-    bunch = load_digits()
-    images = torch.tensor(bunch.data, dtype=torch.float32).view(-1, *SHAPE) / 8 - 1
-    return images, torch.tensor(bunch.target)
+    pixels, classes = load_digits(return_X_y=True)
+    images = torch.tensor(pixels, dtype=torch.float32).view(-1, *SHAPE) / 8 - 1
+    return images, torch.tensor(classes)
 
 
 def halves(num: int, *, split: int) -> tuple[Int[Tensor, " half"], Int[Tensor, " half"]]:

@@ -115,7 +115,8 @@ def cluster(sweep: Sweep, *, address: str | None, signals: Signals, logs: Path) 
             total = ray.cluster_resources()
             planned = share(sweep, Capacity(int(total.get("CPU", 0)), total.get("GPU", 0.0)))
         signals.install()  # ray.init takes SIGTERM for itself
-        ray._private.worker._worker_logs_enabled = False  # else deaths of workers go to stdout
+        # Ray prints the death of a worker on stdout, and has no public switch for it.
+        ray._private.worker._worker_logs_enabled = False  # pyright: ignore
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         scratch = home / "scratch" if address is None else logs.parent / "ray"
         yield Cluster(planned, scratch, address is None)

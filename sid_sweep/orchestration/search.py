@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from typing import cast
 
 import optuna
 from optuna.storages import JournalStorage
@@ -229,7 +230,7 @@ def _suggest(trial: optuna.Trial, sweep: Sweep) -> Arm:
 def _suggest_value(trial: optuna.Trial, knob: str, domain: Domain) -> Scalar:
     match domain:
         case Choice():
-            return trial.suggest_categorical(knob, domain.choice)
+            return cast(Scalar, trial.suggest_categorical(knob, domain.choice))
         case Uniform():
             return trial.suggest_float(knob, *domain.uniform)
         case LogUniform():

@@ -17,10 +17,15 @@ from .points import points_judge
 class Judge(Protocol):
     """Metrics and a picture of a student's samples."""
 
-    num_samples: int
-    """Samples that `measure` wants."""
-    references: dict[str, float]
-    """What the metrics are relative to."""
+    @property
+    def num_samples(self) -> int:
+        """Samples that `measure` wants."""
+        ...
+
+    @property
+    def references(self) -> dict[str, float]:
+        """What the metrics are relative to."""
+        ...
 
     def measure(self, samples: Float[Tensor, "N ..."]) -> dict[str, float]:
         """Exactly the metrics that the data's specification lists."""
@@ -35,6 +40,6 @@ def judge(trial: spec.Trial, teacher: Teacher, *, cache: Path) -> Judge:
     """The judge for a trial; reused by all trials of a process that would build the same one."""
     match trial.data:
         case spec.Mixture():
-            return points_judge(trial.data, trial.evaluation.samples)
+            return points_judge(trial.data, trial.evaluation.samples)  # pyright: ignore
         case spec.Digits():
             return digits_judge(trial.noise, trial.teacher, teacher, cache=cache)

@@ -303,7 +303,7 @@ class Sid(Spec):
     """L2 - λ L1 with L1 = |ε_φ - ε_ψ|² and L2 = <ε_φ - ε_ψ, ε_φ - ε> (Zhou et al. 2024)."""
 
     kind: Literal["sid"] = "sid"
-    lambda_: float = Field(1.0, alias="lambda")
+    lambda_: float = Field(default=1.0, alias="lambda")
     """λ; the official code calls it alpha (1.2, for AFHQ 1.0)."""
 
 

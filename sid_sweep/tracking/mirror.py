@@ -65,13 +65,10 @@ class Mirror:
 
     def interrupt(self) -> None:
         """Close every run that is still open: killed, to be opened again by the next run."""
-        for entry in self._cursor["runs"].values():
-            if not entry.get("done"):
+        for entry in [*self._cursor["runs"].values(), *self._cursor["arms"].values()]:
+            if entry.get("open"):
                 self.client.set_terminated(entry["run_id"], "KILLED")
                 entry["open"] = False
-        for arm in self._cursor["arms"].values():
-            if not arm.get("done"):
-                self.client.set_terminated(arm["run_id"], "KILLED")
         self.client.set_terminated(self._cursor["parent"], "KILLED")
         self._save()
 
@@ -143,6 +140,7 @@ class Mirror:
         self.client.set_terminated(
             arm["run_id"], "FAILED" if "failed" in outcomes else "FINISHED"
         )
+        arm["open"] = False
         arm["done"] = signature
         self._save()
 

@@ -5,7 +5,6 @@ The buffer is the sweep's folder: what could not be sent now is sent later, or b
 
 import queue
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,6 +19,7 @@ from .mirror import Mirror
 
 RETRY_SECONDS = 5.0
 CLOSING_SECONDS = 120.0  # to send what is left at the end, as long as the store answers
+INTERRUPTED_SECONDS = 10.0  # the same for somebody who pressed Ctrl-C
 
 Task = Callable[[Mirror], None]
 
@@ -40,7 +40,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         self._experiment_id = ""
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._closing = threading.Event()
-        self._deadline = float("inf")
+        self._patience = CLOSING_SECONDS
         self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
 
     def __enter__(self) -> "Tracker":
@@ -55,10 +55,12 @@ class Tracker(AbstractContextManager["Tracker"]):
     ) -> None:
         if error is not None:
             self.interrupted()
-        self._deadline = time.monotonic() + CLOSING_SECONDS
         self._closing.set()
         self._tasks.put(None)
-        self._thread.join(CLOSING_SECONDS + RETRY_SECONDS)
+        self._thread.join(self._patience)
+        if self._thread.is_alive():
+            self.unsent += self._tasks.qsize()
+            self.trouble = self.trouble or "it answers too slowly"
 
     @property
     def ui_hint(self) -> str:
@@ -91,6 +93,7 @@ class Tracker(AbstractContextManager["Tracker"]):
 
     def interrupted(self) -> None:
         """The sweep was stopped: no run may look as if it were still going on."""
+        self._patience = INTERRUPTED_SECONDS
         self._tasks.put(lambda mirror: mirror.interrupt())
 
     # ---- the thread

@@ -32,8 +32,8 @@ fixed:
   generator: {init: {kind: random, net: {kind: mlp, width: 16, depth: 2}}}
   fake_score: {init: {kind: random, net: {kind: mlp, width: 16, depth: 2}}}
   batch: {latents: 64}
-  budget: {images: 60_000}
-  evaluation: {times: 6, samples: 256}
+  budget: {images: 40_000}
+  evaluation: {times: 5, samples: 256}
 resources: {checkpoint_seconds: 0}
 """
 
@@ -183,7 +183,7 @@ def test_a_new_seed_runs_only_what_is_missing(folder):
 
 def test_a_contradiction_is_refused(folder):
     output = run(folder, "--set", "seeds=[0, 1, 2]", "--set", "budget.images=100", status=2)
-    assert "recorded 60000, now 100" in output
+    assert "recorded 40000, now 100" in output
 
 
 def test_a_deleted_tracking_store_is_filled_anew(folder):
@@ -197,6 +197,22 @@ def test_a_store_that_is_down_loses_nothing(folder):
     output = run(folder, *down)
     assert "could not be sent" in output
     assert "127.0.0.1:9" in output
+
+
+def test_two_workers_train_what_one_trains(folder):
+    """The same latents and noise, gradients averaged: equal up to rounding, while it has not grown."""
+    early = ("--set", "seeds=[0]", "--set", "budget.images=640", "--set", "evaluation.times=2")
+    one_arm = ("--set", "scientific.generator.optim.lr={choice: [0.001]}")
+    metrics = []
+    for workers in (1, 2):
+        name = f"workers-{workers}"
+        resources = ("--set", f"resources.workers={workers}")
+        run(folder, "--name", name, *early, *one_arm, *resources)
+        (path,) = (folder / "sweeps" / name / "trials").glob("*")
+        metrics.append([record.metrics for record in TrialFolder(path).records()])
+    assert len(metrics[0]) == len(metrics[1]) == 2
+    for one, two in zip(*metrics, strict=True):
+        assert two == pytest.approx(one, rel=1e-3, abs=1e-5)
 
 
 def _newest_checkpoint(folder):

@@ -1,0 +1,24 @@
+"""No secret reaches a tracked value; a relative store has one absolute name."""
+
+import pytest
+
+from sid_sweep.tracking.client import absolute, redact
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://***@host/db"),
+        ("run --tracking-uri https://token@host:5000 now", "run --tracking-uri https://***@host:5000 now"),
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("mail me@host.org", "mail me@host.org"),
+    ],
+)
+def test_credentials_are_redacted(text, shown):
+    assert redact(text) == shown
+
+
+def test_a_relative_sqlite_store_is_named_by_its_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute("sqlite:///mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db"
+    assert absolute("http://host:5000") == "http://host:5000"
