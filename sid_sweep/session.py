@@ -3,6 +3,7 @@
 import time
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sid_sweep.console import Board, arm_name, duration
@@ -53,7 +54,7 @@ class Session:
         if tracker.unsent:
             self.console.print(
                 f"[yellow]tracking:[/] {tracker.unsent} updates could not be sent to {tracker.uri} "
-                f"({tracker.trouble}); they are kept, and the same command sends them"
+                f"({escape(tracker.trouble)}); they are kept, and the same command sends them"
             )
         self._say_next(tracker.ui_hint)
         return self._status()
@@ -125,11 +126,12 @@ class Session:
         report = make_report(rows(self.sweep.sweep, all_runs), question)
         self.console.print(report.terminal())
         for warning in report.warnings:
-            self.console.print(f"  [yellow]![/] {warning}", soft_wrap=True)
+            self.console.print(f"  [yellow]![/] {escape(warning)}", soft_wrap=True)
         for run, cause in self.board.failures:
             where = run.folder.path / "failure.json"
             name = f"{arm_name(run.values)} seed={run.seed}"
-            self.console.print(f"  [red]failed[/] {name}: {cause} ({where})", soft_wrap=True)
+            line = escape(f"{name}: {cause} ({where})")
+            self.console.print(f"  [red]failed[/] {line}", soft_wrap=True)
         self.console.print(f"\n  took {duration(seconds)}", style="dim")
         tracker.conclude(report.markdown())
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .client import connect, redact
+from .client import absolute, connect, redact
 from .mirror import TAG
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ def read_sweep(
     """
     from_where = redact(tracking_uri or "MLflow's default store")
     client = connect(tracking_uri)
+    store = absolute(client.tracking_uri).removeprefix("sqlite:///")
+    if store.startswith("/") and not Path(store).exists():  # asking MLflow would create it
+        raise LookupError(f"no sweep {name!r}: there is no {store}; run the sweep in this folder first")
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,0 +1,133 @@
+"""The command: `python -m analysis.compare lambda` turns a sweep's runs into tables and plots."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from analysis.report import Report, make_report
+from analysis.runs import Question, read_parquet, write_parquet
+
+EXIT_INPUT = 2
+PIPE_WIDTH = 200  # a table in a file must not be cut to the width of no terminal
+
+DESCRIPTION = """\
+Compare the arms of a sweep: mean over seeds with a Student-t 95 % interval, cost, failed and
+diverged trials counted, and warnings where the figures do not carry the conclusion."""
+
+EPILOG = """\
+writes into DIR:
+  table.md, table.csv, table.tex      the comparison (LaTeX needs booktabs)
+  runs.parquet                        a row per arm, seed and evaluation; all else follows from it
+  <metric>_vs_<knob>.png, .pdf        the metric against each scientific knob
+  curves.png, .pdf                    the metric while training (one plot per scientific knob)
+
+examples:
+  python -m analysis.compare lambda
+  python -m analysis.compare lambda --tracking-uri http://localhost:5000 --out paper/tables
+  python -m analysis.compare --from reports/lambda/runs.parquet       without MLflow
+
+exit status: 0 done; 2 the input is wrong. The same runs give the same bytes.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.compare",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sweep", nargs="?", metavar="SWEEP", help="name of the sweep")
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow tracking server or database (default: MLflow's own, ./mlflow.db)",
+    )
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="parquet",
+        metavar="FILE",
+        help="read an exported runs.parquet instead of MLflow",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write (default: reports/SWEEP)"
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = parser().parse_args(arguments)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    try:
+        report = read(options.sweep, tracking_uri=options.tracking_uri, parquet=options.parquet)
+        out = options.out or Path("reports") / report.question.sweep
+        paths = write(report, out)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_INPUT
+    show(report, console)
+    console.print("\n".join(f"  {path}" for path in paths), style="dim", soft_wrap=True)
+    return 0
+
+
+def read(sweep: str | None, *, tracking_uri: str | None, parquet: Path | None) -> Report:
+    """The report of a sweep, from an exported file or from MLflow.
+
+    Raises:
+        ValueError: there are no such runs, or they break the schema.
+    """
+    if parquet is not None:
+        frame, question = read_parquet(parquet)
+        if sweep not in (None, question.sweep):
+            raise ValueError(f"{parquet}: holds sweep {question.sweep}, not {sweep}")
+        return make_report(frame, question)
+    if sweep is None:
+        raise ValueError("name a sweep, such as lambda, or a file with --from; see --help")
+    # only here, so that --from works where MLflow is not installed
+    from sid_sweep.tracking import read_sweep
+
+    try:
+        rows, record = read_sweep(sweep, tracking_uri=tracking_uri)
+    except LookupError as error:
+        raise ValueError(error.args[0]) from error
+    return make_report(rows, Question.from_record(record))
+
+
+def write(report: Report, out: Path) -> list[Path]:
+    """All files of a report; returns their paths."""
+    # matplotlib takes a second to load: not before the input has proved right
+    from analysis import canvas, plots
+
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out}: is a file; name a folder")
+    out.mkdir(parents=True, exist_ok=True)
+    texts = {"table.md": report.markdown(), "table.csv": report.csv(), "table.tex": report.latex()}
+    paths = [out / name for name in (*texts, "runs.parquet")]
+    for name, text in texts.items():
+        (out / name).write_text(text, "utf-8", newline="\n")
+    write_parquet(report.frame, report.question, out / "runs.parquet")
+    for stem, figure in plots.figures(report.frame, report.arms, report.question).items():
+        for kind in canvas.FILE_KINDS:
+            paths.append(out / f"{stem}.{kind}")
+            paths[-1].write_bytes(canvas.render(figure, kind=kind))
+    return paths
+
+
+def show(report: Report, console: Console) -> None:
+    """Question, table and warnings on a console."""
+    console.print(f"\n  {report.question.question}\n", markup=False)
+    console.print(report.terminal())
+    for warning in report.warnings:
+        console.print(f"\n  warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+    console.print()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

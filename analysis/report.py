@@ -1,0 +1,56 @@
+"""A sweep's rows in, everything to say about them out, without a file or a plot.
+
+report = make_report(rows, Question.from_record(record))
+console.print(report.terminal())
+mlflow_description = report.markdown()
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from analysis import health, statistics, tables
+from analysis.runs import Question, tidy
+
+
+@dataclass(frozen=True)
+class Report:
+    """A question, its runs, its arms and what speaks against them."""
+
+    question: Question
+    frame: pd.DataFrame
+    arms: pd.DataFrame
+    warnings: tuple[str, ...]
+
+    def markdown(self) -> str:
+        """Question, table, warnings."""
+        parts = [f"**{self.question.question}**\n", tables.markdown(self.arms, self.question)]
+        if self.warnings:
+            parts.append("".join(f"- {warning}\n" for warning in self.warnings))
+        return "\n".join(parts)
+
+    def latex(self) -> str:
+        """The table as a float with its caption."""
+        return tables.latex(self.arms, self.question)
+
+    def csv(self) -> str:
+        """The arms in full precision."""
+        return tables.csv(self.arms, self.question)
+
+    def terminal(self) -> Table:
+        """The table for a console."""
+        return tables.terminal(self.arms, self.question)
+
+
+def make_report(rows: Iterable[Mapping[str, Any]] | pd.DataFrame, question: Question) -> Report:
+    """Validate, average, object.
+
+    Raises:
+        ValueError: the rows break the schema, or a finished run has no finite metric.
+    """
+    frame = tidy(rows, question)
+    arms = statistics.arms(frame, question)
+    return Report(question, frame, arms, tuple(health.warnings(frame, arms, question)))

@@ -1,0 +1,116 @@
+"""The command on an exported file, as a user runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lambda_sweep import frame, question, rows, sweep_of
+
+from analysis.compare import main
+from analysis.report import make_report
+from analysis.runs import tidy, write_parquet
+
+ROOT = Path(__file__).parents[2]
+FILES = {
+    "table.md",
+    "table.csv",
+    "table.tex",
+    "runs.parquet",
+    "sw2_ratio_vs_loss_lambda.png",
+    "sw2_ratio_vs_loss_lambda.pdf",
+    "curves.png",
+    "curves.pdf",
+}
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    path = tmp_path / "runs.parquet"
+    write_parquet(frame(), question(), path)
+    return path
+
+
+def compare(*arguments, cwd):
+    command = [sys.executable, "-m", "analysis.compare", *map(str, arguments)]
+    path = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(cwd)}
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, encoding="utf-8",
+        env=path | {"PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_it_writes_everything_and_says_what_it_found(parquet, tmp_path):
+    done = compare("lambda", "--from", parquet, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = tmp_path / "reports" / "lambda"
+    assert set(contents(folder)) == FILES
+    for name in FILES:
+        assert f"reports/lambda/{name}" in done.stdout
+    report = make_report(rows(), question())
+    assert (folder / "table.md").read_text("utf-8") == report.markdown()
+    assert report.question.question in done.stdout
+    assert "1.40 [1.15, 1.65]" in done.stdout
+    for warning in report.warnings:
+        assert f"warning: {warning}" in done.stdout
+
+
+def test_a_report_of_a_report_is_the_same_report(parquet, tmp_path, capsys):
+    assert main(["--from", str(parquet), "--out", str(tmp_path / "a")]) == 0
+    again = ["--from", str(tmp_path / "a" / "runs.parquet"), "--out", str(tmp_path / "b")]
+    assert main(again) == 0
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_markdown_holds_question_table_and_warnings():
+    report = make_report(rows(), question())
+    text = report.markdown()
+    assert text.startswith(f"**{report.question.question}**\n\n| λ |")
+    assert report.warnings
+    assert all(f"\n- {warning}\n" in text for warning in report.warnings)
+
+
+def test_bad_input_is_one_line_and_status_2(parquet, tmp_path, capsys):
+    write_parquet(tidy(sweep_of({0.5: (float("nan"),)}), question()), question(), tmp_path / "nan")
+    for arguments, message in (
+        ([], "name a sweep"),
+        (["--from", tmp_path / "none"], "there is no such file"),
+        (["--from", tmp_path], "it is no Parquet file"),
+        (["other", "--from", parquet], "holds sweep lambda, not other"),
+        (["--from", parquet, "--out", parquet], "is a file; name a folder"),
+        (["--from", tmp_path / "nan"], "arm 0, seed 0 finished with sw2_ratio = nan"),
+    ):
+        assert main([str(argument) for argument in arguments]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("error: ")
+        assert captured.err.count("\n") == 1
+        assert message in captured.err
+
+
+def test_an_unknown_sweep_is_one_line_and_status_2(tmp_path):
+    done = compare("nosuch", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: no sweep 'nosuch'")
+
+
+def test_help_suffices(tmp_path):
+    done = compare("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for word in ("SWEEP", "--tracking-uri", "--from", "--out", "exit status", "table.tex"):
+        assert word in done.stdout
+
+
+def test_an_exported_file_needs_no_mlflow(parquet, tmp_path):
+    code = (
+        "import sys; from analysis.compare import main\n"
+        f"assert main(['--from', {str(parquet)!r}, '--out', {str(tmp_path / 'out')!r}]) == 0\n"
+        "assert not {'mlflow', 'ray', 'optuna', 'torch', 'matplotlib.pyplot'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,145 @@
+"""The table in four dresses: golden text, escapes, and LaTeX that compiles."""
+
+import csv
+import io
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from lambda_sweep import frame, question, rows, run_rows
+from rich.console import Console
+
+from analysis import tables
+from analysis.report import make_report
+from analysis.runs import tidy
+from analysis.statistics import arms
+
+MARKDOWN = """\
+| λ | sw2_ratio | n | modes | images | seconds | peak MiB |  |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | :--- |
+| 0 | 28.0 [25.5, 30.5] | 3 | 8 | 400,000 | 9 | 512 |  |
+| 0.5 | 1.60 [1.35, 1.85] | 3 | 8 | 400,000 | 10 | 512 | baseline |
+| 1 | 1.40 [1.15, 1.65] | 3 | 8 | 400,000 | 11 | 512 | best |
+| 1.5 | 2 [-] † | 1 | 8 | 400,000 | 12 | 512 | 2 diverged |
+
+Mean sw2_ratio of the n finished seeds (lower is better) with its Student-t 95% interval; \
+images and seconds are means over these seeds, peak MiB their maximum. \
+† Mean over the surviving seeds only; never called best.
+"""
+
+LATEX_ROWS = r"""
+    \toprule
+    $\lambda$ & sw2\_ratio & n & modes & images & seconds & peak MiB &  \\
+    \midrule
+    0 & 28.0 [25.5, 30.5] & 3 & 8 & 400,000 & 9 & 512 &  \\
+    0.5 & 1.60 [1.35, 1.85] & 3 & 8 & 400,000 & 10 & 512 & baseline \\
+    1 & 1.40 [1.15, 1.65] & 3 & 8 & 400,000 & 11 & 512 & best \\
+    1.5 & 2 [--] $^\dagger$ & 1 & 8 & 400,000 & 12 & 512 & 2 diverged \\
+    \bottomrule
+"""
+
+
+@pytest.fixture
+def table():
+    return arms(frame(), question())
+
+
+def test_golden_markdown(table):
+    assert tables.markdown(table, question()) == MARKDOWN
+
+
+def test_golden_latex(table):
+    text = tables.latex(table, question())
+    assert LATEX_ROWS in text
+    assert r"\begin{tabular}{rrrrrrrl}" in text
+    assert r"\caption{In L2 - $\lambda$ L1, which $\lambda$ is best? Mean sw2\_ratio" in text
+    assert r"\label{tab:lambda}" in text
+    assert "bf" not in text, "bold is kept for significance"
+
+
+def test_csv_keeps_full_precision(table):
+    header, *lines = csv.reader(io.StringIO(tables.csv(table, question())))
+    assert header == list(table)
+    for name in ("mean", "low", "high", "sd", "seconds"):
+        cells = [line[header.index(name)] for line in lines]
+        np.testing.assert_array_equal([float(cell or "nan") for cell in cells], table[name])
+
+
+def test_the_terminal_shows_the_same_cells(table):
+    console = Console(file=io.StringIO(), width=120)
+    console.print(tables.terminal(table, question()))
+    text = console.file.getvalue()
+    for column in tables.columns(table, question()):
+        assert all(cell in text for cell in (column.title, *column.cells))
+
+
+def test_lost_and_running_seeds_are_counted():
+    data = [
+        row
+        for seed, outcome in enumerate(("finished", "failed", "pruned", "running"))
+        for row in run_rows(0, seed, {"loss.lambda": 0.5}, final=1.0, outcome=outcome)
+    ]
+    text = tables.markdown(arms(tidy(data, question()), question()), question())
+    assert "| baseline, 1 failed, 1 pruned, 1 running |" in text
+
+
+def test_the_legend_explains_no_mark_that_is_not_there():
+    data = run_rows(0, 0, {"loss.lambda": 0.5}, final=1.0)
+    assert tables.MARK not in tables.markdown(arms(tidy(data, question()), question()), question())
+
+
+def test_permuted_rows_give_the_same_bytes():
+    reports = [make_report(data, question()) for data in (rows(), rows()[::-1])]
+    for dress in ("markdown", "latex", "csv"):
+        first, second = (getattr(report, dress)() for report in reports)
+        assert first == second
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("sw2_ratio", r"sw2\_ratio"),
+        ("50 % & more", r"50 \% \& more"),
+        (r"a\b{c}", r"a\textbackslash{}b\{c\}"),
+        ("λ ≤ ½", r"$\lambda$ $\leq$ $\frac{1}{2}$"),
+        ("28 [-100, 156]", "28 [$-$100, 156]"),
+        ("1.5e-06", "1.5e-06"),
+        ("L2 - L1", "L2 - L1"),
+        ("-", "--"),
+        ("1.4 [-]", "1.4 [--]"),
+    ],
+)
+def test_escapes(text, escaped):
+    assert tables.escape(text) == escaped
+
+
+def test_a_pipe_does_not_break_markdown():
+    kinds = question(domains={}, baseline={})
+    data = run_rows(0, 0, {"loss.lambda": "a|b"}, final=1.0)
+    assert r"| a\|b |" in tables.markdown(arms(tidy(data, kinds), kinds), kinds)
+
+
+def test_braces_and_environments_balance(table):
+    asked = question(question="Is {a} # 1 ~ $5 ^ 2 < 3 & \\ 100 % of λ?")
+    text = tables.latex(table, asked).replace(r"\{", "").replace(r"\}", "")
+    assert text.count("{") == text.count("}")
+    for name in ("table", "tabular"):
+        assert text.count(f"\\begin{{{name}}}") == text.count(f"\\end{{{name}}}") == 1
+    widths = {line.count(" & ") for line in LATEX_ROWS.splitlines() if " & " in line}
+    assert widths == {7}
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(table, tmp_path):
+    every = "".join(tables.LATEX)
+    asked = question(question=f"Is every sign set? {every} 100 %, ½ of λ")
+    source = (
+        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
+        f"{tables.latex(table, asked)}\\end{{document}}\n"
+    )
+    (tmp_path / "paper.tex").write_text(source, "utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "paper.pdf").exists()
