@@ -45,10 +45,10 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("space", nargs="?", type=Path, metavar="SPACE.yaml", help="the search space")
     parser.add_argument(
-        "--dry-run", action="store_true", help="print the plan and start nothing"
+        "space", nargs="?", type=Path, metavar="SPACE.yaml", help="the search space"
     )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and start nothing")
     parser.add_argument(
         "--set",
         action="append",

@@ -76,12 +76,15 @@ class Session:
             with Progress(
                 TextColumn("  teacher"),
                 BarColumn(),
-                TextColumn("{task.completed:,}/{task.total:,} images, loss {task.fields[loss]:.4f}"),
+                TextColumn(
+                    "{task.completed:,}/{task.total:,} images, loss {task.fields[loss]:.4f}"
+                ),
                 TimeRemainingColumn(),
                 console=self.console,
                 transient=True,
             ) as bar:
-                task = bar.add_task("", total=None, loss=0.0)
+                assert trial.teacher.kind == "trained"
+                task = bar.add_task("", total=trial.teacher.images, loss=float("nan"))
 
                 def report(images: int, total: int, loss: float) -> None:
                     self.signals.check()

@@ -32,7 +32,9 @@ def imported(source: str) -> set[str]:
 
 @pytest.mark.parametrize("library", ROOMS)
 def test_a_library_is_imported_in_its_room_alone(library):
-    users = [str(path.relative_to(ROOT)) for path in SOURCES if library in imported(path.read_text())]
+    users = [
+        str(path.relative_to(ROOT)) for path in SOURCES if library in imported(path.read_text())
+    ]
     assert users, f"nothing imports {library}: this test watches an empty room"
     assert [user for user in users if not user.startswith(ROOMS[library])] == []
 

@@ -22,14 +22,6 @@ class Mixture:
     means: Float[Tensor, "K D"]
     variances: Float[Tensor, " K"]
 
-    def __post_init__(self) -> None:
-        num = self.means.shape[0]
-        if self.weights.shape != (num,) or self.variances.shape != (num,):
-            raise ValueError(
-                f"a mixture of {num} means needs {num} weights and variances, "
-                f"not {tuple(self.weights.shape)} and {tuple(self.variances.shape)}"
-            )
-
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Mixture":
         """The same mixture elsewhere."""
         return Mixture(
@@ -44,7 +36,7 @@ class Mixture:
         between = self.weights @ (self.means - mean).square()
         return float((between + self.weights @ self.variances).mean().sqrt())
 
-    def sample(self, num: int, *, generator: torch.Generator) -> Float[Tensor, "num D"]:
+    def sample(self, num: int, *, generator: torch.Generator) -> Float[Tensor, "N D"]:
         """Fresh draws."""
         which = torch.multinomial(self.weights, num, replacement=True, generator=generator)
         noise = torch.randn(
@@ -59,8 +51,10 @@ class Mixture:
         variances = alpha.square() * self.variances + beta.square()  # [B K]
         offsets = xt[:, None, :] - alpha[:, :, None] * self.means  # [B K D]
         logits = self._log_weights(variances) - 0.5 * offsets.square().sum(-1) / variances
-        responsibilities = logits.softmax(-1)
-        return beta * ((responsibilities / variances)[:, :, None] * offsets).sum(1)
+        shares = (
+            logits.softmax(-1) / variances
+        )  # Σ_k shares (x_t - ᾱ c_k), without a [B K D] product
+        return beta * (xt * shares.sum(-1, keepdim=True) - alpha * (shares @ self.means))
 
     def log_density(self, xt: Float[Tensor, "B D"], level: Level) -> Float[Tensor, " B"]:
         """log p(x_t)."""

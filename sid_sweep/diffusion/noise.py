@@ -6,7 +6,7 @@ noise is its σ, and a process is two things: how σ splits into (ᾱ, β̄), an
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -31,6 +31,7 @@ class Level:
         return Level(self.alpha[part], self.beta[part])
 
 
+@runtime_checkable
 class Epsilon(Protocol):
     """A denoiser in ε form: ε(x_t, level), an estimate of E[ε | x_t]."""
 
@@ -44,6 +45,7 @@ def diffuse(
     return level.alpha * x0 + level.beta * noise
 
 
+@runtime_checkable
 class Process(Protocol):
     """How σ splits, and where t lies."""
 

@@ -15,7 +15,7 @@ from .noise import Epsilon, Process
 
 def sigma_steps(
     num: int, *, sigma_min: float, sigma_max: float, rho: float = 7.0
-) -> Float[Tensor, " num+1"]:
+) -> Float[Tensor, " S"]:
     """`num` falling levels and a final 0 (Karras et al. 2022, eq. 5)."""
     ramp = torch.linspace(0, 1, num, dtype=torch.float64)
     low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)

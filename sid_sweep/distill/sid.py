@@ -48,6 +48,7 @@ class Sid:
         self._fake_score_optim = Optimiser(
             list(self.fake_score.parameters()), trial.fake_score.optim, **options
         )
+        self._student_weights = list(self.student.parameters())
         self.reset_diagnostics()
 
     @property
@@ -64,7 +65,7 @@ class Sid:
         beta = average.decay(
             self.images_per_step, images, half_life=ema.half_life_images, ramp_up=ema.ramp_up
         )
-        average.update(list(self.student.parameters()), list(self.generator.parameters()), beta)
+        average.update(self._student_weights, self._generator_optim.parameters, beta)
         self._num_steps += 1
 
     def _train_fake_score(self, images: int, turn: int) -> None:

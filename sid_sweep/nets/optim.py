@@ -57,11 +57,11 @@ class Optimiser:
             group["lr"] = learning_rate(self._adam, images, budget_images=self._budget_images)
         self._torch.step()
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[int, Any]:
         """The moments, by the position of their parameter."""
         return self._torch.state_dict()["state"]
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: dict[int, Any]) -> None:
         """Continue from `state`."""
         groups = self._torch.state_dict()["param_groups"]
         self._torch.load_state_dict({"state": state, "param_groups": groups})

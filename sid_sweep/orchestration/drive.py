@@ -87,7 +87,9 @@ class Cluster:
 
 
 @contextmanager
-def cluster(sweep: Sweep, *, address: str | None, signals: Signals, logs: Path) -> Iterator[Cluster]:
+def cluster(
+    sweep: Sweep, *, address: str | None, signals: Signals, logs: Path
+) -> Iterator[Cluster]:
     """Connect to the Ray at `address`, or start one on this machine and stop it at the end.
 
     Args:

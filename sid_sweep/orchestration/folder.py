@@ -1,13 +1,13 @@
 """A trial's folder: everything that it leaves, each file whole or absent.
 
-    trial.json              its specification
-    references.json         what its metrics are relative to
-    records.jsonl           a line per evaluation: images, seconds, metrics
-    samples/<images>.png    the picture of an evaluation
-    checkpoint.pt           where it stands, while it is not done
-    generator.safetensors   the averaged generator, once finished
-    result.json             how it ended: finished or diverged
-    failure.json            why its last attempt failed; it is tried again by the next run
+trial.json              its specification
+references.json         what its metrics are relative to
+records.jsonl           a line per evaluation: images, seconds, metrics
+samples/<images>.png    the picture of an evaluation
+checkpoint.pt           where it stands, while it is not done
+generator.safetensors   the averaged generator, once finished
+result.json             how it ended: finished or diverged
+failure.json            why its last attempt failed; it is tried again by the next run
 """
 
 import json
@@ -130,4 +130,6 @@ class TrialFolder:
         """Forget evaluations after `images`: a resumed trial makes them again."""
         kept = [record for record in self.records() if record.images <= images]
         with replacing(self.path / "records.jsonl") as partial:
-            partial.write_text("".join(json.dumps(asdict(record)) + "\n" for record in kept), "utf-8")
+            partial.write_text(
+                "".join(json.dumps(asdict(record)) + "\n" for record in kept), "utf-8"
+            )

@@ -123,4 +123,3 @@ def outcome(folder: TrialFolder) -> Result:
         return Result("failed", cause, 0, 0.0, 0)
     last = records[-1]
     return Result("failed", cause, last.images, last.seconds, last.peak_memory_bytes)
-

@@ -72,4 +72,3 @@ def explain(error: BaseException) -> tuple[str, str]:
 def _is_echo(error: BaseException) -> bool:
     text = str(error).lower()
     return any(word in text for word in ECHOES)
-

@@ -178,9 +178,7 @@ def _open_study(path: Path, sweep: Sweep) -> optuna.Study:
     name = f"{sweep.sweep}-{space_digest(sweep)}"
     if name in known:
         return optuna.load_study(study_name=name, storage=storage)
-    study = optuna.create_study(
-        storage=storage, study_name=name, direction=sweep.objective.goal
-    )
+    study = optuna.create_study(storage=storage, study_name=name, direction=sweep.objective.goal)
     older = [optuna.load_study(study_name=other, storage=storage) for other in known]
     inherited = [trial.user_attrs["arm"] for other in older for trial in _latest_by_arm(other)]
     grid = list(sweep.grid()) if isinstance(sweep.search, GridSearch) else []
@@ -249,4 +247,3 @@ def _sampler(search: Search, num_trials: int) -> optuna.samplers.BaseSampler:
             return optuna.samplers.RandomSampler(seed=seed)
         case TPESearch():
             return optuna.samplers.TPESampler(seed=seed)
-

@@ -42,7 +42,9 @@ def _train_here(job: Work, placement: Placement) -> None:
     def loop() -> None:
         work(job, lambda figures: tune.report(figures), device=device)
 
-    TorchTrainer(loop, scaling_config=ScalingConfig(num_workers=0), run_config=_run(placement)).fit()
+    TorchTrainer(
+        loop, scaling_config=ScalingConfig(num_workers=0), run_config=_run(placement)
+    ).fit()
 
 
 def _train_in_group(job: Work, placement: Placement, folder: TrialFolder) -> None:

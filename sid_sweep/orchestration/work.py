@@ -23,7 +23,9 @@ from .job import Work
 Report = Callable[[dict[str, float]], None]
 
 
-def work(work: Work, report: Report, *, device: torch.device | str = "cpu", ranks: Ranks = SOLO) -> None:
+def work(
+    work: Work, report: Report, *, device: torch.device | str = "cpu", ranks: Ranks = SOLO
+) -> None:
     """Run a trial to its end, from its last checkpoint if it has one.
 
     Rank 0 writes the folder and reports; the other ranks only compute.
@@ -55,9 +57,7 @@ def work(work: Work, report: Report, *, device: torch.device | str = "cpu", rank
         if progress.samples is not None:
             save_picture(judge.picture(progress.samples), folder.picture(progress.images))
             now = int(time.time() * 1000)
-            folder.append(
-                Record(progress.images, progress.seconds, peak, progress.metrics, now)
-            )
+            folder.append(Record(progress.images, progress.seconds, peak, progress.metrics, now))
         if progress.outcome != "running":
             finish(folder, progress, peak)
         elif time.monotonic() - saved >= work.checkpoint_seconds:

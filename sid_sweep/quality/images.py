@@ -117,7 +117,7 @@ def digits_judge(
 
 
 @torch.no_grad()
-def teacher_samples(teacher: Teacher, noise: spec.Noise, num: int) -> Float[Tensor, "num 1 8 8"]:
+def teacher_samples(teacher: Teacher, noise: spec.Noise, num: int) -> Float[Tensor, "N 1 8 8"]:
     """The teacher's own samples in 50 Euler steps (DDIM) on the evaluation seed."""
     process = diffusion.process(noise)
     sigmas = sigma_steps(TEACHER_STEPS, sigma_min=0.02, sigma_max=20.0)
@@ -170,7 +170,7 @@ def _fd_and_score(
 
 def sheet(
     images: Float[Tensor, "N 1 H W"], *, columns: int = 10, scale: int = 4
-) -> UInt8[np.ndarray, "H W 3"]:
+) -> UInt8[np.ndarray, "rows columns 3"]:
     """A contact sheet of grey images in [-1, 1]."""
     pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte()
     large = pixels.repeat_interleave(scale, 2).repeat_interleave(scale, 3)

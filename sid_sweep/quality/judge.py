@@ -1,7 +1,7 @@
 """The judge of a trial: built once for its data, then asked at every evaluation."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -14,6 +14,7 @@ from .images import digits_judge
 from .points import points_judge
 
 
+@runtime_checkable
 class Judge(Protocol):
     """Metrics and a picture of a student's samples."""
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+TAGS = ("kind", "sampler")  # the keys by which unions are told apart
 
 
 class SpecError(ValueError):
@@ -28,22 +29,36 @@ class Spec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_kinds(cls, values: Any) -> Any:
-        """`loss: {lambda: 0.5}` means the default kind of loss."""
+    def _fill_groups(cls, values: Any) -> Any:
+        """A group that is given in part keeps the rest of this record's default for it.
+
+        `loss: {lambda: 0.5}` means the default kind of loss; another kind starts from its own defaults.
+        """
         if not isinstance(values, dict):
             return values
-        values = dict(values)
-        for name, field in cls.model_fields.items():
-            tag = field.discriminator
-            given = values.get(name)
-            if isinstance(tag, str) and isinstance(field.default, Spec) and isinstance(given, dict):
-                values[name] = {tag: getattr(field.default, tag), **given}
-        return values
+        defaults = {
+            name: plain(field.default)
+            for name, field in cls.model_fields.items()
+            if isinstance(field.default, Spec)
+        }
+        return values | {
+            name: _fill(defaults[name], values[name]) for name in defaults if name in values
+        }
 
 
 def plain(spec: BaseModel) -> dict[str, Any]:
     """The specification as JSON values under its YAML names, defaults included."""
     return spec.model_dump(mode="json", by_alias=True)
+
+
+def _fill(default: dict[str, Any], given: Any) -> Any:
+    """`given`, completed from `default` where both are of one kind."""
+    if not isinstance(given, dict):
+        return given
+    if any(given.get(tag, default.get(tag)) != default.get(tag) for tag in TAGS):
+        return given
+    nested = {k: _fill(default[k], v) for k, v in given.items() if isinstance(default.get(k), dict)}
+    return default | given | nested
 
 
 def digest(spec: BaseModel | dict[str, Any]) -> str:

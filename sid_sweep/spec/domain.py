@@ -29,7 +29,9 @@ class Choice(_Domain):
         return self
 
     def holds(self, value: Any) -> bool:
-        return any(value == own and isinstance(value, bool) == isinstance(own, bool) for own in self.choice)
+        return any(
+            value == own and isinstance(value, bool) == isinstance(own, bool) for own in self.choice
+        )
 
     def examples(self) -> list[Any]:
         return list(self.choice)

@@ -22,20 +22,29 @@ class Knob(NamedTuple):
 
 
 def knobs(
-    model: type[BaseModel] = Trial, prefix: str = "", kinds: tuple[tuple[str, str], ...] = ()
+    model: type[BaseModel] = Trial,
+    prefix: str = "",
+    kinds: tuple[tuple[str, str], ...] = (),
+    instance: Any = None,
 ) -> Iterator[Knob]:
-    """All leaves below `model`, in the order of their definition."""
+    """All leaves below `model`, in the order of their definition.
+
+    Args:
+        instance: what stands there by default, whose values are the defaults; None: the model's own.
+    """
     for name, field in model.model_fields.items():
         path = f"{prefix}{field.alias or name}"
+        default = getattr(instance, name) if isinstance(instance, model) else field.default
+        if default is PydanticUndefined:
+            default = None
         variants = [arg for arg in _alternatives(field.annotation) if _is_model(arg)]
         if not variants:
-            default = None if field.default is PydanticUndefined else field.default
             doc = " ".join((field.description or model.__doc__ or "").split())
             yield Knob(path, _type_name(field.annotation), default, doc, kinds)
         for variant in variants:
             tag = variant.model_fields.get("kind") if len(variants) > 1 else None
             own = ((path, get_args(tag.annotation)[0]),) if tag else ()
-            yield from knobs(variant, f"{path}.", kinds + own)
+            yield from knobs(variant, f"{path}.", kinds + own, default)
 
 
 def nearest(word: str, known: list[str]) -> str:

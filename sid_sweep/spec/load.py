@@ -90,7 +90,9 @@ def _check_knobs(sweep: Sweep, document: Document) -> None:
         return SpecError(f"{document.place(path)}: {_dotted(path)}: {sentence}")
 
     if len(set(sweep.seeds)) < len(sweep.seeds):
-        raise refuse(("seeds",), f"{sweep.seeds} names a seed twice; the unit of a table is the seed")
+        raise refuse(
+            ("seeds",), f"{sweep.seeds} names a seed twice; the unit of a table is the seed"
+        )
     names = {knob.path for knob in knobs()}
     for group, domains in (("scientific", sweep.scientific), ("nuisance", sweep.nuisance)):
         for knob, domain in domains.items():
@@ -101,7 +103,9 @@ def _check_knobs(sweep: Sweep, document: Document) -> None:
             if lookup(sweep.fixed, knob) is not None:
                 raise refuse((group, knob), "also stands under fixed; remove one of the two")
             if isinstance(sweep.search, GridSearch) and not isinstance(domain, Choice):
-                raise refuse((group, knob), "a grid needs {choice: [...]}; or search with random, tpe")
+                raise refuse(
+                    (group, knob), "a grid needs {choice: [...]}; or search with random, tpe"
+                )
     if both := set(sweep.scientific) & set(sweep.nuisance):
         raise refuse(("nuisance", min(both)), "is scientific too; a knob is one or the other")
 
@@ -231,10 +235,7 @@ def _written(location: Sequence[str | int], values: Any) -> Path_:
     """A pydantic location without the union tags, which nobody wrote."""
     path: list[str | int] = []
     for index, part in enumerate(location):
-        if isinstance(values, dict) and part in values:
-            values = values[part]
-            path.append(part)
-        elif isinstance(values, list) and isinstance(part, int):
+        if (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int)):
             values = values[part]
             path.append(part)
         elif index == len(location) - 1 and not _is_tag(part, values):

@@ -93,7 +93,9 @@ def _refuse_references(text: str, source: str) -> None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         here = f"{source}:{event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise SpecError(f"{here}: anchors and aliases (& and *) are not allowed; repeat the value")
+            raise SpecError(
+                f"{here}: anchors and aliases (& and *) are not allowed; repeat the value"
+            )
         if getattr(event, "tag", None):
             raise SpecError(f"{here}: tags (!) are not allowed; write a plain value")
 
@@ -107,7 +109,8 @@ def _construct(node: yaml.Node, path: Path_, places: dict[Path_, str], source: s
         return dict(_pairs(node, path, places, source))
     if isinstance(node, yaml.SequenceNode):
         return [
-            _construct(item, (*path, index), places, source) for index, item in enumerate(node.value)
+            _construct(item, (*path, index), places, source)
+            for index, item in enumerate(node.value)
         ]
     assert isinstance(node, yaml.ScalarNode)
     return node.value if node.style else _scalar(node.value, here)

@@ -201,4 +201,6 @@ def assign(values: dict[str, Any], parts: list[str], value: Any) -> None:
 
 
 def _copy(values: Any) -> Any:
-    return {key: _copy(value) for key, value in values.items()} if isinstance(values, dict) else values
+    return (
+        {key: _copy(value) for key, value in values.items()} if isinstance(values, dict) else values
+    )

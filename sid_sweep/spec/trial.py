@@ -271,13 +271,13 @@ class Generator(Spec):
     """Where its weights come from."""
     sigma_init: Positive = 2.5
     """Scale of the latents z (official SiD: 2.5)."""
-    times: Times = UniformTimes()
+    times: Times = LogUniformTimes(kind="log_uniform", low=0.1, high=5.0)
     """Noise levels of its loss."""
-    weight: Weight = PowerWeight()
+    weight: Weight = PowerWeight(exponent=2.0)
     """How much each level counts in its loss."""
-    optim: Adam = Adam()
+    optim: Adam = Adam(lr=0.002, beta1=0.5, warmup_images=20_000, decay="cosine")
     """Its optimiser."""
-    ema: EMA = EMA()
+    ema: EMA = EMA(half_life_images=10_000.0)
     """Average of its weights."""
 
 
@@ -288,11 +288,11 @@ class FakeScore(Spec):
     """Where its weights come from."""
     steps: Count = 1
     """Steps of ψ for each step of the generator (official SiD: 1; DMD2: 5)."""
-    times: Times = UniformTimes()
+    times: Times = LogUniformTimes(kind="log_uniform", low=0.05, high=5.0)
     """Noise levels it is trained on."""
     weight: Weight = EDMWeight(kind="edm")
     """How much each level counts."""
-    optim: Adam = Adam()
+    optim: Adam = Adam(lr=0.004, beta1=0.5, decay="cosine")
     """Its optimiser."""
 
 

@@ -82,9 +82,7 @@ def train(
     with seeded(teacher.seed, "teacher", "weights"):
         network = build(teacher.net, source.shape, sigma_data=source.sigma_data).to(device)
     averaged = copy.deepcopy(network).requires_grad_(False)
-    optimiser = Optimiser(
-        list(network.parameters()), teacher.optim, budget_images=teacher.images
-    )
+    optimiser = Optimiser(list(network.parameters()), teacher.optim, budget_images=teacher.images)
     for step, images in enumerate(range(0, teacher.images, teacher.batch)):
         random = stream(teacher.seed, images, "teacher")
         x0 = source.draw(teacher.batch, generator=random).to(device, torch.float32)
@@ -102,8 +100,8 @@ def train(
         )
         average.update(list(averaged.parameters()), list(network.parameters()), beta)
         if step % REPORT_STEPS == 0:
-            report(images, teacher.images, _finite(loss))
-    report(teacher.images, teacher.images, _finite(loss))
+            report(images, teacher.images, _finite(loss.detach()))
+    report(teacher.images, teacher.images, _finite(loss.detach()))
     return averaged
 
 

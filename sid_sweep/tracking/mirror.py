@@ -130,16 +130,14 @@ class Mirror:
         outcomes = [r.outcome for r in results.values()]
         if finished:
             now, images = int(time.time() * 1000), max(r.images for r in finished)
-            means = {
-                name: fmean(r.metrics[name] for r in finished) for name in finished[0].metrics
-            }
+            means = {name: fmean(r.metrics[name] for r in finished) for name in finished[0].metrics}
             metrics = [Metric(name, value, now, images) for name, value in means.items()]
             self.client.log_batch(arm["run_id"], metrics=metrics)
-        tags = {f"{TAG}{name}": str(outcomes.count(name)) for name in ("finished", "diverged", "failed")}
+        tags = {
+            f"{TAG}{name}": str(outcomes.count(name)) for name in ("finished", "diverged", "failed")
+        }
         self._tag(arm["run_id"], tags)
-        self.client.set_terminated(
-            arm["run_id"], "FAILED" if "failed" in outcomes else "FINISHED"
-        )
+        self.client.set_terminated(arm["run_id"], "FAILED" if "failed" in outcomes else "FINISHED")
         arm["open"] = False
         arm["done"] = signature
         self._save()

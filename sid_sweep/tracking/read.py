@@ -28,7 +28,9 @@ def read_sweep(
     client = connect(tracking_uri)
     store = absolute(client.tracking_uri).removeprefix("sqlite:///")
     if store.startswith("/") and not Path(store).exists():  # asking MLflow would create it
-        raise LookupError(f"no sweep {name!r}: there is no {store}; run the sweep in this folder first")
+        raise LookupError(
+            f"no sweep {name!r}: there is no {store}; run the sweep in this folder first"
+        )
     from mlflow.exceptions import MlflowException
 
     try:

@@ -45,9 +45,7 @@ def ours(num_trials: int, folder: Path) -> tuple[float, float]:
     ledger = Ledger(folder, sweep)
     with cluster(sweep, address=None, signals=signals, logs=folder / "logs") as connected:
         driving = time.perf_counter()
-        drive(
-            sweep, ledger, connected, cache=folder / "cache", watchers=[], signals=signals
-        )
+        drive(sweep, ledger, connected, cache=folder / "cache", watchers=[], signals=signals)
         drove = time.perf_counter() - driving
     assert all(
         result.outcome == "finished" for arm in ledger.arms for result in arm.results.values()

@@ -135,4 +135,3 @@ def test_known_results_are_announced(tmp_path):
     assert ledger.has_work()
     assert sorted(seen) == [0, 0, 1, 1]
     assert TrialFolder(ledger.trial_folder(ledger.jobs(0)[0]).path).result() is not None
-

@@ -14,9 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sid_sweep.distill import distill
 from sid_sweep.orchestration.folder import TrialFolder
-from sid_sweep.spec import Trial
 from sid_sweep.tracking import read_sweep
 
 SPACE = """\
@@ -35,6 +33,16 @@ fixed:
   budget: {images: 40_000}
   evaluation: {times: 5, samples: 256}
 resources: {checkpoint_seconds: 0}
+"""
+
+STRAIGHT = """\
+import json, sys, torch
+from pathlib import Path
+torch.set_num_threads(1)
+path = Path(sys.argv[1])
+records = list(distill(Trial.model_validate(json.loads(path.read_text())), cache=path.parent))
+evaluations = [[record.images, record.metrics] for record in records if record.metrics]
+print(json.dumps([*evaluations, records[-1].outcome, records[-1].cause]))
 """
 
 
@@ -129,12 +137,15 @@ def test_the_same_command_finishes_what_failed(folder):
 
 def test_interrupted_or_not_first_or_fifth_a_trial_is_a_function_of_its_specification(folder):
     for trial in trials(folder).values():
-        values = json.loads(trial.specification.read_text())
-        straight = list(distill(Trial.model_validate(values), cache=folder))
-        expected = [(p.images, p.metrics) for p in straight if p.metrics]
-        assert [(r.images, r.metrics) for r in trial.records()] == expected
-        assert trial.result().outcome == straight[-1].outcome
-        assert trial.result().cause == straight[-1].cause
+        done = subprocess.run(
+            [sys.executable, "-c", STRAIGHT, str(trial.specification)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        *expected, outcome, cause = json.loads(done.stdout)
+        assert [[r.images, r.metrics] for r in trial.records()] == expected
+        assert [trial.result().outcome, trial.result().cause] == [outcome, cause]
 
 
 def test_a_finished_sweep_launches_nothing(folder):

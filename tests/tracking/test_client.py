@@ -9,7 +9,10 @@ from sid_sweep.tracking.client import absolute, redact
     ("text", "shown"),
     [
         ("postgresql://me:secret@host/db", "postgresql://***@host/db"),
-        ("run --tracking-uri https://token@host:5000 now", "run --tracking-uri https://***@host:5000 now"),
+        (
+            "run --tracking-uri https://token@host:5000 now",
+            "run --tracking-uri https://***@host:5000 now",
+        ),
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
         ("mail me@host.org", "mail me@host.org"),
     ],

@@ -1,0 +1,125 @@
+"""A trial is a pure function of its specification; what diverges says so; ψ is frozen where it must be."""
+
+import io
+
+import pytest
+import torch
+
+from sid_sweep import teachers
+from sid_sweep.distill import Ranks, distill
+from sid_sweep.distill.loop import evaluation_steps
+from sid_sweep.distill.sid import Sid
+from sid_sweep.spec import Trial
+
+NET = {"kind": "random", "net": {"kind": "mlp", "width": 16, "depth": 2}}
+
+
+def tiny(**changes):
+    """A trial of half a second."""
+    values = {
+        "data": {"kind": "mixture"},
+        "generator": {"init": NET},
+        "fake_score": {"init": NET},
+        "batch": {"latents": 32},
+        "budget": {"images": 1600},
+        "evaluation": {"times": 3, "samples": 64},
+    }
+    return Trial.model_validate(values | changes)
+
+
+def records(trial, folder, **options):
+    return [
+        (p.images, p.outcome, p.cause, p.metrics) for p in distill(trial, cache=folder, **options)
+    ]
+
+
+def method(trial, folder, **options):
+    return Sid(trial, teachers.load(trial, cache=folder), **options)
+
+
+def test_twice_is_bitwise_the_same_and_another_seed_is_not(tmp_path):
+    assert records(tiny(), tmp_path) == records(tiny(), tmp_path)
+    assert records(tiny(), tmp_path) != records(tiny(seed=1), tmp_path)
+
+
+def test_resumed_from_any_record_the_rest_is_bitwise_the_same(tmp_path):
+    straight = records(tiny(), tmp_path)
+    assert len(straight) > 5
+    for index, progress in enumerate(distill(tiny(), cache=tmp_path)):
+        file = io.BytesIO()
+        torch.save(progress.state(), file)
+        file.seek(0)
+        state = torch.load(file, weights_only=True)
+        assert records(tiny(), tmp_path, resume=state) == straight[index + 1 :]
+
+
+def test_evaluations_are_even_and_the_last_is_at_the_end(tmp_path):
+    trial = tiny()
+    steps = evaluation_steps(trial, images_per_step=16)
+    assert steps == [33, 67, 100]
+    evaluated = [images for images, _, _, metrics in records(trial, tmp_path) if metrics]
+    assert evaluated == [16 * step for step in steps]
+    assert records(trial, tmp_path)[-1][1] == "finished"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"generator": {"init": NET, "optim": {"lr": 1e6}}},
+        {"generator": {"init": NET, "weight": {"kind": "power", "exponent": 80.0}}},
+    ],
+)
+def test_divergence_ends_the_trial_at_once_with_its_cause(changes, tmp_path):
+    images, outcome, cause, metrics = records(tiny(**changes), tmp_path)[-1]
+    assert outcome == "diverged"
+    assert "beyond" in cause or "finite" in cause
+    assert images < 1600
+    assert metrics == {}
+
+
+def test_a_step_of_the_generator_leaves_psi_and_one_of_psi_leaves_the_generator(tmp_path):
+    sid = method(tiny(), tmp_path)
+    before = [p.clone() for p in sid.fake_score.parameters()]
+    sid._train_generator(0)
+    assert all(torch.equal(a, b) for a, b in zip(before, sid.fake_score.parameters(), strict=True))
+    own = [p.clone() for p in sid.generator.parameters()]
+    sid._train_fake_score(0, 0)
+    assert all(torch.equal(a, b) for a, b in zip(own, sid.generator.parameters(), strict=True))
+    assert not all(
+        torch.equal(a, b) for a, b in zip(before, sid.fake_score.parameters(), strict=True)
+    )
+
+
+def test_ranks_share_one_draw(tmp_path):
+    """Two halves of the batch are the batch: the number of workers does not change what is drawn."""
+    trial = tiny()
+    parts = [method(trial, tmp_path, ranks=Ranks(rank, 2)) for rank in (0, 1)]
+    whole = method(trial, tmp_path)._draw(480, "generator", 16, trial.generator)
+    shares = [part._draw(480, "generator", 16, trial.generator) for part in parts]
+    for index in (0, 1, 3):  # latents, noise, weights
+        torch.testing.assert_close(torch.cat([share[index] for share in shares]), whole[index])
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    with pytest.raises(ValueError, match="shared equally"):
+        Ranks(0, 3).share(16)
+
+
+def test_diagnostics_vanish_at_the_best_fake_score(tmp_path):
+    """R = L2 - L1 and Q are 0 at ψ*; with the teacher in ψ's place and data as samples, L1 is too."""
+    sid = method(tiny(), tmp_path)
+    data = teachers.load(tiny(), cache=tmp_path)
+    mixture_noise = torch.randn(4096, 2, generator=torch.Generator().manual_seed(0))
+    from sid_sweep.data import mixture
+
+    x0 = mixture(tiny().data).sample(4096, generator=torch.Generator().manual_seed(1)).float()
+    level = sid.process.level(torch.full((4096, 1), 0.5))
+    best = data.epsilon(level.alpha * x0 + level.beta * mixture_noise, level)
+    sid._observe(x0, best, best, mixture_noise)
+    sid._num_steps = 1
+    figures = sid.diagnostics()
+    products = (best * (best - mixture_noise)).sum(1)
+    error = float(products.std()) / 64
+    assert figures["diagnostics/l1"] == 0
+    assert abs(figures["diagnostics/q"]) < 4 * error
+    assert abs(float((best * (best - 1.2 * mixture_noise)).sum(1).mean())) > 4 * error

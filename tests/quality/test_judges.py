@@ -1,0 +1,101 @@
+"""Judges: fresh data is as good as it gets, collapse is seen, names are those that the spec promises."""
+
+import numpy as np
+import pytest
+import torch
+
+from sid_sweep import quality, teachers
+from sid_sweep.data import digits, mixture
+from sid_sweep.quality.images import load_classifier
+from sid_sweep.quality.points import points_judge
+from sid_sweep.spec import Trial
+from sid_sweep.spec import trial as spec
+
+RING = spec.Mixture(kind="mixture")
+DIGITS = {
+    "data": {"kind": "digits"},
+    "noise": {"kind": "edm"},
+    "teacher": {
+        "kind": "trained",
+        "images": 2000,
+        "net": {"kind": "residual_mlp", "width": 16, "depth": 1},
+    },
+    "generator": {"init": {"kind": "teacher"}},
+    "fake_score": {"init": {"kind": "teacher"}},
+}
+
+
+def fresh(num, seed):
+    return mixture(RING).sample(num, generator=torch.Generator().manual_seed(seed)).float()
+
+
+def test_fresh_data_has_ratio_one():
+    """The mean square of the ratio over 20 draws is 1 within 4 standard errors; shifted data is not."""
+    judge = points_judge(RING, 1024)
+    squares = [judge.measure(fresh(1024, seed))["sw2_ratio"] ** 2 for seed in range(20)]
+    error = np.std(squares, ddof=1) / np.sqrt(20)
+    assert abs(np.mean(squares) - 1) < 4 * error
+    shifted = [judge.measure(fresh(1024, s) + 0.1)["sw2_ratio"] ** 2 for s in range(20)]
+    assert abs(np.mean(shifted) - 1) > 4 * error
+
+
+def test_modes_are_counted():
+    judge = points_judge(RING, 1024)
+    everything = judge.measure(fresh(1024, 0))
+    assert everything["modes"] == 8
+    assert everything["off_modes"] < 0.01
+    points = fresh(1024, 0)
+    half = judge.measure(points[points[:, 0] > 0].repeat(3, 1)[:1024])
+    assert half["modes"] in (3, 4, 5)
+    assert half["sw2_ratio"] > 5
+    nowhere = judge.measure(torch.zeros(1024, 2))
+    assert (nowhere["modes"], nowhere["off_modes"]) == (0, 1)
+
+
+def test_metrics_are_those_that_the_specification_lists():
+    judge = points_judge(RING, 64)
+    assert list(judge.measure(fresh(64, 0))) == list(spec.Mixture.metrics)
+
+
+def test_a_picture_is_bytes():
+    picture = points_judge(RING, 64).picture(fresh(64, 0))
+    assert picture.dtype == np.uint8
+    assert picture.shape == (256, 256, 3)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_a_teacher_is_trained_once_and_deterministically(cache, tmp_path):
+    trial = Trial.model_validate(DIGITS)
+    progress = []
+    first = teachers.load(trial, cache=cache, report=lambda *figures: progress.append(figures))
+    assert progress[-1][:2] == (2000, 2000)
+    again = teachers.load(trial, cache=cache, report=lambda *figures: pytest.fail("trained again"))
+    other = teachers.load(trial, cache=tmp_path)
+    for one, two, three in zip(
+        *(teacher.denoiser.parameters() for teacher in (first, again, other)), strict=True
+    ):
+        assert torch.equal(one, two)
+        assert torch.equal(one, three)
+
+
+def test_digits_are_judged_relative_to_real_ones(cache):
+    trial = Trial.model_validate(DIGITS)
+    judge = quality.judge(trial, teachers.load(trial, cache=cache), cache=cache)
+    images, _ = digits()
+    real = images[torch.randint(len(images), (judge.num_samples,), generator=torch.Generator())]
+    good = judge.measure(real)
+    assert list(good) == list(spec.Digits.metrics)
+    assert 0.6 < good["fd_ratio_real"] < 1.4
+    assert good["class_score_ratio"] == pytest.approx(1, abs=0.05)
+    noise = judge.measure(torch.randn(real.shape, generator=torch.Generator().manual_seed(0)))
+    assert noise["fd_ratio_real"] > 10
+    assert judge.picture(real).shape == (360, 360, 3)
+
+
+def test_the_classifier_knows_digits_that_it_has_not_seen(cache):
+    _, accuracy = load_classifier(cache=cache)
+    assert accuracy > 0.95
