@@ -1,4 +1,5 @@
-"""What the user sees: the plan, a live board while the sweep runs, plain lines where there is no terminal."""
+"""What the user sees: the plan, a live board while the sweep runs, plain lines where there is no
+terminal."""
 
 import time
 from collections.abc import Iterable

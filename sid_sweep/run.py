@@ -1,7 +1,7 @@
 """The command: `python -m sid_sweep.run search_spaces/lambda.yaml`.
 
-Reads and checks the search space with the light `spec` room alone; torch, ray, optuna and mlflow are
-loaded only once there is something to run.
+Reads and checks the search space with the light `spec` room alone; torch, ray, optuna and mlflow
+are loaded only once there is something to run.
 """
 
 import argparse
@@ -17,8 +17,9 @@ EXIT_INPUT = 2
 PIPE_WIDTH = 160  # of what is written to a file or a pipe
 
 DESCRIPTION = """\
-Run a sweep of Score identity Distillation: train every arm at every seed, watch it live, and end with
-a comparison table. To resume, run the same command again: what is done is not done again, and a larger
+Run a sweep of Score identity Distillation: train every arm at every seed, watch it live, and end
+with a comparison table. To resume, run the same command again: what is done is not done again, and
+a larger
 space runs only what is missing."""
 
 EXAMPLES = """\

@@ -1,4 +1,5 @@
-"""Random numbers by name: a stream is a pure function of its key, so no random state is ever saved."""
+"""Random numbers by name: a stream is a pure function of its key, so no random state is ever
+saved."""
 
 import hashlib
 from collections.abc import Iterator

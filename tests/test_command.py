@@ -29,17 +29,17 @@ def space(folder: Path, *, replace: tuple[str, str] = ("", ""), add: str = "") -
 
 
 BAD_FILES = {
-    "unknown key": (dict(add="budgets: 3\n"), "unknown key budgets"),
-    "duplicate key": (dict(add="sweep: again\n"), "key 'sweep' stands twice"),
-    "exponent without point": (dict(replace=("400_000", "1e-5")), "write 1.0e-5"),
-    "text for a number": (dict(replace=("[0.0, 0.25,", "[zero, 0.25,")), "must be a valid number"),
+    "unknown key": ({"add": "budgets: 3\n"}, "unknown key budgets"),
+    "duplicate key": ({"add": "sweep: again\n"}, "key 'sweep' stands twice"),
+    "exponent without point": ({"replace": ("400_000", "1e-5")}, "write 1.0e-5"),
+    "text for a number": ({"replace": ("[0.0, 0.25,", "[zero, 0.25,")}, "must be a valid number"),
     "empty choice": (
-        dict(replace=("[0.0, 0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.5]", "[]")),
+        {"replace": ("[0.0, 0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.5]", "[]")},
         "list at least one value",
     ),
-    "unknown metric": (dict(replace=("sw2_ratio", "fid")), "no such metric"),
-    "unknown knob": (dict(replace=("  loss.lambda", "  loss.lamda")), "did you mean loss.lambda?"),
-    "two kinds": (dict(replace=("{kind: vp}", "{kind: vp, sigma: 0.5}")), "noise.kind = fixed"),
+    "unknown metric": ({"replace": ("sw2_ratio", "fid")}, "no such metric"),
+    "unknown knob": ({"replace": ("  loss.lambda", "  loss.lamda")}, "did you mean loss.lambda?"),
+    "two kinds": ({"replace": ("{kind: vp}", "{kind: vp, sigma: 0.5}")}, "noise.kind = fixed"),
 }
 
 

@@ -45,7 +45,8 @@ def test_the_watch_sees_lazy_imports():
 
 @pytest.mark.parametrize("package", ["diffusion", "nets", "data", "teachers", "quality", "distill"])
 def test_the_pure_part_needs_only_the_pure_part(package):
-    """`distill` runs where there is only torch: no room below it knows of orchestration or tracking."""
+    """`distill` runs where there is only torch: no room below it knows of orchestration or
+    tracking."""
     for path in (ROOT / "sid_sweep" / package).rglob("*.py"):
         text = path.read_text()
         assert "orchestration" not in text.replace("orchestration:", "")

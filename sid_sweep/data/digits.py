@@ -1,4 +1,5 @@
-"""scikit-learn's handwritten digits (Alpaydin & Kaynak 1998, UCI): real images that come installed."""
+"""scikit-learn's handwritten digits (Alpaydin & Kaynak 1998, UCI): real images that come
+installed."""
 
 import functools
 

@@ -1,7 +1,8 @@
 """Gaussian mixtures Σ w_k N(c_k, v_k I), whose every noisy version is again a mixture.
 
-With x_t = ᾱ x_0 + β̄ ε the components are N(ᾱ c_k, (ᾱ² v_k + β̄²) I), so the best denoiser is a closed
-form: ε* = E[ε | x_t] = β̄ Σ_k r_k(x_t) (x_t - ᾱ c_k)/(ᾱ² v_k + β̄²), r_k the responsibilities.
+With x_t = ᾱ x_0 + β̄ ε the components are N(ᾱ c_k, (ᾱ² v_k + β̄²) I), so the best denoiser is a
+closed form: ε* = E[ε | x_t] = β̄ Σ_k r_k(x_t) (x_t - ᾱ c_k)/(ᾱ² v_k + β̄²), r_k the
+responsibilities.
 """
 
 import math

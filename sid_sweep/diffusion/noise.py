@@ -1,7 +1,8 @@
 """Noise processes x_t = ᾱ x_0 + β̄ ε, indexed by σ = β̄/ᾱ.
 
-Every process is the same family of noisy samples up to the scale ᾱ: x_t/ᾱ = x_0 + σ ε. So a level of
-noise is its σ, and a process is two things: how σ splits into (ᾱ, β̄), and where t in [0, 1] lies on σ.
+Every process is the same family of noisy samples up to the scale ᾱ: x_t/ᾱ = x_0 + σ ε. So a level
+of noise is its σ, and a process is two things: how σ splits into (ᾱ, β̄), and where t in [0, 1]
+lies on σ.
 """
 
 import math
@@ -134,8 +135,8 @@ def loss_weight(
 ) -> Float[Tensor, " B"]:
     """w(σ) for a loss in ε form.
 
-    EDM weighs the x_0 form by (σ² + σ_data²)/(σ σ_data)² (Karras et al. 2022, Table 1); the ε form is
-    the x_0 form over σ², hence (σ² + σ_data²)/σ_data².
+    EDM weighs the x_0 form by (σ² + σ_data²)/(σ σ_data)² (Karras et al. 2022, Table 1); the ε form
+    is the x_0 form over σ², hence (σ² + σ_data²)/σ_data².
     """
     match weight:
         case spec.PowerWeight():

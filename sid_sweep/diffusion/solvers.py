@@ -4,6 +4,7 @@ In this variable the ODE is the same for every process (Karras et al. 2022, eq. 
 step, Song et al. 2021), so one function serves all.
 """
 
+import itertools
 from typing import Literal
 
 import torch
@@ -44,7 +45,7 @@ def solve(
 
     x = start
     levels = sigmas.tolist()
-    for here, there in zip(levels[:-1], levels[1:], strict=True):
+    for here, there in itertools.pairwise(levels):
         first = slope(x, here)
         ahead = x + (there - here) * first
         if order == 2 and there > 0:

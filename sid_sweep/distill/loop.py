@@ -1,4 +1,5 @@
-"""The training loop, as a generator that its caller drives: a test, a notebook or a Train worker."""
+"""The training loop, as a generator that its caller drives: a test, a notebook or a Train
+worker."""
 
 import math
 import time
@@ -49,8 +50,8 @@ def distill(
 ) -> Iterator[Progress]:
     """Train the student of a trial, yielding every few steps and at every evaluation.
 
-    The last record is finished or diverged. The same trial on the same kind of CPU gives bitwise the
-    same records, whether or not it was resumed from the state of one of them.
+    The last record is finished or diverged. The same trial on the same kind of CPU gives bitwise
+    the same records, whether or not it was resumed from the state of one of them.
 
     Args:
         cache: folder of trained teachers and classifiers.

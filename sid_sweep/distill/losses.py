@@ -1,8 +1,8 @@
 """The generator's losses: per sample, in ε form, before any weight. Tensors in, tensors out.
 
-ε_φ = `teacher`, ε_ψ = `fake`, ε = `noise`, Δ = ε_φ - ε_ψ. Gradients flow through x_t into both networks;
-only parameters are frozen. At ψ = ψ*, E L1 = E L2 = F, the Fisher divergence, so a loss *value* tells
-nothing about λ and is never an objective.
+ε_φ = `teacher`, ε_ψ = `fake`, ε = `noise`, Δ = ε_φ - ε_ψ. Gradients flow through x_t into both
+networks; only parameters are frozen. At ψ = ψ*, E L1 = E L2 = F, the Fisher divergence, so a loss
+*value* tells nothing about λ and is never an objective.
 """
 
 from jaxtyping import Float

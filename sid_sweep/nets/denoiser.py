@@ -1,8 +1,9 @@
 """A raw network F becomes a denoiser by EDM's preconditioning (Karras et al. 2022, Table 1).
 
-For x̃ = x_t/ᾱ = x_0 + σ ε the denoised sample is D = c_skip x̃ + c_out F(c_in x̃; c_noise). The ε form,
-ε = (x̃ - D)/σ, is written out so that nothing cancels at small σ:
-ε = c_in (σ/√(σ² + σ_d²)) x̃ - c_in σ_d F, with c_in = 1/√(σ² + σ_d²).
+For x̃ = x_t/ᾱ = x_0 + σ ε the denoised sample is D = c_skip x̃ + c_out F(c_in x̃; c_noise). The ε
+form, ε = (x̃ - D)/σ, is written out so that nothing cancels at small σ:
+
+    ε = c_in (σ c_in x̃ - σ_d F),   c_in = 1/√(σ² + σ_d²).
 """
 
 import math
@@ -76,7 +77,8 @@ class MLP(nn.Module):
     """A stack of linear layers on the flattened sample; the level's features enter the first.
 
     The initial weights keep every layer's input at unit size and bend it visibly. Torch's own are
-    several times smaller: the network starts almost linear and tears a Gaussian into modes too slowly.
+    several times smaller: the network starts almost linear and tears a Gaussian into modes too
+    slowly.
     """
 
     def __init__(self, dim: int, *, width: int, depth: int, num_features: int = 8) -> None:

@@ -44,7 +44,8 @@ class Interrupted(BaseException):
 
 
 class Signals:
-    """The first signal is noted and acted on between two of Tune's steps; the second ends at once."""
+    """The first signal is noted and acted on between two of Tune's steps; the second ends at
+    once."""
 
     def __init__(self) -> None:
         self.received: int | None = None

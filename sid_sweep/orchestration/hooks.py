@@ -1,4 +1,5 @@
-"""Where Tune meets the ledger: a searcher that hands out its jobs, a callback that tells how they end."""
+"""Where Tune meets the ledger: a searcher that hands out its jobs, a callback that tells how they
+end."""
 
 import re
 from collections.abc import Callable

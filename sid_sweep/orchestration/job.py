@@ -37,8 +37,8 @@ class Placement:
 def train_trial(config: dict[str, Any]) -> None:
     """Tune's function: runs the trial of `config`, its "work" in its "placement".
 
-    An exception never leaves it: that would end the actor, whose imports cost seconds. It is noted in
-    the trial's folder, and the driver reads it there.
+    An exception never leaves it: that would end the actor, whose imports cost seconds. It is noted
+    in the trial's folder, and the driver reads it there.
     """
     from ray import tune
 
@@ -55,8 +55,8 @@ def train_trial(config: dict[str, Any]) -> None:
 def explain(error: BaseException) -> tuple[str, str]:
     """One line and the full traceback of what really went wrong.
 
-    Of a group's failures the first rank that is not an echo counts: when one rank dies, the others fail
-    in their next collective.
+    Of a group's failures the first rank that is not an echo counts: when one rank dies, the others
+    fail in their next collective.
     """
     failures: dict[int, BaseException] = getattr(error, "worker_failures", None) or {}
     where = ""

@@ -1,4 +1,5 @@
-"""What this machine offers, and how many trials fit on it at once. Imports neither torch nor ray."""
+"""What this machine offers, and how many trials fit on it at once. Imports neither torch nor
+ray."""
 
 import os
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What a sweep's folder says that it is, and whether a new reading of the YAML agrees with it.
 
-A sweep may grow (arms, seeds, choices) and its words may change. Anything else would mix answers to two
-questions in one table, and is refused with the difference.
+A sweep may grow (arms, seeds, choices) and its words may change. Anything else would mix answers to
+two questions in one table, and is refused with the difference.
 """
 
 import fcntl

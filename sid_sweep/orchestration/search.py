@@ -1,8 +1,9 @@
 """Which arms, and how they did: a ledger in Optuna's journal, asked and told by the driver alone.
 
-An arm is an Optuna trial, told once, with the mean over its seeds. A seed's result is looked up in its
-trial's folder, by digest, so what was computed once is never computed again, whichever study asks. A
-grown space gets a new study in the same journal, which begins with the arms of the older ones.
+An arm is an Optuna trial, told once, with the mean over its seeds. A seed's result is looked up in
+its trial's folder, by digest, so what was computed once is never computed again, whichever study
+asks. A grown space gets a new study in the same journal, which begins with the arms of the older
+ones.
 """
 
 import hashlib
@@ -80,7 +81,8 @@ class Ledger:
         return [Job(arm, seed, trial, digest(trial)) for seed, trial in trials]
 
     def next_job(self) -> Job | None:
-        """The next trial to run: a started arm's seeds before a new arm's. None: nothing is left."""
+        """The next trial to run: a started arm's seeds before a new arm's. None: nothing is
+        left."""
         while not self._jobs:
             arm = self._ask()
             if arm is None:
@@ -238,7 +240,8 @@ def _suggest_value(trial: optuna.Trial, knob: str, domain: Domain) -> Scalar:
 
 
 def _sampler(search: Search, num_trials: int) -> optuna.samplers.BaseSampler:
-    """A sampler for one question: seeded anew for each, so that a resumed one does not repeat itself."""
+    """A sampler for one question: seeded anew for each, so that a resumed one does not repeat
+    itself."""
     own = 0 if isinstance(search, GridSearch) else search.seed
     key = hashlib.blake2b(f"{own}/{num_trials}".encode(), digest_size=4).digest()
     seed = int.from_bytes(key, "little")

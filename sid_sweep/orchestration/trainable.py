@@ -1,8 +1,8 @@
 """One trial, in this actor or in a worker group of its own.
 
-One worker runs in Ray Train's local mode, inside the reused Tune actor, so that a trial costs no new
-process; several are a real worker group. Either way the trial's folder is the truth: what is reported to
-Tune only says that there is something new to read.
+One worker runs in Ray Train's local mode, inside the reused Tune actor, so that a trial costs no
+new process; several are a real worker group. Either way the trial's folder is the truth: what is
+reported to Tune only says that there is something new to read.
 """
 
 import threading

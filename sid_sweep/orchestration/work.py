@@ -1,4 +1,5 @@
-"""One trial in its folder: drives the training loop, writes what it yields. Knows nothing of Ray."""
+"""One trial in its folder: drives the training loop, writes what it yields. Knows nothing of
+Ray."""
 
 import ctypes
 import resource
@@ -109,7 +110,8 @@ def reset_peak_memory(device: torch.device | str) -> None:
 
 
 def peak_memory_bytes(device: torch.device | str) -> int:
-    """Peak since the reset: allocated on the GPU, or resident on the CPU (the process, all told)."""
+    """Peak since the reset: allocated on the GPU, or resident on the CPU (the process, all
+    told)."""
     if torch.device(device).type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform == "linux":

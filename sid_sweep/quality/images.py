@@ -1,8 +1,9 @@
 """Judging digits in the features of a small classifier trained on the same digits.
 
-It is no Inception network, so its Fréchet distance is no FID and is called `fd`. Every distance compares
-898 samples with one random half of the real digits and is averaged over 8 splits, so that the student,
-the teacher's samples and the other half of the real data share one bias and their ratios have limit 1.
+It is no Inception network, so its Fréchet distance is no FID and is called `fd`. Every distance
+compares 898 samples with one random half of the real digits and is averaged over 8 splits, so that
+the student, the teacher's samples and the other half of the real data share one bias and their
+ratios have limit 1.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""What every part of a specification is: a frozen, strict record whose docstrings are its manual."""
+"""What every part of a specification is: a frozen, strict record whose docstrings are its
+manual."""
 
 import hashlib
 import json
@@ -16,7 +17,8 @@ class SpecError(ValueError):
 
 
 class Spec(BaseModel):
-    """Unknown keys, wrong types, NaN and infinity are refused; the text under a field describes it."""
+    """Unknown keys, wrong types, NaN and infinity are refused; the text under a field describes
+    it."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -32,7 +34,8 @@ class Spec(BaseModel):
     def _fill_groups(cls, values: Any) -> Any:
         """A group that is given in part keeps the rest of this record's default for it.
 
-        `loss: {lambda: 0.5}` means the default kind of loss; another kind starts from its own defaults.
+        `loss: {lambda: 0.5}` means the default kind of loss; another kind starts from its own
+        defaults.
         """
         if not isinstance(values, dict):
             return values

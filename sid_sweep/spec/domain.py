@@ -10,7 +10,7 @@ Scalar = bool | int | float | str
 
 
 class _Domain(Spec):
-    when: dict[str, Scalar] = {}
+    when: dict[str, Scalar] = Field(default_factory=dict)
     """The knob exists only where these knobs have these values."""
 
 

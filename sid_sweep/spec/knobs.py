@@ -30,7 +30,8 @@ def knobs(
     """All leaves below `model`, in the order of their definition.
 
     Args:
-        instance: what stands there by default, whose values are the defaults; None: the model's own.
+        instance: what stands there by default, whose values are the defaults; None: the model's
+        own.
     """
     for name, field in model.model_fields.items():
         path = f"{prefix}{field.alias or name}"

@@ -1,4 +1,5 @@
-"""The door: a YAML file and `--set` overrides become a sweep in which every arm is a valid trial."""
+"""The door: a YAML file and `--set` overrides become a sweep in which every arm is a valid
+trial."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -234,11 +235,13 @@ def _is_quoted_number(value: Any) -> bool:
 def _written(location: Sequence[str | int], values: Any) -> Path_:
     """A pydantic location without the union tags, which nobody wrote."""
     path: list[str | int] = []
+    node: Any = values
     for index, part in enumerate(location):
-        if (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int)):
-            values = values[part]
+        is_key = isinstance(node, dict) and part in node
+        if is_key or (isinstance(node, list) and isinstance(part, int)):
+            node = node[part]
             path.append(part)
-        elif index == len(location) - 1 and not _is_tag(part, values):
+        elif index == len(location) - 1 and not _is_tag(part, node):
             path.append(part)
     return tuple(path)
 

@@ -1,8 +1,8 @@
 """Strict YAML: what is written is what is meant, and every message knows its line.
 
-PyYAML silently reads `1e-5` as text, `012` as 10, keeps the last of two equal keys and unfolds aliases
-without bound. Here those are errors that say what to write. Scalars follow the YAML 1.2 core schema,
-with `_` allowed between digits.
+PyYAML silently reads `1e-5` as text, `012` as 10, keeps the last of two equal keys and unfolds
+aliases without bound. Here those are errors that say what to write. Scalars follow the YAML 1.2
+core schema, with `_` allowed between digits.
 """
 
 import re

@@ -1,7 +1,7 @@
 """A sweep: one question, its arms and its seeds.
 
-*Scientific* knobs are what the question is about, *nuisance* knobs are tuned so that the comparison is
-fair, *fixed* values are neither.
+*Scientific* knobs are what the question is about, *nuisance* knobs are tuned so that the comparison
+is fair, *fixed* values are neither.
 """
 
 import itertools
@@ -19,7 +19,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class Objective(Spec):
-    """What makes a student better. A loss value can never be one: all losses of a family share it."""
+    """What makes a student better. A loss value can never be one: all losses of a family share
+    it."""
 
     metric: str
     """A metric of the data, taken from the last evaluation of each run."""
@@ -86,8 +87,8 @@ class Sweep(Spec):
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     """Repetitions of every arm, shared by all arms."""
     scientific: dict[str, Domain] = Field(min_length=1)
-    nuisance: dict[str, Domain] = {}
-    baseline: Arm = {}
+    nuisance: dict[str, Domain] = Field(default_factory=dict)
+    baseline: Arm = Field(default_factory=dict)
     """The arm that others are compared with: values of some swept knobs."""
     fixed: dict[str, Any]
     """What all trials share, as a trial without the swept knobs."""

@@ -22,8 +22,8 @@ class Mixture(Spec):
     """A Gaussian mixture: its score is a closed form at every noise level."""
 
     metrics: ClassVar[dict[str, str]] = {
-        "sw2_ratio": "sliced W2 from student to data, over that between two fresh data sets (limit 1)",
-        "sw2": "sliced 2-Wasserstein distance from student to data",
+        "sw2_ratio": "sliced W2 to fresh data, over that between two fresh data sets (limit 1)",
+        "sw2": "sliced 2-Wasserstein distance to fresh data",
         "modes": "modes that hold at least a fifth of their share of the samples",
         "off_modes": "share of the samples further than 4 deviations from every mode",
     }
@@ -151,7 +151,7 @@ class PowerWeight(Spec):
 
 
 class EDMWeight(Spec):
-    """EDM's weight, 1/σ² + 1/σ_data² on the x_0 form: every level counts alike at initialisation."""
+    """EDM's weight, 1/σ² + 1/σ_data² on the x_0 form: all levels count alike at the start."""
 
     kind: Literal["edm"]
 
@@ -350,7 +350,7 @@ class Evaluation(Spec):
 
 
 class Trial(Spec):
-    """One arm at one seed. The same trial on the same kind of CPU gives bitwise the same metrics."""
+    """One arm at one seed, and all that its metrics depend on."""
 
     data: Data
     noise: Noise = VP()

@@ -1,4 +1,5 @@
-"""A teacher trained by denoising, once: its weights lie in a cache under the digest of what made them."""
+"""A teacher trained by denoising, once: its weights lie in a cache under the digest of what made
+them."""
 
 import copy
 import os

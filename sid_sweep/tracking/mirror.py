@@ -1,8 +1,8 @@
 """Makes MLflow's runs equal to a sweep's folders: whatever is missing there is sent, nothing twice.
 
-A parent run for the sweep, a child for each arm, a grandchild for each seed (two levels where there is
-one seed). What has been sent is noted in a cursor beside the folders, after the fact: a kill in between
-sends again what MLflow already has, and MLflow ignores an equal point.
+A parent run for the sweep, a child for each arm, a grandchild for each seed (two levels where there
+is one seed). What has been sent is noted in a cursor beside the folders, after the fact: a kill in
+between sends again what MLflow already has, and MLflow ignores an equal point.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""Sends what happens to MLflow from a thread of its own, so that no server can slow or stop training.
+"""Sends what happens to MLflow from a thread of its own, so that no server can slow or stop
+training.
 
 The buffer is the sweep's folder: what could not be sent now is sent later, or by the next run.
 """

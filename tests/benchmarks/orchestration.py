@@ -2,9 +2,10 @@
 
     python tests/benchmarks/orchestration.py [--trials 16] [--recipe-trials 4]
 
-Near-empty trials, so that what is measured is the way to a trial and back. The recipe is the one in Ray
-Train's guide to hyperparameter search: a Tune function that runs a TorchTrainer with one worker, here
-with the same trial inside. Its cost per trial hardly depends on their number, and a few suffice.
+Near-empty trials, so that what is measured is the way to a trial and back. The recipe is the one in
+Ray Train's guide to hyperparameter search: a Tune function that runs a TorchTrainer with one
+worker, here with the same trial inside. Its cost per trial hardly depends on their number, and a
+few suffice.
 """
 
 import argparse

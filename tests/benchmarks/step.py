@@ -2,8 +2,8 @@
 
     python tests/benchmarks/step.py [--device cuda] [--seconds 2] [--threads 1] [--profile]
 
-Images are latents, of which half enter the generator's loss. `--profile` prints where one step's time
-goes instead.
+Images are latents, of which half enter the generator's loss. `--profile` prints where one step's
+time goes instead.
 """
 
 import argparse

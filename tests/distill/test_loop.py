@@ -1,4 +1,5 @@
-"""A trial is a pure function of its specification; what diverges says so; ψ is frozen where it must be."""
+"""A trial is a pure function of its specification; what diverges says so; ψ is frozen where it
+must be."""
 
 import io
 
@@ -91,7 +92,8 @@ def test_a_step_of_the_generator_leaves_psi_and_one_of_psi_leaves_the_generator(
 
 
 def test_ranks_share_one_draw(tmp_path):
-    """Two halves of the batch are the batch: the number of workers does not change what is drawn."""
+    """Two halves of the batch are the batch: the number of workers does not change what is
+    drawn."""
     trial = tiny()
     parts = [method(trial, tmp_path, ranks=Ranks(rank, 2)) for rank in (0, 1)]
     whole = method(trial, tmp_path)._draw(480, "generator", 16, trial.generator)
@@ -106,7 +108,8 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 
 
 def test_diagnostics_vanish_at_the_best_fake_score(tmp_path):
-    """R = L2 - L1 and Q are 0 at ψ*; with the teacher in ψ's place and data as samples, L1 is too."""
+    """R = L2 - L1 and Q are 0 at ψ*; with the teacher in ψ's place and data as samples, L1 is
+    too."""
     sid = method(tiny(), tmp_path)
     data = teachers.load(tiny(), cache=tmp_path)
     mixture_noise = torch.randn(4096, 2, generator=torch.Generator().manual_seed(0))

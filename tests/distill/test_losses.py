@@ -1,8 +1,8 @@
 """The losses against quadrature: a randomised claim, tested with no randomness.
 
-A one-dimensional mixture y seen through an affine student x = μ + k y, noised by one level: nodes of
-Gauss and Hermite stand for y's components and for ε, so expectations hold to rounding. The table is the
-test vector of the method's notes.
+A one-dimensional mixture y seen through an affine student x = μ + k y, noised by one level: nodes
+of Gauss and Hermite stand for y's components and for ε, so expectations hold to rounding. The table
+is the test vector of the method's notes.
 """
 
 import numpy as np

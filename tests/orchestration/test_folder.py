@@ -40,8 +40,13 @@ def test_a_result_clears_an_earlier_failure(folder):
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(RuntimeError), replacing(path) as partial:
-        partial.write_text("new, but")
-        raise RuntimeError
+
+    def fail():
+        with replacing(path) as partial:
+            partial.write_text("new, but")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -1,4 +1,5 @@
-"""A folder belongs to one question: growth is welcome, contradiction is not, two drivers are not."""
+"""A folder belongs to one question: growth is welcome, contradiction is not, two drivers are
+not."""
 
 from pathlib import Path
 
@@ -48,8 +49,10 @@ def test_growth_words_and_resources_are_no_contradiction(tmp_path, override):
 
 
 def test_two_drivers_of_one_folder_are_refused(tmp_path):
-    with record.sole_driver(tmp_path):
-        with pytest.raises(SpecError, match="another process"), record.sole_driver(tmp_path):
+    def drive():
+        with record.sole_driver(tmp_path):
             pass
-    with record.sole_driver(tmp_path):
-        pass
+
+    with record.sole_driver(tmp_path), pytest.raises(SpecError, match="another process"):
+        drive()
+    drive()

@@ -1,4 +1,5 @@
-"""The command with real Ray, real MLflow and real files: a sweep that is interrupted, killed and grown.
+"""The command with real Ray, real MLflow and real files: a sweep that is interrupted, killed and
+grown.
 
 One folder lives through the whole module, as a user's would; each test takes it one step further.
 """
@@ -211,7 +212,8 @@ def test_a_store_that_is_down_loses_nothing(folder):
 
 
 def test_two_workers_train_what_one_trains(folder):
-    """The same latents and noise, gradients averaged: equal up to rounding, while it has not grown."""
+    """The same latents and noise, gradients averaged: equal up to rounding, while it has not
+    grown."""
     early = ("--set", "seeds=[0]", "--set", "budget.images=640", "--set", "evaluation.times=2")
     one_arm = ("--set", "scientific.generator.optim.lr={choice: [0.001]}")
     metrics = []

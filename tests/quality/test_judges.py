@@ -1,4 +1,5 @@
-"""Judges: fresh data is as good as it gets, collapse is seen, names are those that the spec promises."""
+"""Judges: fresh data is as good as it gets, collapse is seen, names are those that the spec
+promises."""
 
 import numpy as np
 import pytest
@@ -30,7 +31,8 @@ def fresh(num, seed):
 
 
 def test_fresh_data_has_ratio_one():
-    """The mean square of the ratio over 20 draws is 1 within 4 standard errors; shifted data is not."""
+    """The mean square of the ratio over 20 draws is 1 within 4 standard errors; shifted data is
+    not."""
     judge = points_judge(RING, 1024)
     squares = [judge.measure(fresh(1024, seed))["sw2_ratio"] ** 2 for seed in range(20)]
     error = np.std(squares, ddof=1) / np.sqrt(20)

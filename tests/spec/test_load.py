@@ -1,4 +1,5 @@
-"""The door: every sentence says where, what, the rule and the remedy; every search space passes it."""
+"""The door: every sentence says where, what, the rule and the remedy; every search space passes
+it."""
 
 import random
 from pathlib import Path

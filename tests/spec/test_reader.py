@@ -1,4 +1,5 @@
-"""Strict YAML: what PyYAML would read silently and wrongly is refused, with the place and the remedy."""
+"""Strict YAML: what PyYAML would read silently and wrongly is refused, with the place and the
+remedy."""
 
 import pytest
 
