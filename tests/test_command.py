@@ -31,7 +31,7 @@ def space(folder: Path, *, replace: tuple[str, str] = ("", ""), add: str = "") -
 BAD_FILES = {
     "unknown key": ({"add": "budgets: 3\n"}, "unknown key budgets"),
     "duplicate key": ({"add": "sweep: again\n"}, "key 'sweep' stands twice"),
-    "exponent without point": ({"replace": ("400_000", "1e-5")}, "write 1.0e-5"),
+    "exponent without point": ({"replace": ("480_000", "1e-5")}, "write 1.0e-5"),
     "text for a number": ({"replace": ("[0.0, 0.25,", "[zero, 0.25,")}, "must be a valid number"),
     "empty choice": (
         {"replace": ("[0.0, 0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.5]", "[]")},

@@ -85,12 +85,13 @@ class MLP(nn.Module):
         super().__init__()
         self.features = Fourier(num_features)
         self.inward = nn.Linear(dim + 2 * num_features, width)
-        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
+        hidden = [nn.Linear(width, width) for _ in range(depth - 1)]
+        self.hidden = nn.ModuleList(hidden)
         self.outward = nn.Linear(width, dim)
         nn.init.normal_(self.inward.weight[:, :dim], std=INWARD_GAIN / math.sqrt(dim))
         nn.init.normal_(self.inward.weight[:, dim:], std=1 / math.sqrt(num_features))
         nn.init.uniform_(self.inward.bias, -1, 1)
-        for layer in self.hidden:
+        for layer in hidden:
             _normal(layer, gain=HIDDEN_GAIN)
         _normal(self.outward, gain=OUTWARD_GAIN)
 

@@ -239,7 +239,7 @@ def _written(location: Sequence[str | int], values: Any) -> Path_:
     for index, part in enumerate(location):
         is_key = isinstance(node, dict) and part in node
         if is_key or (isinstance(node, list) and isinstance(part, int)):
-            node = node[part]
+            node = node[part]  # pyright: ignore
             path.append(part)
         elif index == len(location) - 1 and not _is_tag(part, node):
             path.append(part)

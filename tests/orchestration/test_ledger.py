@@ -9,6 +9,7 @@ from sid_sweep.orchestration.search import Ledger
 from sid_sweep.spec import load
 
 LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+TWO_SEEDS = "seeds=[0, 1]"
 TPE = (
     "scientific.loss.lambda={uniform: [0.0, 1.5]}",
     "baseline={}",
@@ -18,7 +19,7 @@ TPE = (
 
 def play(folder, *overrides, most=1000, fail=()):
     """Run at most `most` jobs of a sweep as a worker would; returns what ran and the ledger."""
-    ledger = Ledger(folder, load(LAMBDA, overrides))
+    ledger = Ledger(folder, load(LAMBDA, (TWO_SEEDS, *overrides)))
     ran = []
     while len(ran) < most and (job := ledger.next_job()) is not None:
         value = job.trial.loss.lambda_
@@ -109,7 +110,7 @@ def test_conditions_and_repeats_in_a_small_discrete_space(tmp_path):
         "baseline={}",
         "search={sampler: random, arms: 50}",
     )
-    ledger = Ledger(tmp_path, load(LAMBDA, overrides))
+    ledger = Ledger(tmp_path, load(LAMBDA, (TWO_SEEDS, *overrides)))
     jobs = []
     while (job := ledger.next_job()) is not None:
         jobs.append(job)
@@ -131,7 +132,7 @@ def test_half_a_line_and_a_lock_left_by_a_kill_do_no_harm(tmp_path):
 def test_known_results_are_announced(tmp_path):
     play(tmp_path, most=4)
     seen = []
-    ledger = Ledger(tmp_path, load(LAMBDA), known=lambda run, result: seen.append(run.seed))
+    ledger = Ledger(tmp_path, load(LAMBDA, (TWO_SEEDS,)), known=lambda run, result: seen.append(run.seed))
     assert ledger.has_work()
     assert sorted(seen) == [0, 0, 1, 1]
     assert TrialFolder(ledger.trial_folder(ledger.jobs(0)[0]).path).result() is not None

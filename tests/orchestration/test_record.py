@@ -12,7 +12,7 @@ LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
 
 
 def spec(*overrides):
-    return load(LAMBDA, overrides)
+    return load(LAMBDA, ("seeds=[0, 1]", "budget.images=400_000", *overrides))
 
 
 @pytest.mark.parametrize(
