@@ -132,7 +132,9 @@ def test_half_a_line_and_a_lock_left_by_a_kill_do_no_harm(tmp_path):
 def test_known_results_are_announced(tmp_path):
     play(tmp_path, most=4)
     seen = []
-    ledger = Ledger(tmp_path, load(LAMBDA, (TWO_SEEDS,)), known=lambda run, result: seen.append(run.seed))
+    ledger = Ledger(
+        tmp_path, load(LAMBDA, (TWO_SEEDS,)), known=lambda run, result: seen.append(run.seed)
+    )
     assert ledger.has_work()
     assert sorted(seen) == [0, 0, 1, 1]
     assert TrialFolder(ledger.trial_folder(ledger.jobs(0)[0]).path).result() is not None
