@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_PARAM_CHARACTERS = 500
 MAX_TAG_CHARACTERS = 5000
 TAG = "sid_sweep."
+VIEW = "sid_sweep"  # name of the view that the address of the runs table asks for
 
 
 class Mirror:
@@ -102,10 +103,25 @@ class Mirror:
             parent = self._create(self.sweep.sweep, {"level": "sweep"}, parent="")
             self._cursor["parent"] = parent
         self._tag(parent, {"mlflow.note.content": self._description()})
+        self.client.set_experiment_tag(
+            self.experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(self._view())
+        )
         self.client.log_dict(parent, self.sweep.record(), "question.json")
         self.client.log_dict(parent, _redacted(plain(self.sweep)), "sweep.json")
         self.client.log_dict(parent, provenance(), "provenance.json")
         self._save()
+
+    def _view(self) -> dict[str, Any]:
+        """What the runs table shows when it is opened with this view: by default, no metric."""
+        record = self.sweep.record()
+        metric = f"metrics.`{record['metric']}`"
+        columns = [
+            metric,
+            *[f"metrics.`{name}`" for name in record["columns"]],
+            *[f"params.`{knob}`" for knob in self.sweep.domains],
+            f"tags.`{TAG}outcome`",
+        ]
+        return {"selectedColumns": columns, "runsHiddenMode": "SHOW_ALL"}
 
     def _description(self) -> str:
         sweep = self.sweep

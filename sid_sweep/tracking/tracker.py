@@ -16,7 +16,7 @@ from sid_sweep.orchestration.folder import Result
 from sid_sweep.spec import Sweep, digest
 
 from .client import absolute, connect, redact
-from .mirror import Mirror
+from .mirror import VIEW, Mirror
 
 RETRY_SECONDS = 5.0
 CLOSING_SECONDS = 120.0  # to send what is left at the end, as long as the store answers
@@ -72,7 +72,8 @@ class Tracker(AbstractContextManager["Tracker"]):
             if self.uri.startswith("http"):
                 server, command = self.uri, ""
         # MLflow opens an experiment as a GenAI project unless the address says otherwise.
-        path = f"/#/experiments/{self._experiment_id}/runs?workflowType=machine_learning"
+        view = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
+        path = f"/#/experiments/{self._experiment_id}/runs?{view}"
         page = f"{server}{path}" if self._experiment_id else server
         return f"{command}   then {page}" if command else page
 

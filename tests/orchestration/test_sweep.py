@@ -211,6 +211,7 @@ def test_a_store_that_is_down_loses_nothing(folder):
     assert "127.0.0.1:9" in output
 
 
+@pytest.mark.slow
 def test_two_workers_train_what_one_trains(folder):
     """The same latents and noise, gradients averaged: equal up to rounding, while it has not
     grown."""
