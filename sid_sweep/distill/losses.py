@@ -16,7 +16,7 @@ PerSample = Float[Tensor, " B"]
 
 def inner(a: Sample, b: Sample) -> PerSample:
     """⟨a, b⟩ over everything but the batch."""
-    return (a * b).flatten(1).sum(1)
+    return (a * b).reshape(len(a), -1).sum(1)
 
 
 def naive(teacher: Sample, fake: Sample) -> PerSample:

@@ -135,6 +135,7 @@ class _Block(nn.Module):
         self.first = nn.Linear(width, width)
         self.second = nn.Linear(width, width)
         nn.init.zeros_(self.second.weight)  # each block starts as the identity
+        nn.init.zeros_(self.second.bias)
 
     def forward(
         self, h: Float[Tensor, "B W"], embedding: Float[Tensor, "#B W"]

@@ -1,5 +1,6 @@
 """One optimiser step: average over ranks, clip, schedule, Adam."""
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -64,4 +65,5 @@ class Optimiser:
     def load(self, state: dict[int, Any]) -> None:
         """Continue from `state`."""
         groups = self._torch.state_dict()["param_groups"]
-        self._torch.load_state_dict({"state": state, "param_groups": groups})
+        own = copy.deepcopy(state)  # torch would train on in the caller's tensors
+        self._torch.load_state_dict({"state": own, "param_groups": groups})

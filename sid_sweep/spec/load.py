@@ -107,6 +107,8 @@ def _check_knobs(sweep: Sweep, document: Document) -> None:
                 raise refuse(
                     (group, knob), "a grid needs {choice: [...]}; or search with random, tpe"
                 )
+            if problem := _condition_problem(sweep, knob):
+                raise refuse((group, knob), problem)
     if both := set(sweep.scientific) & set(sweep.nuisance):
         raise refuse(("nuisance", min(both)), "is scientific too; a knob is one or the other")
 
@@ -133,6 +135,22 @@ def _check_trials(sweep: Sweep, document: Document) -> None:
                     f"the {name}'s {latents} latents of a step cannot be shared equally; "
                     "change workers, batch.latents or batch.generator_fraction"
                 )
+
+
+def _condition_problem(sweep: Sweep, knob: str) -> str:
+    """Why the `when` of a knob could never mean anything, or ""."""
+    names = list(sweep.domains)
+    for path, value in sweep.domains[knob].when.items():
+        if path in names[: names.index(knob)]:
+            if not sweep.domains[path].holds(value):
+                return f"when {path} is {value!r}, which {path} never is"
+        elif path in names:
+            return f"when {path}: is swept after it; define {path} first"
+        elif lookup(sweep.fixed, path) is None:
+            return (
+                f"when {path}: is neither swept nor fixed{nearest(path, names)}; write it in fixed"
+            )
+    return ""
 
 
 def _check_baseline(sweep: Sweep, document: Document) -> None:
@@ -238,7 +256,7 @@ def _written(location: Sequence[str | int], values: Any) -> Path_:
     node: Any = values
     for index, part in enumerate(location):
         is_key = isinstance(node, dict) and part in node
-        if is_key or (isinstance(node, list) and isinstance(part, int)):
+        if is_key or (isinstance(node, list) and isinstance(part, int) and part < len(node)):
             node = node[part]  # pyright: ignore
             path.append(part)
         elif index == len(location) - 1 and not _is_tag(part, node):

@@ -16,6 +16,7 @@ from .base import SpecError
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
+MAX_DIGITS = 30
 
 _INT = re.compile(r"[-+]?(0|[1-9](_?[0-9])*)")
 _FLOAT = re.compile(r"[-+]?(0|[1-9](_?[0-9])*)?\.[0-9]*([eE][-+]?[0-9]+)?")
@@ -71,19 +72,16 @@ def read_value(text: str, *, source: str) -> Any:
 
 
 def _parse(text: str, *, source: str) -> tuple[Any, dict[Path_, str]]:
-    loader = yaml.SafeLoader(text)
     try:
         _refuse_references(text, source)
-        node = loader.get_single_node()
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not readable"
+        problem = getattr(error, "problem", None) or getattr(error, "reason", "not readable")
         raise SpecError(f"{source}{line}: not YAML: {' '.join(str(problem).split())}") from None
     except RecursionError:
         raise SpecError(f"{source}: nested deeper than {MAX_DEPTH} levels") from None
-    finally:
-        loader.dispose()
     places: dict[Path_, str] = {(): source}
     values = None if node is None else _construct(node, (), places, source)
     return values, places
@@ -137,7 +135,7 @@ def _pairs(
 def _scalar(text: str, here: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
-    if _INT.fullmatch(text):
+    if _INT.fullmatch(text) and len(text) <= MAX_DIGITS:
         return int(text.replace("_", ""))
     if text != "." and _FLOAT.fullmatch(text):
         return float(text.replace("_", ""))

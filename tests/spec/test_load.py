@@ -118,3 +118,19 @@ def test_every_knob_has_a_meaning_and_stands_once_for_each_kind():
     assert {"loss.lambda", "fake_score.optim.lr", "noise.sigma", "teacher.images"} <= {
         path for path, _ in listed
     }
+
+
+@pytest.mark.parametrize(
+    ("when", "sentence"),
+    [
+        ("{foo: 1}", "neither swept nor fixed"),
+        ("{loss.kind: sid}", "neither swept nor fixed"),
+        ("{noise.kind: vp, batch.latents: 3}", "is swept after it"),
+    ],
+)
+def test_a_condition_that_could_never_mean_anything_is_refused(when, sentence):
+    scientific = (
+        f"{{loss.lambda: {{choice: [1.0], when: {when}}}, batch.latents: {{choice: [64]}}}}"
+    )
+    with pytest.raises(SpecError, match=sentence):
+        load(LAMBDA, [f"scientific={scientific}", "baseline={}"])

@@ -1,0 +1,83 @@
+"""One step of the algorithm: whose weights move, from where they start, and what is drawn."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import tiny
+
+from sid_sweep import teachers
+from sid_sweep.distill.sid import Sid
+
+NEVER = 1e-300  # a learning rate that rounds to no step at all
+
+
+def stepped(num=3, **changes):
+    """A method before and after `num` steps."""
+    trial = tiny(**changes)
+    method = Sid(trial, teachers.load(trial, cache=Path("/nonexistent")))
+    before = copy.deepcopy(method)
+    for step in range(num):
+        method.step(step * method.images_per_step)
+    return before, method
+
+
+def equal(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_a_step_moves_every_network():
+    before, after = stepped()
+    assert not equal(before.fake_score, after.fake_score)
+    assert not equal(before.generator, after.generator)
+    assert not equal(before.student, after.student)
+
+
+def test_the_generators_step_leaves_the_fake_score_alone():
+    before, after = stepped(fake_score__optim__lr=NEVER)
+    assert equal(before.fake_score, after.fake_score)
+    assert not equal(before.generator, after.generator)
+
+
+def test_the_fake_scores_step_leaves_the_generator_alone():
+    before, after = stepped(generator__optim__lr=NEVER)
+    assert equal(before.generator, after.generator)
+    assert equal(before.student, after.student)
+    assert not equal(before.fake_score, after.fake_score)
+
+
+@pytest.mark.parametrize(("half_life", "follows"), [(1e-9, True), (500.0, False)])
+def test_the_student_is_the_average_of_the_generator(half_life, follows):
+    _, after = stepped(generator__ema={"half_life_images": half_life, "ramp_up": None})
+    assert equal(after.student, after.generator) == follows
+
+
+@pytest.mark.parametrize(("fraction", "num"), [(0.5, 16), (0.75, 24), (0.01, 1)])
+def test_images_are_the_latents_of_the_generators_loss(fraction, num):
+    before, _ = stepped(0, batch__generator_fraction=fraction)
+    assert before.images_per_step == num
+
+
+def test_the_fake_score_learns_a_still_generator():
+    """Its loss falls from window to window, the generator's samples being always the same."""
+    still = {"generator__optim__lr": NEVER, "batch__latents": 512, "fake_score__steps": 5}
+    _, method = stepped(0, budget__images=10_000_000, **still)
+    errors = []
+    for begin in range(0, 40, 10):
+        method.reset_diagnostics()
+        for step in range(begin, begin + 10):
+            method.step(step * method.images_per_step)
+        errors.append(method.diagnostics()["diagnostics/fake_score_loss"])
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.9 * errors[0]
+
+
+def test_samples_are_a_function_of_their_stream():
+    _, method = stepped(1)
+    first, again = (method.sample(100, random=torch.Generator().manual_seed(0)) for _ in range(2))
+    other = method.sample(100, random=torch.Generator().manual_seed(1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert first.shape == (100, 2)
+    assert not first.requires_grad

@@ -1,0 +1,77 @@
+"""Every message begins with where the wrong thing was written, and names its whole path."""
+
+from pathlib import Path
+
+import pytest
+
+from sid_sweep.spec import SpecError, load
+
+LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+HEAD = """\
+sweep: places
+question: Where?
+objective: {metric: sw2_ratio}
+seeds: [0, 1]
+scientific:
+  loss.lambda: {choice: [0.5, 1.0]}
+fixed:
+  data: {kind: mixture}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "addition", "message"),
+    [
+        (10, "  generator:\n    optim: {lr: -1.0}\n", "generator.optim.lr = -1.0: must be greater"),
+        (
+            9,
+            "  generator: {optim: {lr: '0.1'}}\n",
+            "generator.optim.lr = '0.1': must be a valid num",
+        ),
+        (
+            9,
+            "  generator: {init: {net: {widht: 3}}}\n",
+            "there is no knob generator.init.net.widht",
+        ),
+        (
+            9,
+            "  fake_score: {times: {kind: log_unifrom}}\n",
+            "fake_score.times.kind = log_unifrom; did",
+        ),
+        (11, "resources:\n\n  workers: 7\n", "resources.workers = 7: the generator's 128 latents"),
+        (9, "baseline: {loss.lambda: 2.0}\n", "baseline.loss.lambda = 2.0 is outside"),
+    ],
+)
+def test_a_file_is_quoted_by_line(tmp_path, line, addition, message):
+    path = tmp_path / "space.yaml"
+    path.write_text(HEAD + addition)
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}:{line}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("generator.optim.lr=-1.0", "generator.optim.lr = -1.0: must be greater than 0"),
+        ("seeds=[0, true]", "seeds.1 = True: must be a valid integer"),
+        ("objective.goal=least", "objective.goal = 'least': must be minimize or maximize"),
+        (
+            "scientific.loss.lambda={uniform: [1.0, 0.0]}",
+            "scientific.loss.lambda: the lower end 1.0",
+        ),
+        ("generator.optim.lr=1e-5", "1e-5 is text to some YAML readers"),
+    ],
+)
+def test_an_override_is_quoted_whole(override, message):
+    with pytest.raises(SpecError) as caught:
+        load(LAMBDA, [override])
+    told = str(caught.value)
+    assert told.startswith(f"--set {override}")
+    assert message in told
+
+
+def test_the_last_override_of_a_value_wins():
+    sweep = load(LAMBDA, ["budget.images=5", "fixed.budget.images=6", "seeds=[3]"])
+    assert sweep.fixed["budget"] == {"images": 6}
+    assert sweep.seeds == [3]

@@ -1,0 +1,93 @@
+"""Trained teachers: they learn, alike every time, once, under the name of all that made them."""
+
+import pytest
+import torch
+
+from sid_sweep import teachers
+from sid_sweep.data import mixture
+from sid_sweep.diffusion.noise import VP
+from sid_sweep.distill.sid import Sid
+from sid_sweep.spec import Trial
+from sid_sweep.spec.trial import teacher_file, teacher_name
+
+
+def trial(**changes):
+    """A small teacher of the ring; changes go to the teacher."""
+    teacher = {"kind": "trained", "net": {"width": 16, "depth": 1}, "images": 2560, "batch": 128}
+    return Trial.model_validate({"data": {"kind": "mixture"}, "teacher": teacher | changes})
+
+
+def mean_error(epsilon):
+    """E‖ε - ε*‖² on the ring at σ = 0.5."""
+    random, exact = torch.Generator().manual_seed(0), mixture(trial().data).to("cpu", torch.float32)
+    level = VP().level(torch.full((2000, 1), 0.5))
+    xt = level.alpha * exact.sample(2000, generator=random)
+    xt = xt + level.beta * torch.randn(2000, 2, generator=random)
+    with torch.no_grad():
+        return float((epsilon(xt, level) - exact.epsilon(xt, level)).square().sum(1).mean())
+
+
+def test_an_exact_teacher_is_the_mixture(tmp_path):
+    exact = teachers.load(Trial.model_validate({"data": {"kind": "mixture"}}), cache=tmp_path)
+    assert mean_error(exact.epsilon) == 0
+    assert exact.denoiser is None
+    assert exact.shape == (2,)
+    assert exact.sigma_data == pytest.approx(1.98**0.5 / 2**0.5, rel=1e-12)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_nears_the_exact_denoiser(tmp_path):
+    short = teachers.load(trial(images=128), cache=tmp_path)
+    long = teachers.load(trial(images=128 * 300, optim={"lr": 0.02}), cache=tmp_path)
+    assert mean_error(long.epsilon) < mean_error(short.epsilon) / 3
+
+
+def test_training_is_deterministic_and_happens_once(tmp_path):
+    one, other, reports = tmp_path / "one", tmp_path / "other", []
+    for cache in (one, other):
+        teachers.load(trial(), cache=cache, report=lambda *report: reports.append(report))
+    name = teacher_name(trial())
+    path = teacher_file(name, one)
+    assert path.read_bytes() == teacher_file(name, other).read_bytes()
+    assert [images for images, _, _ in reports] == [0, 2560] * 2
+    before = path.stat().st_mtime_ns
+    again = teachers.load(trial(), cache=one, report=lambda *report: reports.append(report))
+    assert path.stat().st_mtime_ns == before
+    assert len(reports) == 4
+    assert not any(weights.requires_grad for weights in again.denoiser.parameters())
+
+
+def test_the_name_is_a_digest_of_all_that_decides_the_weights():
+    base = trial()
+    others = [
+        trial(images=2561),
+        trial(seed=1),
+        trial(optim={"lr": 0.002}),
+        trial(net={"width": 17}),
+    ]
+    values = base.model_dump(by_alias=True)
+    others.append(Trial.model_validate(values | {"noise": {"kind": "edm"}}))
+    others.append(Trial.model_validate(values | {"data": {"kind": "mixture", "radius": 1.5}}))
+    assert len({teacher_name(other) for other in [base, *others]}) == 7
+    student = values | {"seed": 1, "loss": {"kind": "naive"}, "budget": {"images": 10}}
+    assert teacher_name(Trial.model_validate(student)) == teacher_name(base)
+
+
+def test_a_teacher_that_diverges_says_what_to_do(tmp_path):
+    with pytest.raises(FloatingPointError, match=r"lower teacher\.optim\.lr"):
+        teachers.load(trial(optim={"lr": 1e30}), cache=tmp_path)
+    assert list(tmp_path.rglob("*.safetensors")) == []
+
+
+def test_a_student_starts_from_the_teacher_and_leaves_it_alone(tmp_path):
+    values = trial().model_dump(by_alias=True)
+    values["generator"]["init"] = values["fake_score"]["init"] = {"kind": "teacher"}
+    started = Trial.model_validate(values)
+    teacher = teachers.load(started, cache=tmp_path)
+    before = [weights.clone() for weights in teacher.denoiser.parameters()]
+    method = Sid(started, teacher)
+    for network in (method.generator, method.fake_score):
+        assert all(map(torch.equal, network.parameters(), before))
+    method.step(0)
+    assert not all(map(torch.equal, method.generator.parameters(), before))
+    assert all(map(torch.equal, teacher.denoiser.parameters(), before))
