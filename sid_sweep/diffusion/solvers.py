@@ -39,8 +39,7 @@ def solve(
     """
 
     def slope(x: Tensor, sigma: float) -> Tensor:
-        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
-        level = process.level(x.new_full(shape, sigma))
+        level = process.level(x.new_full((1,) * x.ndim, sigma))  # one for the whole batch
         return epsilon(level.alpha * x, level)
 
     x = start

@@ -106,14 +106,20 @@ class MLP(nn.Module):
 
 
 class ResidualMLP(nn.Module):
-    """Pre-normalised residual blocks; the level shifts and scales each block's normalised input."""
+    """Pre-normalised residual blocks; the level shifts and scales each block's normalised input.
 
-    def __init__(self, dim: int, *, width: int, depth: int, num_features: int = 16) -> None:
+    A level is one number, so a narrow embedding holds it; at the stream's width, half of all
+    multiplications would go into the modulation.
+    """
+
+    def __init__(
+        self, dim: int, *, width: int, depth: int, num_features: int = 16, num_embedded: int = 64
+    ) -> None:
         super().__init__()
         self.features = Fourier(num_features)
-        self.embed = nn.Linear(2 * num_features, width)
+        self.embed = nn.Linear(2 * num_features, num_embedded)
         self.inward = nn.Linear(dim, width)
-        self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
+        self.blocks = nn.ModuleList(_Block(width, num_embedded) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.outward = nn.Linear(width, dim)
 
@@ -128,17 +134,17 @@ class ResidualMLP(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, num_embedded: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulate = nn.Linear(width, 2 * width)
+        self.modulate = nn.Linear(num_embedded, 2 * width)
         self.first = nn.Linear(width, width)
         self.second = nn.Linear(width, width)
         nn.init.zeros_(self.second.weight)  # each block starts as the identity
         nn.init.zeros_(self.second.bias)
 
     def forward(
-        self, h: Float[Tensor, "B W"], embedding: Float[Tensor, "#B W"]
+        self, h: Float[Tensor, "B W"], embedding: Float[Tensor, "#B E"]
     ) -> Float[Tensor, "B W"]:
         scale, shift = self.modulate(embedding).chunk(2, 1)
         inner = self.norm(h) * (1 + scale) + shift
