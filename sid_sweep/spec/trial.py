@@ -44,7 +44,7 @@ class Digits(Spec):
 
     metrics: ClassVar[dict[str, str]] = {
         "fd_ratio": "fd over the Fréchet distance of the teacher's own 50-step samples",
-        "fd_ratio_real": "fd over the Fréchet distance between two halves of the real digits",
+        "fd_ratio_real": "fd over the Fréchet distance of real digits drawn anew (limit 1)",
         "fd": "Fréchet distance to the real digits in the features of a small digit classifier",
         "class_score": "exp of the mutual information of sample and predicted class (at most 10)",
         "class_score_ratio": "class_score over that of the real digits",
