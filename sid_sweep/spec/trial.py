@@ -380,10 +380,13 @@ class Trial(Spec):
         return self
 
 
+TEACHER_VERSION = 2  # raise it when the networks or their training change: old weights would not fit
+
+
 def teacher_name(trial: Trial) -> str:
     """What a trained teacher is cached under: a digest of all that decides its weights."""
     parts = {"data": trial.data, "noise": trial.noise, "teacher": trial.teacher}
-    key = digest({name: plain(part) for name, part in parts.items()})
+    key = digest({name: plain(part) for name, part in parts.items()} | {"code": TEACHER_VERSION})
     return f"{trial.data.kind}-{key}"
 
 
