@@ -380,7 +380,7 @@ class Trial(Spec):
         return self
 
 
-TEACHER_VERSION = 2  # raise it when the networks or their training change: old weights would not fit
+TEACHER_VERSION = 2  # raise it when the networks or their training change
 
 
 def teacher_name(trial: Trial) -> str:
