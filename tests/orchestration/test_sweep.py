@@ -39,6 +39,8 @@ resources: {checkpoint_seconds: 0}
 STRAIGHT = """\
 import json, sys, torch
 from pathlib import Path
+from sid_sweep.distill import distill
+from sid_sweep.spec import Trial
 torch.set_num_threads(1)
 path = Path(sys.argv[1])
 records = list(distill(Trial.model_validate(json.loads(path.read_text())), cache=path.parent))

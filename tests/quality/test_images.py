@@ -39,13 +39,16 @@ def judge(cache, teacher):
     return build_judge(TRIAL, teacher, cache=cache)
 
 
-def test_the_other_half_of_the_real_digits_is_the_unit(judge):
+def test_redrawn_digits_are_the_unit_and_the_other_half_is_further(judge):
+    """A perfect memoriser of all digits redraws them; one half knows nothing of the other."""
     images, _ = digits()
+    random = torch.Generator().manual_seed(0)
+    redrawn = images[torch.randint(len(images), (judge.num_samples,), generator=random)]
+    measured = judge.measure(redrawn)
+    assert measured["fd_ratio_real"] == pytest.approx(1, rel=0.1)
+    assert measured["class_score_ratio"] == pytest.approx(1, rel=0.02)
     others = torch.cat([images[halves(len(images), split=split)[1]] for split in range(NUM_SPLITS)])
-    measured = judge.measure(others)
-    assert measured["fd_ratio_real"] == pytest.approx(1, rel=1e-6)
-    assert measured["class_score_ratio"] == pytest.approx(1, rel=0.01)
-    assert measured["class_score"] > 9
+    assert judge.measure(others)["fd_ratio_real"] > 1.15
 
 
 def test_the_teachers_samples_are_the_other_unit(judge, teacher):
