@@ -82,7 +82,23 @@ def distill(
     ) -> Progress:
         return Progress(images(), seconds, outcome, cause, metrics or {}, samples, state)
 
+    def evaluation() -> Progress:
+        samples = method.sample(judge.num_samples, random=stream("evaluation", device=device)).cpu()
+        metrics = judge.measure(samples)
+        if step:
+            metrics |= method.diagnostics()
+            method.reset_diagnostics()
+        if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
+            return record("diverged", cause=f"{broken[0]} is not finite")
+        outcome = "finished" if step == evaluations[-1] else "running"
+        return record(outcome, metrics=metrics, samples=samples)
+
     evaluations = evaluation_steps(trial, images_per_step=method.images_per_step)
+    if resume is None:
+        progress = evaluation()
+        yield progress
+        if progress.outcome == "diverged":
+            return
     while step < evaluations[-1]:
         began = time.perf_counter()
         for _ in range(steps_to_next_look(step, evaluations)):
@@ -93,22 +109,15 @@ def distill(
         if trouble:
             yield record("diverged", cause=trouble)
             return
-        if step not in evaluations:
-            yield record("running")
-            continue
-        random = stream("evaluation", device=device)
-        samples = method.sample(judge.num_samples, random=random).cpu()
-        metrics = judge.measure(samples) | method.diagnostics()
-        method.reset_diagnostics()
-        if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
-            yield record("diverged", cause=f"{broken[0]} is not finite")
+        progress = evaluation() if step in evaluations else record("running")
+        yield progress
+        if progress.outcome == "diverged":
             return
-        outcome = "finished" if step == evaluations[-1] else "running"
-        yield record(outcome, metrics=metrics, samples=samples)
 
 
 def evaluation_steps(trial: Trial, *, images_per_step: int) -> list[int]:
-    """The steps after which a student is judged: evenly over the budget, the last at its end."""
+    """The steps after which a student is judged, beside the start: evenly over the budget, the last
+    at its end."""
     last = math.ceil(trial.budget.images / images_per_step)
     times = trial.evaluation.times
     return sorted({max(1, round(last * turn / times)) for turn in range(1, times + 1)})

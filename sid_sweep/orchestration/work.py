@@ -43,7 +43,7 @@ def work(
         resume = torch.load(folder.checkpoint, map_location=device, weights_only=True)
     if lead:
         write_json(folder.specification, plain(work.trial))
-        folder.rewind(resume["images"] if resume else 0)
+        folder.rewind(resume["images"] if resume else -1)
     teacher = teachers.load(work.trial, cache=work.cache, device=device)
     judge = quality.judge(work.trial, teacher, cache=work.cache)
     if lead:

@@ -344,7 +344,7 @@ class Evaluation(Spec):
     """When and how a student is judged, always on the same evaluation seed."""
 
     times: Count = 8
-    """Evaluations, evenly over the budget, the last at its end."""
+    """Evaluations, evenly over the budget, the last at its end; the start is judged too."""
     samples: Annotated[int, Field(ge=16)] = 8192
     """Student samples of one evaluation."""
 

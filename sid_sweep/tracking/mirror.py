@@ -196,7 +196,7 @@ class Mirror:
             }
             name = _name(run.values) if one else f"{_name(run.values)} seed={run.seed}"
             entry["run_id"] = self._create(name, tags, parent=self._arm(run))
-            entry["images"] = entry["pictures"] = 0
+            entry["images"] = entry["pictures"] = -1
             self._save()
             self._params(entry["run_id"], _flat(plain(run.trial)))
             self.client.log_dict(entry["run_id"], _redacted(plain(run.trial)), "trial.json")

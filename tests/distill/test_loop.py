@@ -59,7 +59,7 @@ def test_evaluations_are_even_and_the_last_is_at_the_end(tmp_path):
     steps = evaluation_steps(trial, images_per_step=16)
     assert steps == [33, 67, 100]
     evaluated = [images for images, _, _, metrics in records(trial, tmp_path) if metrics]
-    assert evaluated == [16 * step for step in steps]
+    assert evaluated == [0, *(16 * step for step in steps)]  # the start is judged too
     assert records(trial, tmp_path)[-1][1] == "finished"
 
 
