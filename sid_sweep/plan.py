@@ -10,9 +10,8 @@ from rich.text import Text
 from sid_sweep.console import duration
 from sid_sweep.orchestration.folder import TrialFolder
 from sid_sweep.orchestration.machine import Share, share, this_machine
-from sid_sweep.spec import Sweep, Trial, digest
+from sid_sweep.spec import Sweep, TrainedTeacher, Trial, digest, teacher_file, teacher_name
 from sid_sweep.spec.sweep import GridSearch
-from sid_sweep.spec.trial import TrainedTeacher, teacher_file, teacher_name
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Mixtures by name."""
 
+from sid_sweep import spec
 from sid_sweep.diffusion.mixture import Mixture, ring
-from sid_sweep.spec import trial as spec
 
 
 def mixture(data: spec.Mixture) -> Mixture:

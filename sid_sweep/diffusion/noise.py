@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sid_sweep.spec import trial as spec
+from sid_sweep import spec
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sid_sweep import quality, teachers
 from sid_sweep.nets.ranks import SOLO, Ranks
-from sid_sweep.spec.trial import Trial
+from sid_sweep.spec import Trial
 from sid_sweep.streams import stream
 
 from .sid import Sid

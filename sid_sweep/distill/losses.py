@@ -8,7 +8,7 @@ networks; only parameters are frozen. At ψ = ψ*, E L1 = E L2 = F, the Fisher d
 from jaxtyping import Float
 from torch import Tensor
 
-from sid_sweep.spec import trial as spec
+from sid_sweep import spec
 
 Sample = Float[Tensor, "B ..."]
 PerSample = Float[Tensor, " B"]

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sid_sweep import spec
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.nets import average
 from sid_sweep.nets.denoiser import Denoiser
 from sid_sweep.nets.optim import Optimiser
 from sid_sweep.nets.ranks import SOLO, Ranks
-from sid_sweep.spec import trial as spec
 from sid_sweep.streams import stream
 from sid_sweep.teachers import Teacher
 

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sid_sweep import spec
 from sid_sweep.diffusion.noise import Level
-from sid_sweep.spec import trial as spec
 
 
 class Denoiser(nn.Module):

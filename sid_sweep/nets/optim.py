@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sid_sweep.spec import trial as spec
+from sid_sweep import spec
 
 from .ranks import SOLO, Ranks
 

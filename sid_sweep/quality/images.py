@@ -18,12 +18,12 @@ from jaxtyping import Float, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from sid_sweep import spec
 from sid_sweep.data import digits, halves
 from sid_sweep.data.digits import NUM_CLASSES
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.diffusion.solvers import sigma_steps, solve
 from sid_sweep.spec import digest, plain
-from sid_sweep.spec import trial as spec
 from sid_sweep.streams import seeded, stream
 from sid_sweep.teachers import Teacher
 from sid_sweep.teachers.lock import locked

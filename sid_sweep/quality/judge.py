@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from sid_sweep.spec import trial as spec
+from sid_sweep import spec
 from sid_sweep.teachers import Teacher
 
 from .images import digits_judge

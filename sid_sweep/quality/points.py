@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from sid_sweep import spec
 from sid_sweep.data import mixture
 from sid_sweep.diffusion.mixture import Mixture
-from sid_sweep.spec import trial as spec
 from sid_sweep.streams import stream
 
 from .distances import directions, projections, sliced_w2_squared

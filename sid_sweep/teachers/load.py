@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
+from sid_sweep import spec
 from sid_sweep.data import digits, mixture
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.nets.denoiser import Denoiser, build
-from sid_sweep.spec import trial as spec
 from sid_sweep.streams import seeded
 
 from . import trained

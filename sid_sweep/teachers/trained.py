@@ -12,11 +12,11 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sid_sweep import spec
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.nets import average
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.nets.optim import Optimiser
-from sid_sweep.spec import trial as spec
 from sid_sweep.streams import seeded, stream
 
 from .lock import locked

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from sid_sweep import spec
 from sid_sweep.data import digits, halves, mixture
-from sid_sweep.spec import trial as spec
 
 
 def test_digits_fill_minus_one_to_one():

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from sid_sweep import spec
 from sid_sweep.diffusion import noise
-from sid_sweep.spec import trial as spec
 
 SIGMAS = torch.logspace(-2, 2, 9, dtype=torch.float64)[:, None]
 PROCESSES = [noise.VP(), noise.EDM()]

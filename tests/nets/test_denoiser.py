@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from sid_sweep import spec
 from sid_sweep.diffusion.noise import EDM, VP, epsilon_from_x0
 from sid_sweep.nets import average
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.nets.optim import Optimiser, learning_rate
-from sid_sweep.spec import trial as spec
 
 NETS = [spec.MLP(width=16, depth=2), spec.ResidualMLP(kind="residual_mlp", width=16, depth=2)]
 

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
+from sid_sweep import spec
 from sid_sweep.nets.optim import Optimiser, learning_rate
-from sid_sweep.spec import trial as spec
 
 BUDGET = 1000
 

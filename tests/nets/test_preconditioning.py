@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from sid_sweep import spec
 from sid_sweep.diffusion.noise import EDM, VP, Level
 from sid_sweep.nets.denoiser import Denoiser, build
-from sid_sweep.spec import trial as spec
 from sid_sweep.streams import seeded
 
 DEVIATION = 0.5

@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from sid_sweep import quality, teachers
+from sid_sweep import quality, spec, teachers
 from sid_sweep.data import digits, mixture
 from sid_sweep.quality.images import load_classifier
 from sid_sweep.quality.points import points_judge
 from sid_sweep.spec import Trial
-from sid_sweep.spec import trial as spec
 
 RING = spec.Mixture(kind="mixture")
 DIGITS = {

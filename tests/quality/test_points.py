@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from sid_sweep import spec
 from sid_sweep.data import mixture
 from sid_sweep.quality.points import MODE_SHARE, points_judge
-from sid_sweep.spec import trial as spec
 
 RING = spec.Mixture(kind="mixture")
 NUM = 2048

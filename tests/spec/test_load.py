@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sid_sweep.spec import SpecError, Trial, digest, load, plain
+from sid_sweep.spec import Adam, Generator, SpecError, Trial, digest, load, plain
 from sid_sweep.spec.domain import Choice
 from sid_sweep.spec.knobs import knobs
-from sid_sweep.spec.trial import Adam, Generator
 
 SPACES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
 LAMBDA = next(path for path in SPACES if path.name == "lambda.yaml")

@@ -7,8 +7,7 @@ from sid_sweep import teachers
 from sid_sweep.data import mixture
 from sid_sweep.diffusion.noise import VP
 from sid_sweep.distill.sid import Sid
-from sid_sweep.spec import Trial
-from sid_sweep.spec.trial import teacher_file, teacher_name
+from sid_sweep.spec import Trial, teacher_file, teacher_name
 
 
 def trial(**changes):

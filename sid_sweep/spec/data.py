@@ -1,0 +1,75 @@
+"""Data: what the teacher knows and the student should come to know."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from .base import Count, Positive, Spec
+
+AtLeastOne = Annotated[float, Field(ge=1)]
+
+
+class Mixture(Spec):
+    """A Gaussian mixture: its score is a closed form at every noise level."""
+
+    metrics: ClassVar[dict[str, str]] = {
+        "sw2_ratio": "sliced W2 to fresh data, over that between two fresh data sets (limit 1)",
+        "sw2": "sliced 2-Wasserstein distance to fresh data",
+        "w2": "exact 2-Wasserstein distance to fresh data, of subsamples (Flamary et al. 2021)",
+        "w2_ratio": "w2 over that between two fresh subsamples (limit 1)",
+        "energy": "energy distance to fresh data (Székely & Rizzo 2013), of subsamples",
+        "modes": "modes that hold at least a fifth of their share of the samples",
+        "off_modes": "share of the samples further from every mode than all but 3e-4 of the data",
+        "mode_kl": "KL divergence of the samples' mode shares from the mixture's weights, in nats",
+    }
+
+    columns: ClassVar[tuple[str, ...]] = ("modes",)
+
+    kind: Literal["mixture"]
+    name: Literal["ring8", "grid25", "spirals", "checkerboard", "scattered"] = "ring8"
+    """ring8: eight Gaussians on a circle; grid25: 5 x 5 on a square; spirals: two arms of 24;
+    checkerboard: the eight dark fields of 4 x 4, 16 each; scattered: random centres in d
+    dimensions."""
+    radius: Positive = 1.4
+    """Half the extent: radius of the circle or of the spirals, half the side of a square, root mean
+    square per coordinate of scattered centres."""
+    deviation: Positive = 0.1
+    """Standard deviation of each Gaussian; of the narrowest, if they differ."""
+    components: Count | None = None
+    """How many Gaussians are scattered; only with name: scattered."""
+    dimensions: Count | None = None
+    """Of the space they are scattered in; only with name: scattered."""
+    weight_ratio: AtLeastOne = 1.0
+    """Largest weight over the smallest; those between are spaced geometrically, in the order of the
+    centres."""
+    deviation_ratio: AtLeastOne = 1.0
+    """Widest deviation over the narrowest, likewise, in the reverse order."""
+
+    @model_validator(mode="after")
+    def _size(self) -> "Mixture":
+        for field in ("components", "dimensions"):
+            given = getattr(self, field) is not None
+            if given and self.name != "scattered":
+                raise ValueError(f"{field} belongs to name = scattered; {self.name} has its own")
+            if not given and self.name == "scattered":
+                raise ValueError(f"name = scattered needs {field}, such as {field}: 16")
+        return self
+
+
+class Digits(Spec):
+    """scikit-learn's 1,797 handwritten digits, 8x8 pixels, scaled to [-1, 1]."""
+
+    metrics: ClassVar[dict[str, str]] = {
+        "fd_ratio": "fd over the Fréchet distance of the teacher's own 50-step samples",
+        "fd_ratio_real": "fd over the Fréchet distance of real digits drawn anew (limit 1)",
+        "fd": "Fréchet distance to the real digits in the features of a small digit classifier",
+        "class_score": "exp of the mutual information of sample and predicted class (at most 10)",
+        "class_score_ratio": "class_score over that of the real digits",
+    }
+
+    columns: ClassVar[tuple[str, ...]] = ("fd_ratio_real", "class_score_ratio")
+
+    kind: Literal["digits"]
+
+
+Data = Annotated[Mixture | Digits, Field(discriminator="kind")]
