@@ -2,5 +2,6 @@
 
 from .digits import digits, halves
 from .mixtures import mixture
+from .source import Source, source
 
-__all__ = ["digits", "halves", "mixture"]
+__all__ = ["Source", "digits", "halves", "mixture", "source"]

@@ -104,6 +104,18 @@ class Fixed:
         return torch.full_like(t, self.constant)
 
 
+@dataclass(frozen=True)
+class Flow:
+    """Straight lines: ᾱ = 1 - t, β̄ = t (Lipman et al. 2023), so σ = t/(1 - t)."""
+
+    def level(self, sigma: Float[Tensor, "..."]) -> Level:
+        alpha = 1 / (1 + sigma)
+        return Level(alpha, sigma * alpha)
+
+    def sigma(self, t: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return t / (1 - t)
+
+
 def process(noise: spec.Noise) -> Process:
     """The noise process that a specification names."""
     match noise:
@@ -111,6 +123,8 @@ def process(noise: spec.Noise) -> Process:
             return VP(noise.beta_min, noise.beta_max)
         case spec.EDM():
             return EDM(noise.sigma_min, noise.sigma_max, noise.rho)
+        case spec.Flow():
+            return Flow()
         case spec.FixedNoise():
             return Fixed(noise.sigma)
 
@@ -123,26 +137,53 @@ def draw_sigma(
         case spec.UniformTimes():
             return process.sigma(times.low + (times.high - times.low) * uniforms)
         case spec.LogNormalTimes():
-            open_interval = uniforms.clamp(1e-6, 1 - 1e-6)
-            return (times.mean + times.deviation * torch.special.ndtri(open_interval)).exp()
+            return (times.mean + times.deviation * _normal(uniforms)).exp()
+        case spec.LogitNormalTimes():
+            return process.sigma((times.mean + times.deviation * _normal(uniforms)).sigmoid())
+        case spec.KarrasTimes():
+            schedule = EDM(times.sigma_min, times.sigma_max, times.rho)
+            return schedule.sigma(times.low + (times.high - times.low) * uniforms)
         case spec.LogUniformTimes():
             low, high = math.log(times.low), math.log(times.high)
             return (low + (high - low) * uniforms).exp()
 
 
+def _normal(uniforms: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """Standard normal numbers by inverse transform, cut at 4.8 deviations."""
+    return torch.special.ndtri(uniforms.clamp(1e-6, 1 - 1e-6))
+
+
+LEGACY_FLOOR = 1e-5  # of the official SiD code
+
+
 def loss_weight(
-    weight: spec.Weight, sigma: Float[Tensor, " B"], *, sigma_data: float
+    weight: spec.Weight,
+    level: Level,
+    *,
+    sigma_data: float,
+    error: Float[Tensor, "B ..."] | None = None,
 ) -> Float[Tensor, " B"]:
-    """w(σ) for a loss in ε form.
+    """w for a loss in ε form.
 
     EDM weighs the x_0 form by (σ² + σ_data²)/(σ σ_data)² (Karras et al. 2022, Table 1); the ε form
-    is the x_0 form over σ², hence (σ² + σ_data²)/σ_data².
+    is the x_0 form over σ², hence (σ² + σ_data²)/σ_data². SiD's own weight has the mean over the
+    sample's coordinates of |x_g - f_φ| = σ |ε_φ - ε| below the line.
+
+    Args:
+        error: ε_φ - ε; only sid_legacy asks for it.
     """
+    sigma = level.sigma.flatten()
     match weight:
         case spec.PowerWeight():
             return sigma**weight.exponent
         case spec.EDMWeight():
             return (sigma.square() + sigma_data**2) / sigma_data**2
+        case spec.ComplementWeight():
+            return 1 - level.beta.flatten()
+        case spec.SidLegacyWeight():
+            assert error is not None  # the specification allows it for the generator alone
+            distance = sigma * error.detach().flatten(1).abs().mean(1)
+            return sigma.square() / distance.clamp(min=LEGACY_FLOOR)
 
 
 def x0_from_epsilon(

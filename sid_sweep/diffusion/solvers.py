@@ -23,6 +23,34 @@ def sigma_steps(
     return torch.cat([(high + ramp * (low - high)) ** rho, ramp.new_zeros(1)])
 
 
+def heun_evaluations(steps: int) -> int:
+    """Evaluations of `steps` Heun steps that end at σ = 0, the last of which is Euler's."""
+    return 2 * steps - 1
+
+
+def ancestral(
+    epsilon: Epsilon,
+    start: Float[Tensor, "B ..."],
+    sigmas: Float[Tensor, " S"],
+    *,
+    process: Process,
+    random: torch.Generator,
+) -> Float[Tensor, "B ..."]:
+    """DDPM's sampler (Ho et al. 2020, Alg. 2) from x̃ at `sigmas[0]` to `sigmas[-1]`.
+
+    Each step draws from q(x̃' | x̃, x_0) with x_0 replaced by the denoised D = x̃ - σ ε:
+    mean D + (σ'²/σ²)(x̃ - D), variance σ'² (σ² - σ'²)/σ².
+    """
+    x = start
+    for here, there in itertools.pairwise(sigmas.tolist()):
+        share = (there / here) ** 2
+        level = process.level(x.new_full((1,) * x.ndim, here))
+        denoised = x - here * epsilon(level.alpha * x, level)
+        fresh = torch.randn(x.shape, generator=random, device=x.device, dtype=x.dtype)
+        x = denoised + share * (x - denoised) + there * (1 - share) ** 0.5 * fresh
+    return x
+
+
 def solve(
     epsilon: Epsilon,
     start: Float[Tensor, "B ..."],

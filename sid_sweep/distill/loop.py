@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from sid_sweep import quality, teachers
+from sid_sweep.data import source
 from sid_sweep.nets.ranks import SOLO, Ranks
 from sid_sweep.spec import Trial
 from sid_sweep.streams import stream
 
-from .sid import Sid
+from .build import build
+from .method import Setting
 
 CHECK_STEPS = 16  # how often the loop looks at its numbers; each look waits for the device
 LARGEST_DEVIATIONS = 100.0  # samples this far out, in deviations of the data, have diverged
@@ -24,7 +26,7 @@ LARGEST_DEVIATIONS = 100.0  # samples this far out, in deviations of the data, h
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a trial stands; all but `seconds` is a function of the trial."""
+    """Where a trial stands; all but the seconds is a function of the trial."""
 
     images: int
     seconds: float
@@ -36,8 +38,12 @@ class Progress:
     """Empty between evaluations."""
     samples: Tensor | None
     """The student's samples at an evaluation."""
+    samples_per_second: float | None
+    """How fast they were drawn."""
     state: Callable[[], dict[str, Any]]
     """All that training depends on, for a checkpoint; lazy."""
+    student: Callable[[], dict[str, Tensor]]
+    """The student's weights, as its plain denoiser; lazy."""
 
 
 def distill(
@@ -61,7 +67,8 @@ def distill(
     """
     teacher = teachers.load(trial, cache=cache, device=device)
     judge = quality.judge(trial, teacher, cache=cache)
-    method = Sid(trial, teacher, device=device, ranks=ranks)
+    data = source(trial.data)
+    method = build(Setting(trial, teacher, data, torch.device(device), ranks))
     step, seconds = 0, 0.0
     if resume is not None:
         method.load(resume["method"])
@@ -79,25 +86,29 @@ def distill(
         cause: str = "",
         metrics: dict[str, float] | None = None,
         samples: Tensor | None = None,
+        speed: float | None = None,
     ) -> Progress:
-        return Progress(images(), seconds, outcome, cause, metrics or {}, samples, state)
+        numbers = (images(), seconds, outcome, cause, metrics or {})
+        return Progress(*numbers, samples, speed, state, method.student_state)
 
     def evaluation() -> Progress:
+        began = time.perf_counter()
         samples = method.sample(judge.num_samples, random=stream("evaluation", device=device)).cpu()
-        metrics = judge.measure(samples)
+        speed = len(samples) / (time.perf_counter() - began)
+        metrics = judge.measure(samples) | method.costs()
         if step:
             metrics |= method.diagnostics()
             method.reset_diagnostics()
         if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
             return record("diverged", cause=f"{broken[0]} is not finite")
         outcome = "finished" if step == evaluations[-1] else "running"
-        return record(outcome, metrics=metrics, samples=samples)
+        return record(outcome, metrics=metrics, samples=samples, speed=speed)
 
     evaluations = evaluation_steps(trial, images_per_step=method.images_per_step)
     if resume is None:
         progress = evaluation()
         yield progress
-        if progress.outcome == "diverged":
+        if progress.outcome != "running":
             return
     while step < evaluations[-1]:
         began = time.perf_counter()
@@ -116,11 +127,13 @@ def distill(
 
 
 def evaluation_steps(trial: Trial, *, images_per_step: int) -> list[int]:
-    """The steps after which a student is judged, beside the start: evenly over the budget, the last
+    """The steps after which a student is judged: the start, then evenly over the budget, the last
     at its end."""
+    if images_per_step == 0:
+        return [0]
     last = math.ceil(trial.budget.images / images_per_step)
     times = trial.evaluation.times
-    return sorted({max(1, round(last * turn / times)) for turn in range(1, times + 1)})
+    return sorted({0} | {max(1, round(last * turn / times)) for turn in range(1, times + 1)})
 
 
 def steps_to_next_look(step: int, evaluations: list[int]) -> int:

@@ -17,25 +17,29 @@ from sid_sweep.diffusion.noise import Level
 
 
 class Denoiser(nn.Module):
-    """A network with three faces: ε(x_t), D(x_t), and the one-step generator."""
+    """A network with three faces: ε(x_t), D(x_t), and the one-step generator.
+
+    `precision` is what the raw network computes in; what surrounds it stays in the input's type.
+    """
 
     def __init__(self, net: nn.Module, *, sigma_data: float) -> None:
         super().__init__()
         self.net = net
         self.sigma_data = sigma_data
+        self.precision: torch.dtype | None = None
 
     def forward(self, xt: Float[Tensor, "B ..."], level: Level) -> Float[Tensor, "B ..."]:
         """ε(x_t)."""
         sigma, c_in = self._scales(level)
         x = xt / level.alpha
-        return c_in * (sigma * c_in * x - self.sigma_data * self.net(c_in * x, _c_noise(sigma)))
+        return c_in * (sigma * c_in * x - self.sigma_data * self._raw(c_in * x, sigma))
 
     def denoise(self, xt: Float[Tensor, "B ..."], level: Level) -> Float[Tensor, "B ..."]:
         """D(x_t), the estimate of x_0."""
         sigma, c_in = self._scales(level)
         x = xt / level.alpha
         skip = (self.sigma_data * c_in).square() * x
-        return skip + sigma * self.sigma_data * c_in * self.net(c_in * x, _c_noise(sigma))
+        return skip + sigma * self.sigma_data * c_in * self._raw(c_in * x, sigma)
 
     def generate(
         self, latents: Float[Tensor, "B ..."], *, sigma_init: float
@@ -43,6 +47,13 @@ class Denoiser(nn.Module):
         """g(z) = D(σ_init z; σ_init) (Zhou et al. 2024, Alg. 1)."""
         sigma = latents.new_full((1,) * latents.ndim, sigma_init)  # one level for the whole batch
         return self.denoise(sigma * latents, Level(torch.ones_like(sigma), sigma))
+
+    def _raw(self, x: Float[Tensor, "B ..."], sigma: Tensor) -> Float[Tensor, "B ..."]:
+        """F(x; c_noise)."""
+        if self.precision is None:
+            return self.net(x, _c_noise(sigma))
+        with torch.autocast(x.device.type, self.precision):
+            return self.net(x, _c_noise(sigma)).to(x.dtype)
 
     def _scales(self, level: Level) -> tuple[Tensor, Tensor]:
         sigma = level.sigma
@@ -157,12 +168,18 @@ def _normal(layer: nn.Linear, *, gain: float) -> None:
     nn.init.zeros_(layer.bias)
 
 
-def build(net: spec.Net, shape: tuple[int, ...], *, sigma_data: float) -> Denoiser:
-    """A fresh denoiser for samples of `shape`, initialised from torch's global random state."""
+def raw(net: spec.Net, shape: tuple[int, ...]) -> nn.Module:
+    """A fresh network for samples of `shape`, initialised from torch's global random state."""
     dim = math.prod(shape)
     match net:
         case spec.MLP():
-            return Denoiser(MLP(dim, width=net.width, depth=net.depth), sigma_data=sigma_data)
+            return MLP(dim, width=net.width, depth=net.depth)
         case spec.ResidualMLP():
-            raw = ResidualMLP(dim, width=net.width, depth=net.depth)
-            return Denoiser(raw, sigma_data=sigma_data)
+            return ResidualMLP(dim, width=net.width, depth=net.depth)
+        case spec.UNet():
+            raise NotImplementedError
+
+
+def build(net: spec.Net, shape: tuple[int, ...], *, sigma_data: float) -> Denoiser:
+    """A fresh denoiser, as `raw`."""
+    return Denoiser(raw(net, shape), sigma_data=sigma_data)

@@ -47,8 +47,12 @@ class Optimiser:
         )
 
     def descend(self, loss: Tensor, images: int) -> None:
-        """One step down the gradient of `loss`, with respect to these parameters alone."""
-        gradients = list(torch.autograd.grad(loss, self.parameters))
+        """One step down the gradient of `loss`, with respect to these parameters alone.
+
+        A parameter that the loss does not reach, such as the last bias of a log density that is
+        known by its gradient, has gradient 0.
+        """
+        gradients = list(torch.autograd.grad(loss, self.parameters, materialize_grads=True))
         self._ranks.average(gradients)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient

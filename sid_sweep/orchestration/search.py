@@ -19,7 +19,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from sid_sweep.spec import Arm, Sweep, Trial, digest
-from sid_sweep.spec.domain import Choice, Domain, IntUniform, LogUniform, Scalar, Uniform
+from sid_sweep.spec.domain import Cases, Choice, Domain, IntUniform, LogUniform, Scalar, Uniform
 from sid_sweep.spec.sweep import GridSearch, RandomSearch, Search, TPESearch, space_digest
 
 from .events import Run
@@ -114,9 +114,10 @@ class Ledger:
             study_trial.set_user_attr("cause", bad[0].cause)
             self._study.tell(study_trial, state=TrialState.FAIL)
             return
-        metric = self.sweep.objective.metric
         study_trial.set_user_attr("outcome", "finished")
-        self._study.tell(study_trial, fmean(r.metrics[metric] for r in arm.results.values()))
+        results = list(arm.results.values())
+        means = [fmean(r.metrics[o.metric] for r in results) for o in self.sweep.objectives]
+        self._study.tell(study_trial, means)
 
     def _ask(self) -> ArmState | None:
         """The next new arm, from the queue or from the sampler; None if the sweep has all."""
@@ -180,7 +181,8 @@ def _open_study(path: Path, sweep: Sweep) -> optuna.Study:
     name = f"{sweep.sweep}-{space_digest(sweep)}"
     if name in known:
         return optuna.load_study(study_name=name, storage=storage)
-    study = optuna.create_study(storage=storage, study_name=name, direction=sweep.objective.goal)
+    directions = [objective.goal for objective in sweep.objectives]
+    study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     older = [optuna.load_study(study_name=other, storage=storage) for other in known]
     inherited = [trial.user_attrs["arm"] for other in older for trial in _latest_by_arm(other)]
     grid = list(sweep.grid()) if isinstance(sweep.search, GridSearch) else []
@@ -231,6 +233,8 @@ def _suggest_value(trial: optuna.Trial, knob: str, domain: Domain) -> Scalar:
     match domain:
         case Choice():
             return cast(Scalar, trial.suggest_categorical(knob, domain.choice))
+        case Cases():
+            return trial.suggest_categorical(knob, domain.examples())
         case Uniform():
             return trial.suggest_float(knob, *domain.uniform)
         case LogUniform():

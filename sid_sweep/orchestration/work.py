@@ -58,7 +58,9 @@ def work(
         if progress.samples is not None:
             save_picture(judge.picture(progress.samples), folder.picture(progress.images))
             now = int(time.time() * 1000)
-            folder.append(Record(progress.images, progress.seconds, peak, progress.metrics, now))
+            speed = {"cost/samples_per_second": progress.samples_per_second}
+            metrics = {**progress.metrics, **speed} if progress.metrics else {}
+            folder.append(Record(progress.images, progress.seconds, peak, metrics, now))
         if progress.outcome != "running":
             finish(folder, progress, peak)
         elif time.monotonic() - saved >= work.checkpoint_seconds:
@@ -77,7 +79,7 @@ def save_checkpoint(folder: TrialFolder, progress: Progress) -> None:
 def finish(folder: TrialFolder, progress: Progress, peak: int) -> None:
     """Export the generator of a finished trial, declare the result, drop the checkpoint."""
     if progress.outcome == "finished":
-        weights = progress.state()["method"]["student"]
+        weights = progress.student()
         with replacing(folder.generator) as partial:
             save_file({name: value.contiguous().cpu() for name, value in weights.items()}, partial)
     folder.write_result(

@@ -3,17 +3,40 @@
 from .base import Spec, SpecError, digest, plain
 from .data import Data, Digits, Mixture
 from .load import load
-from .nets import EMA, MLP, Adam, Init, Net, RandomInit, ResidualMLP, TeacherInit
+from .methods import (
+    DDE,
+    GAN,
+    KD,
+    Critic,
+    DiffInstruct,
+    FullLoss,
+    Loss,
+    Method,
+    MiddleLoss,
+    NaiveLoss,
+    PlaneLoss,
+    Progressive,
+    Sampler,
+    Sid,
+    SidLoss,
+    TeacherOnlyLoss,
+)
+from .nets import EMA, MLP, Adam, Init, LoRA, Net, RandomInit, ResidualMLP, TeacherInit, UNet
 from .noise import (
     EDM,
     VP,
+    ComplementWeight,
     EDMWeight,
     FixedNoise,
     Flow,
+    Importance,
+    KarrasTimes,
+    LogitNormalTimes,
     LogNormalTimes,
     LogUniformTimes,
     Noise,
     PowerWeight,
+    SidLegacyWeight,
     Times,
     UniformTimes,
     Weight,
@@ -26,9 +49,6 @@ from .trial import (
     ExactTeacher,
     FakeScore,
     Generator,
-    Loss,
-    Naive,
-    Sid,
     Teacher,
     TrainedTeacher,
     Trial,

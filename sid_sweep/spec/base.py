@@ -47,7 +47,7 @@ class Spec(BaseModel):
             if isinstance(field.default, Spec)
         }
         return values | {
-            name: _fill(defaults[name], values[name]) for name in defaults if name in values
+            name: fill(defaults[name], values[name]) for name in defaults if name in values
         }
 
 
@@ -56,13 +56,13 @@ def plain(spec: BaseModel) -> dict[str, Any]:
     return spec.model_dump(mode="json", by_alias=True)
 
 
-def _fill(default: dict[str, Any], given: Any) -> Any:
+def fill(default: dict[str, Any], given: Any) -> Any:
     """`given`, completed from `default` where both are of one kind."""
     if not isinstance(given, dict):
         return given
     if any(given.get(tag, default.get(tag)) != default.get(tag) for tag in TAGS):
         return given
-    nested = {k: _fill(default[k], v) for k, v in given.items() if isinstance(default.get(k), dict)}
+    nested = {k: fill(default[k], v) for k, v in given.items() if isinstance(default.get(k), dict)}
     return default | given | nested
 
 

@@ -1,6 +1,7 @@
 """Domains: the values a swept knob may take."""
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -35,6 +36,31 @@ class Choice(_Domain):
 
     def examples(self) -> list[Any]:
         return list(self.choice)
+
+
+class Cases(_Domain):
+    """One of several named groups of settings, such as a method with what it needs."""
+
+    cases: dict[str, dict[str, Any]] = Field(min_length=1)
+    """By name: settings of a trial, nested or by their dotted paths, over the fixed ones."""
+
+    def holds(self, value: Any) -> bool:
+        return value in self.cases
+
+    def examples(self) -> list[Any]:
+        return list(self.cases)
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """The values of a case by their dotted paths."""
+        return dict(_leaves(self.cases[name]))
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 class _Range(_Domain):
@@ -92,9 +118,10 @@ class IntUniform(_Range):
         return self.int_uniform
 
 
-Domain = Choice | Uniform | LogUniform | IntUniform
+Domain = Choice | Cases | Uniform | LogUniform | IntUniform
 _BY_KEY: dict[str, type[Domain]] = {
     "choice": Choice,
+    "cases": Cases,
     "uniform": Uniform,
     "log_uniform": LogUniform,
     "int_uniform": IntUniform,
@@ -120,10 +147,8 @@ def domain_type(values: Any) -> type[Domain]:
 
 def describe(domain: Domain) -> dict[str, Any]:
     """The domain as a plain record for tables and plots: kind, and values or low and high."""
-    kind: Literal["choice", "uniform", "log_uniform", "int_uniform"] = next(
-        key for key, cls in _BY_KEY.items() if isinstance(domain, cls)
-    )  # type: ignore[assignment]
-    if isinstance(domain, Choice):
-        return {"kind": kind, "values": list(domain.choice)}
+    if isinstance(domain, Choice | Cases):
+        return {"kind": "choice", "values": domain.examples()}
+    kind = next(key for key, cls in _BY_KEY.items() if isinstance(domain, cls))
     low, high = domain.bounds()
     return {"kind": kind, "low": low, "high": high}

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from .base import fill, plain
 from .trial import Trial
 
 
@@ -38,7 +39,7 @@ def knobs(
         default = getattr(instance, name) if isinstance(instance, model) else field.default
         if default is PydanticUndefined:
             default = None
-        variants = [arg for arg in _alternatives(field.annotation) if _is_model(arg)]
+        variants = models_in(field.annotation)
         if not variants:
             doc = " ".join((field.description or model.__doc__ or "").split())
             yield Knob(path, _type_name(field.annotation), default, doc, kinds)
@@ -54,13 +55,16 @@ def nearest(word: str, known: list[str]) -> str:
     return f"; did you mean {matches[0]}?" if matches else ""
 
 
-def no_such_knob(path: str, chosen: dict[str, Any]) -> str:
-    """Why `path` cannot be set, given the chosen kinds (by the path of their union)."""
-    variants = [knob for knob in knobs() if knob.path == path]
-    for knob in variants:
-        for union, kind in knob.kinds:
-            if chosen.get(union, kind) != kind:
-                return f"{path} belongs to {union}.kind = {kind}, and here it is {chosen[union]}"
+def no_such_knob(path: str, given: dict[str, Any]) -> str:
+    """Why `path` cannot be set in a trial of the given values."""
+    chosen = chosen_kinds(fill(plain(Trial.model_validate({"data": {"kind": "mixture"}})), given))
+    for knob in knobs():
+        if knob.path == path:
+            for union, kind in knob.kinds:
+                if chosen.get(union, kind) != kind:
+                    return (
+                        f"{path} belongs to {union}.kind = {kind}, and here it is {chosen[union]}"
+                    )
     names = list(dict.fromkeys(knob.path for knob in knobs()))
     branches = [name for name in names if name.startswith(f"{path}.")]
     if branches:
@@ -68,16 +72,30 @@ def no_such_knob(path: str, chosen: dict[str, Any]) -> str:
     return f"there is no knob {path}{nearest(path, names)} (--knobs lists them all)"
 
 
+def chosen_kinds(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The kind of every union in a trial's values, by its path."""
+    chosen = {prefix.rstrip("."): values["kind"]} if "kind" in values else {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            chosen |= chosen_kinds(value, f"{prefix}{key}.")
+    return chosen
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The groups that a field may hold."""
+    return [
+        part
+        for part in _alternatives(annotation)
+        if isinstance(part, type) and issubclass(part, BaseModel)
+    ]
+
+
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
     if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
+        return _alternatives(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
-        return get_args(annotation)
+        return tuple(a for part in get_args(annotation) for a in _alternatives(part))
     return (annotation,)
-
-
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _type_name(annotation: Any) -> str:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from .base import SpecError
-from .domain import Choice, domain_type
+from .domain import Cases, Choice, domain_type
 from .knobs import knobs, nearest, no_such_knob
+from .messages import dotted, finding, keys_at
 from .reader import Document, Path_, read, read_value
 from .sweep import Arm, GridSearch, Sweep, assign, lookup
 from .trial import Trial
@@ -41,7 +42,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Sweep:
 def _override(document: Document, text: str) -> None:
     path, separator, value_text = text.partition("=")
     source = f"--set {text}"
-    if not separator or not path.strip():
+    if not separator or not all(part.strip() for part in path.split(".")):
         raise SpecError(f"{source}: write --set path=value, such as --set resources.workers=2")
     value = read_value(value_text, source=source)
     location = _location(path.strip())
@@ -58,7 +59,7 @@ def _location(path: str) -> tuple[str, ...]:
     head, _, rest = path.partition(".")
     if head in _KNOB_GROUPS and rest:
         return (head, rest)
-    if head in Trial.model_fields:
+    if head in (*Trial.model_fields, "preset"):
         return ("fixed", *path.split("."))
     return tuple(path.split("."))
 
@@ -74,21 +75,21 @@ def _validate_sweep(document: Document) -> Sweep:
     try:
         return Sweep.model_validate(values)
     except ValidationError as error:
-        raise _first(error, document, values, known=_keys(Sweep)) from None
+        raise _first(error, document, values) from None
 
 
 def _domain(values: Any, path: Path_, document: Document) -> Any:
     try:
         return domain_type(values).model_validate(values)
     except SpecError as error:
-        raise SpecError(f"{document.place(path)}: {_dotted(path)}: {error}") from None
+        raise SpecError(f"{document.place(path)}: {dotted(path)}: {error}") from None
     except ValidationError as error:
         raise _first(error, document, values, prefix=path) from None
 
 
 def _check_knobs(sweep: Sweep, document: Document) -> None:
     def refuse(path: Path_, sentence: str) -> SpecError:
-        return SpecError(f"{document.place(path)}: {_dotted(path)}: {sentence}")
+        return SpecError(f"{document.place(path)}: {dotted(path)}: {sentence}")
 
     if len(set(sweep.seeds)) < len(sweep.seeds):
         raise refuse(
@@ -97,13 +98,16 @@ def _check_knobs(sweep: Sweep, document: Document) -> None:
     names = {knob.path for knob in knobs()}
     for group, domains in (("scientific", sweep.scientific), ("nuisance", sweep.nuisance)):
         for knob, domain in domains.items():
-            if knob not in names:
+            if isinstance(domain, Cases):
+                if problem := _cases_problem(sweep, knob, domain, names):
+                    raise refuse((group, knob), problem)
+            elif knob not in names:
                 raise refuse((group, knob), no_such_knob(knob, {}))
             if knob == "seed":
                 raise refuse((group, knob), "seeds are repetitions, not a knob; list them in seeds")
             if lookup(sweep.fixed, knob) is not None:
                 raise refuse((group, knob), "also stands under fixed; remove one of the two")
-            if isinstance(sweep.search, GridSearch) and not isinstance(domain, Choice):
+            if isinstance(sweep.search, GridSearch) and not isinstance(domain, Choice | Cases):
                 raise refuse(
                     (group, knob), "a grid needs {choice: [...]}; or search with random, tpe"
                 )
@@ -113,28 +117,45 @@ def _check_knobs(sweep: Sweep, document: Document) -> None:
         raise refuse(("nuisance", min(both)), "is scientific too; a knob is one or the other")
 
 
+def _cases_problem(sweep: Sweep, knob: str, cases: Cases, names: set[str]) -> str:
+    """Why named groups of settings cannot be swept under this name, or ""."""
+    if knob in names:
+        return "is a knob; give the cases a name of their own, such as method or setting"
+    for case in cases.cases:
+        if both := set(cases.settings(case)) & set(sweep.domains):
+            return f"case {case} sets {min(both)}, which is swept too; keep one of the two"
+    return ""
+
+
 def _check_trials(sweep: Sweep, document: Document) -> None:
     for arm in _representatives(sweep):
         trial = _trial(sweep, arm, document)
-        metrics = trial.data.metrics
-        metric = sweep.objective.metric
-        if metric not in metrics:
-            raise SpecError(
-                f"{document.place(('objective', 'metric'))}: objective.metric = {metric}: "
-                f"data.kind = {trial.data.kind} has no such metric"
-                f"{nearest(metric, list(metrics))} (it has {', '.join(metrics)})"
-            )
+        _check_metrics(sweep, arm, trial, document)
         workers = sweep.resources.workers
         for name, latents in (
             ("generator", trial.batch.generator_latents),
             ("fake score", trial.batch.fake_score_latents),
         ):
-            if latents % workers:
+            if trial.method.kind != "sampler" and latents % workers:
                 raise SpecError(
                     f"{document.place(('resources', 'workers'))}: resources.workers = {workers}: "
                     f"the {name}'s {latents} latents of a step cannot be shared equally; "
                     "change workers, batch.latents or batch.generator_fraction"
                 )
+
+
+def _check_metrics(sweep: Sweep, arm: Arm, trial: Trial, document: Document) -> None:
+    asked: dict[Path_, str] = {("objective", "metric"): sweep.objective.metric}
+    if sweep.cost is not None:
+        asked["cost", "metric"] = sweep.cost.metric
+    asked |= {("columns", index): name for index, name in enumerate(sweep.columns)}
+    for path, metric in asked.items():
+        if metric not in trial.metrics:
+            raise SpecError(
+                f"{document.place(path)}: {dotted(path)} = {metric}: there is no such metric with "
+                f"data.kind = {trial.data.kind} and noise.kind = {trial.noise.kind}"
+                f"{nearest(metric, list(trial.metrics))} (it has {', '.join(trial.metrics)})"
+            )
 
 
 def _condition_problem(sweep: Sweep, knob: str) -> str:
@@ -186,99 +207,38 @@ def _trial(sweep: Sweep, arm: Arm, document: Document) -> Trial:
     try:
         return Trial.model_validate(values)
     except ValidationError as error:
-        detail = error.errors()[0]
-        path = _written(detail["loc"], values)
-        knob = _dotted(path)
-        group = next((g for g in ("scientific", "nuisance") if knob in getattr(sweep, g)), None)
-        place = document.place((group, knob) if group else ("fixed", *path))
+        path, sentence, detail = finding(error, values)
         if detail["type"] == "extra_forbidden":
-            raise SpecError(f"{place}: {no_such_knob(knob, _chosen_kinds(values))}") from None
-        raise SpecError(f"{place}: {_sentence(knob, detail)}") from None
+            sentence = no_such_knob(dotted(path), values)
+        if not path:
+            sentence += _in_arm(arm)
+        raise SpecError(f"{document.place(_origin(sweep, arm, path))}: {sentence}") from None
+
+
+def _origin(sweep: Sweep, arm: Arm, path: Path_) -> Path_:
+    """Where in the YAML the value at `path` of an arm's trial was written."""
+    for group in ("scientific", "nuisance"):
+        for knob, domain in getattr(sweep, group).items():
+            if knob == dotted(path):
+                return (group, knob)
+            if isinstance(domain, Cases) and knob in arm:
+                case = str(arm[knob])
+                if any(own.startswith(dotted(path)) for own in domain.settings(case)):
+                    return (group, knob, "cases", case, *path)
+    return ("fixed", *path)
+
+
+def _in_arm(arm: Arm) -> str:
+    return f" (in the arm {', '.join(f'{knob} = {value}' for knob, value in arm.items())})"
 
 
 def _first(
-    error: ValidationError,
-    document: Document,
-    values: Any,
-    *,
-    prefix: Path_ = (),
-    known: list[str] | None = None,
+    error: ValidationError, document: Document, values: Any, *, prefix: Path_ = ()
 ) -> SpecError:
-    detail = error.errors()[0]
-    path = prefix + _written(detail["loc"], values)
-    place = document.place(path)
-    if detail["type"] == "extra_forbidden" and known is not None:
-        name = str(path[-1])
-        return SpecError(f"{place}: unknown key {_dotted(path)}{nearest(name, known)}")
-    return SpecError(f"{place}: {_sentence(_dotted(path), detail)}")
-
-
-def _sentence(name: str, detail: Any) -> str:
-    """One line for one pydantic error."""
-    value, kind, context = detail["input"], detail["type"], detail.get("ctx", {})
-    shown = f"{name} = {value!r}" if not isinstance(value, dict | list | BaseModel) else name
-    match kind:
-        case "missing":
-            return f"{name} is missing"
-        case "extra_forbidden":
-            return f"unknown key {name}"
-        case "union_tag_invalid":
-            tag = str(context["discriminator"]).strip("'")
-            options = context["expected_tags"].replace("'", "").split(", ")
-            hint = nearest(str(context["tag"]), options)
-            return f"{name}.{tag} = {context['tag']}{hint} (it is one of {', '.join(options)})"
-        case "union_tag_not_found":
-            tag = str(context["discriminator"]).strip("'")
-            return f"{name} needs a {tag}, such as {name}: {{{tag}: ...}}"
-        case "too_short":
-            return f"{name} is empty; list at least one value"
-        case "value_error":
-            rule = detail["msg"].removeprefix("Value error, ")
-            return f"{name}: {rule}" if name else rule
-        case "string_pattern_mismatch":
-            return f"{shown}: only a-z, 0-9, _ and -, at most 64, beginning with a letter or digit"
-        case _:
-            rule = detail["msg"].removeprefix("Input should be ").replace("'", "")
-            remedy = "; write it without quotes" if _is_quoted_number(value) else ""
-            return f"{shown}: must be {rule}{remedy}"
-
-
-def _is_quoted_number(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and float(value) is not None
-    except ValueError:
-        return False
-
-
-def _written(location: Sequence[str | int], values: Any) -> Path_:
-    """A pydantic location without the union tags, which nobody wrote."""
-    path: list[str | int] = []
-    node: Any = values
-    for index, part in enumerate(location):
-        is_key = isinstance(node, dict) and part in node
-        if is_key or (isinstance(node, list) and isinstance(part, int) and part < len(node)):
-            node = node[part]  # pyright: ignore
-            path.append(part)
-        elif index == len(location) - 1 and not _is_tag(part, node):
-            path.append(part)
-    return tuple(path)
-
-
-def _is_tag(part: str | int, values: Any) -> bool:
-    return isinstance(values, dict) and part in (values.get("kind"), values.get("sampler"))
-
-
-def _chosen_kinds(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    chosen = {prefix.rstrip("."): values["kind"]} if "kind" in values else {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            chosen |= _chosen_kinds(value, f"{prefix}{key}.")
-    return chosen
-
-
-def _keys(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _dotted(path: Path_) -> str:
-    return ".".join(str(part) for part in path)
+    path, sentence, detail = finding(error, values)
+    place = document.place(prefix + path)
+    if prefix:
+        sentence = f"{dotted(prefix)}.{sentence}" if path else f"{dotted(prefix)}: {sentence}"
+    elif detail["type"] == "extra_forbidden":
+        sentence += nearest(str(path[-1]), keys_at(Sweep, path))
+    return SpecError(f"{place}: {sentence}")

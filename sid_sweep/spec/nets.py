@@ -29,7 +29,21 @@ class ResidualMLP(Spec):
     """Residual blocks."""
 
 
-Net = Annotated[MLP | ResidualMLP, Field(discriminator="kind")]
+class UNet(Spec):
+    """DDPM++ as EDM uses it (Song et al. 2021; Karras et al. 2022, Table 7)."""
+
+    kind: Literal["unet"]
+    channels: Annotated[int, Field(ge=4, multiple_of=4)] = 32
+    """Channels at the highest resolution (official CIFAR-10: 128)."""
+    channel_mult: list[Count] = Field(default=[1, 2], min_length=1)
+    """Multiples of `channels`, by level; each level halves the resolution (official: 2, 2, 2)."""
+    blocks: Count = 1
+    """Residual blocks of a level (official: 4)."""
+    attention_resolutions: list[Count] = Field(default=[4])
+    """Heights at which blocks attend over all positions (official: 16)."""
+
+
+Net = Annotated[MLP | ResidualMLP | UNet, Field(discriminator="kind")]
 
 
 class Adam(Spec):
@@ -68,10 +82,22 @@ class RandomInit(Spec):
     """Its architecture."""
 
 
+class LoRA(Spec):
+    """Low-rank adaptation (Hu et al. 2022): the teacher's weights are shared and frozen, and each
+    linear or convolutional layer learns an addition of small rank."""
+
+    rank: Count = 8
+    """Rank of each addition."""
+    scale: Positive = 1.0
+    """Factor of each addition (the paper's α/r)."""
+
+
 class TeacherInit(Spec):
     """The teacher's network and weights."""
 
     kind: Literal["teacher"]
+    lora: LoRA | None = None
+    """Train low-rank additions alone; null: train all weights."""
 
 
 Init = Annotated[RandomInit | TeacherInit, Field(discriminator="kind")]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Positive, Spec, Unit
+from .base import Fraction, Positive, Spec, Unit
 
 # ---- processes
 
@@ -60,8 +60,8 @@ class UniformTimes(Spec):
     kind: Literal["uniform"] = "uniform"
     low: Unit = 0.001
     """Smallest t."""
-    high: Unit = 1.0
-    """Largest t (the official SiD generator: 0.8)."""
+    high: Unit = 0.99
+    """Largest t; below 1 with noise.kind = flow, where σ(1) is infinite."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "UniformTimes":
@@ -80,6 +80,39 @@ class LogNormalTimes(Spec):
     """Standard deviation of ln σ."""
 
 
+class LogitNormalTimes(Spec):
+    """t = logistic(n) with n normal (Esser et al. 2024, eq. 19), then σ(t) of the noise process."""
+
+    kind: Literal["logit_normal"]
+    mean: float = 0.0
+    """Mean of n; larger means more noise."""
+    deviation: Positive = 1.0
+    """Standard deviation of n."""
+
+
+class KarrasTimes(Spec):
+    """t uniform on [low, high], σ(t) on the ρ-schedule of Karras et al. 2022 (eq. 5), whichever the
+    noise process: the generator's levels in the official SiD code."""
+
+    kind: Literal["karras"]
+    low: Unit = 0.0
+    """Smallest t."""
+    high: Unit = 0.8
+    """Largest t (official: 800 of 1,000, which is σ = 24.4)."""
+    sigma_min: Positive = 0.002
+    """σ at t = 0."""
+    sigma_max: Positive = 80.0
+    """σ at t = 1."""
+    rho: Positive = 7.0
+    """Exponent of the schedule."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "KarrasTimes":
+        if self.low >= self.high:
+            raise ValueError(f"low = {self.low} must be below high = {self.high}")
+        return self
+
+
 class LogUniformTimes(Spec):
     """ln σ uniform between low and high."""
 
@@ -96,11 +129,30 @@ class LogUniformTimes(Spec):
         return self
 
 
-Times = Annotated[UniformTimes | LogNormalTimes | LogUniformTimes, Field(discriminator="kind")]
+Times = Annotated[
+    UniformTimes | LogNormalTimes | LogUniformTimes | LogitNormalTimes | KarrasTimes,
+    Field(discriminator="kind"),
+]
+
+
+class Importance(Spec):
+    """Levels drawn more often where the loss is large, and weighted down by as much: unbiased.
+
+    The distribution is cut into bins of equal probability; a bin is drawn in proportion to the
+    running root mean square of the weighted loss in it (Nichol & Dhariwal 2021, Sec. 3.3).
+    """
+
+    bins: Annotated[int, Field(ge=2)] = 16
+    """Bins of equal probability under the unchanged distribution."""
+    uniform_fraction: Fraction = 0.1
+    """Share of the draws that keep the unchanged distribution, which bounds the weights."""
+    half_life_images: Positive = 20_000.0
+    """Samples after which a squared loss counts half."""
 
 
 class PowerWeight(Spec):
-    """w = σ^exponent on the ε form of a loss: 0 leaves the ε form, 2 makes it the x_0 form."""
+    """w = σ^exponent on the ε form of a loss: 0 none, 2 the x_0 form, -1 is 1/σ, -2 the signal-to-
+    noise ratio."""
 
     kind: Literal["power"] = "power"
     exponent: float = 0.0
@@ -113,4 +165,20 @@ class EDMWeight(Spec):
     kind: Literal["edm"]
 
 
-Weight = Annotated[PowerWeight | EDMWeight, Field(discriminator="kind")]
+class ComplementWeight(Spec):
+    """w = 1 - β̄ on the ε form: little weight where little signal is left. Needs β̄ ≤ 1."""
+
+    kind: Literal["complement"]
+
+
+class SidLegacyWeight(Spec):
+    """w = σ²/mean|x_g - f_φ| on the ε form, detached, per sample, the mean at least 1e-5: the
+    official SiD code. It depends on the sample and so breaks the score identity, over pixels
+    mildly, in low dimension badly."""
+
+    kind: Literal["sid_legacy"]
+
+
+Weight = Annotated[
+    PowerWeight | EDMWeight | ComplementWeight | SidLegacyWeight, Field(discriminator="kind")
+]

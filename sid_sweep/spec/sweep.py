@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .base import Count, Spec, digest
-from .domain import Choice, Domain, Scalar, describe
+from .domain import Cases, Choice, Domain, Scalar, describe
 from .trial import Trial
 
 Arm = dict[str, Scalar]
@@ -23,7 +23,7 @@ class Objective(Spec):
     it."""
 
     metric: str
-    """A metric of the data, taken from the last evaluation of each run."""
+    """A metric of the data or a cost, taken from the last evaluation of each run."""
     goal: Literal["minimize", "maximize"] = "minimize"
     """Which direction is better."""
 
@@ -83,6 +83,8 @@ class Sweep(Spec):
     found: str = ""
     """What came out, with figures, written after it ran."""
     objective: Objective
+    cost: Objective | None = None
+    """A second objective; the sampler then looks for the best trade between both."""
     search: Search = GridSearch()
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     """Repetitions of every arm, shared by all arms."""
@@ -92,12 +94,19 @@ class Sweep(Spec):
     """The arm that others are compared with: values of some swept knobs."""
     fixed: dict[str, Any]
     """What all trials share, as a trial without the swept knobs."""
+    columns: list[str] = Field(default_factory=list)
+    """Further metrics for the table, such as cost/evaluations."""
     resources: Resources = Resources()
 
     @property
     def domains(self) -> dict[str, Domain]:
         """All swept knobs, scientific first."""
         return {**self.scientific, **self.nuisance}
+
+    @property
+    def objectives(self) -> list[Objective]:
+        """The objective, and the cost if there is one."""
+        return [self.objective, *([self.cost] if self.cost else [])]
 
     @property
     def num_arms(self) -> int:
@@ -136,8 +145,11 @@ class Sweep(Spec):
     def trial_values(self, arm: Arm, seed: int) -> dict[str, Any]:
         """The trial's values before validation: fixed, then the arm, then the seed."""
         values = _copy(self.fixed)
-        for path, value in arm.items():
-            assign(values, path.split("."), value)
+        for knob, value in arm.items():
+            domain = self.domains.get(knob)
+            settings = domain.settings(str(value)) if isinstance(domain, Cases) else {knob: value}
+            for path, setting in settings.items():
+                assign(values, path.split("."), setting)
         values["seed"] = seed
         return values
 
@@ -164,7 +176,8 @@ class Sweep(Spec):
         """What a table shows beside the objective."""
         first = {knob: domain.examples()[0] for knob, domain in self.domains.items()}
         columns = self.trial(self.prune(first), self.seeds[0]).data.columns
-        return tuple(name for name in columns if name != self.objective.metric)
+        asked = [*([self.cost.metric] if self.cost else []), *self.columns]
+        return tuple(c for c in dict.fromkeys([*columns, *asked]) if c != self.objective.metric)
 
 
 def space_digest(sweep: Sweep) -> str:

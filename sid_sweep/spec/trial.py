@@ -4,14 +4,34 @@
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Count, Fraction, Positive, Spec, digest, plain
+from .base import Count, Fraction, Positive, Spec, digest, fill, plain
 from .data import Data
+from .methods import Loss, Method, Sid, SidLoss
 from .nets import EMA, Adam, Init, Net, RandomInit, ResidualMLP
-from .noise import VP, EDMWeight, LogNormalTimes, LogUniformTimes, Noise, PowerWeight, Times, Weight
+from .noise import (
+    VP,
+    EDMWeight,
+    Importance,
+    LogNormalTimes,
+    LogUniformTimes,
+    Noise,
+    PowerWeight,
+    Times,
+    Weight,
+)
+from .presets import with_preset
+from .sense import problems
+
+COSTS = {
+    "cost/forwards": "network evaluations of training, per sample: student, fake score, teacher",
+    "cost/backwards": "backward passes, per sample: 1 to the input alone, 2 to the weights too",
+    "cost/evaluations": "forwards and backwards together: the compute of training",
+    "cost/nfe": "network evaluations for one sample of the student",
+}
 
 # ---- teachers
 
@@ -55,9 +75,13 @@ class Generator(Spec):
     sigma_init: Positive = 2.5
     """Scale of the latents z (official SiD: 2.5)."""
     times: Times = LogUniformTimes(kind="log_uniform", low=0.1, high=5.0)
-    """Noise levels of its loss."""
+    """Noise levels of its loss (sid, diff_instruct)."""
+    importance: Importance | None = None
+    """Draw levels in proportion to their loss; null: as `times` says."""
     weight: Weight = PowerWeight(exponent=2.0)
     """How much each level counts in its loss."""
+    loss_scale: Positive = 1.0
+    """Factor of its loss (official SiD: 100); matters only beside eps and clip_norm."""
     optim: Adam = Adam(lr=0.002, beta1=0.5, warmup_images=20_000, decay="cosine")
     """Its optimiser."""
     ema: EMA = EMA(half_life_images=10_000.0)
@@ -73,30 +97,15 @@ class FakeScore(Spec):
     """Steps of ψ for each step of the generator (official SiD: 1; DMD2: 5)."""
     times: Times = LogUniformTimes(kind="log_uniform", low=0.05, high=5.0)
     """Noise levels it is trained on."""
+    importance: Importance | None = None
+    """Draw levels in proportion to their loss; null: as `times` says."""
     weight: Weight = EDMWeight(kind="edm")
     """How much each level counts."""
     optim: Adam = Adam(lr=0.004, beta1=0.5, decay="cosine")
     """Its optimiser."""
 
 
-# ---- the loss, the batch, the budget, the judgement
-
-
-class Sid(Spec):
-    """L2 - λ L1 with L1 = |ε_φ - ε_ψ|² and L2 = <ε_φ - ε_ψ, ε_φ - ε> (Zhou et al. 2024)."""
-
-    kind: Literal["sid"] = "sid"
-    lambda_: float = Field(default=1.0, alias="lambda")
-    """λ; the official code calls it alpha (1.2, for AFHQ 1.0)."""
-
-
-class Naive(Spec):
-    """L1 alone, the first form of the article; reported not to train."""
-
-    kind: Literal["naive"]
-
-
-Loss = Annotated[Sid | Naive, Field(discriminator="kind")]
+# ---- the batch, the budget, the judgement
 
 
 class Batch(Spec):
@@ -105,7 +114,7 @@ class Batch(Spec):
     latents: Annotated[int, Field(ge=2)] = 256
     """Latents of one step, over all workers."""
     generator_fraction: Fraction = 0.5
-    """Share that enters the generator's loss; the others train the fake score."""
+    """Share that enters the generator's loss; the others train the fake score or the critics."""
 
     @property
     def generator_latents(self) -> int:
@@ -129,38 +138,77 @@ class Evaluation(Spec):
     times: Count = 8
     """Evaluations, evenly over the budget, the last at its end; the start is judged too."""
     samples: Annotated[int, Field(ge=16)] = 8192
-    """Student samples of one evaluation."""
+    """Student samples of one evaluation, where the data do not fix their number (digits do)."""
+    noise_bins: Count = 4
+    """Bins of equal probability of the generator's noise levels, for its diagnostics."""
+
+
+# ---- the trial
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "sid": ("loss", "fake_score", "generator"),
+    "diff_instruct": ("fake_score", "generator"),
+    "kd": ("generator",),
+    "gan": ("generator",),
+    "dde": ("generator",),
+    "progressive": ("generator",),
+    "sampler": (),
+}
+"""What a method trains: the groups of a trial that exist with it."""
 
 
 class Trial(Spec):
-    """One arm at one seed, and all that its metrics depend on."""
+    """One arm at one seed, and all that its metrics depend on.
+
+    `preset: name` begins with the named values of `presets.py` instead of the defaults.
+    """
 
     data: Data
     noise: Noise = VP()
     teacher: Teacher = ExactTeacher()
-    loss: Loss = Sid()
-    generator: Generator = Generator()
-    fake_score: FakeScore = FakeScore()
+    method: Method = Sid()
+    loss: Loss | None = None
+    generator: Generator | None = None
+    fake_score: FakeScore | None = None
     batch: Batch = Batch()
     budget: Budget = Budget()
     evaluation: Evaluation = Evaluation()
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the networks' forward and backward passes; weights, losses and metrics stay float32."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Repetition: decides initial weights, latents, noise and times."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, values: Any) -> Any:
+        """Begin with the preset; give the method the groups that it trains."""
+        if not isinstance(values, dict):
+            return values
+        values = with_preset(values)
+        method = values.get("method", {})
+        kind = method.get("kind", "sid") if isinstance(method, dict) else "sid"
+        groups = GROUPS.get(kind, ())
+        for name in ("loss", "generator", "fake_score"):
+            if values.get(name) is not None and name not in groups and kind in GROUPS:
+                owners = ", ".join(owner for owner in GROUPS if name in GROUPS[owner])
+                raise ValueError(
+                    f"{name} belongs to method.kind = {owners}; {kind} has none, so leave it out"
+                )
+        own = {"loss": SidLoss(), "generator": Generator(), "fake_score": FakeScore()}
+        return values | {name: fill(plain(own[name]), values.get(name, {})) for name in groups}
+
     @model_validator(mode="after")
     def _makes_sense(self) -> "Trial":
-        if self.teacher.kind == "exact" and self.data.kind != "mixture":
-            raise ValueError(
-                f"teacher.kind = exact needs data.kind = mixture, not {self.data.kind}: "
-                "only a mixture has a closed-form score; use teacher.kind = trained"
-            )
-        for role, network in (("generator", self.generator), ("fake_score", self.fake_score)):
-            if network.init.kind == "teacher" and self.teacher.kind == "exact":
-                raise ValueError(
-                    f"{role}.init.kind = teacher needs a teacher with weights, and an exact "
-                    "teacher has none; use init.kind = random"
-                )
+        if problem := next(problems(self), ""):
+            raise ValueError(problem)
         return self
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """What a student is judged by, and what it costs: metrics that an objective may name."""
+        single_level = self.noise.kind == "fixed"  # a teacher of one level has no samples
+        own = {k: v for k, v in self.data.metrics.items() if not (single_level and k == "fd_ratio")}
+        return own | COSTS
 
 
 TEACHER_VERSION = 2  # raise it when the networks or their training change

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sid_sweep import spec
-from sid_sweep.data import digits, mixture
+from sid_sweep.data import mixture, source
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.streams import seeded
@@ -45,19 +45,14 @@ def load(
         report: called with (images, total, loss) during training.
     """
     data, teacher = trial.data, trial.teacher
-    match teacher, data:
-        case spec.ExactTeacher(), spec.Mixture():
-            exact = mixture(data)
-            placed = exact.to(device, torch.float32)
-            return Teacher(placed.epsilon, (placed.means.shape[1],), exact.deviation())
-        case spec.TrainedTeacher(), spec.Mixture():
-            exact = mixture(data)
-            source = trained.Source((exact.means.shape[1],), exact.deviation(), exact.sample)
-        case spec.TrainedTeacher(), spec.Digits():
-            images, _ = digits()
-            source = trained.resampled(images)
-        case _:
-            raise AssertionError("the specification refuses an exact teacher without a mixture")
-    path = spec.teacher_file(spec.teacher_name(trial), cache)
-    denoiser = trained.load(path, trial.noise, teacher, source, device=device, report=report)
-    return Teacher(denoiser, source.shape, source.sigma_data, denoiser)
+    if isinstance(teacher, spec.TrainedTeacher):
+        own = source(data)
+        path = spec.teacher_file(spec.teacher_name(trial), cache)
+        denoiser = trained.load(path, trial.noise, teacher, own, device=device, report=report)
+        if trial.precision == "bfloat16":
+            denoiser.precision = torch.bfloat16
+        return Teacher(denoiser, own.shape, own.sigma_data, denoiser)
+    assert isinstance(data, spec.Mixture)  # the specification refuses an exact teacher without one
+    exact = mixture(data)
+    placed = exact.to(device, torch.float32)
+    return Teacher(placed.epsilon, (placed.means.shape[1],), exact.deviation())

@@ -4,15 +4,14 @@ them."""
 import copy
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sid_sweep import spec
+from sid_sweep.data import Source
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.nets import average
 from sid_sweep.nets.denoiser import Denoiser, build
@@ -27,25 +26,6 @@ REPORT_STEPS = 50
 
 def silent(images: int, total: int, loss: float) -> None:
     """No progress report."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """The data to learn: draws from it, the shape of a sample, and its deviation."""
-
-    shape: tuple[int, ...]
-    sigma_data: float
-    draw: Callable[..., Tensor]
-    """draw(num, generator=...) -> [num, *shape]."""
-
-
-def resampled(images: Float[Tensor, "N ..."]) -> Source:
-    """Draws with repetition from a fixed set of images."""
-
-    def draw(num: int, *, generator: torch.Generator) -> Tensor:
-        return images[torch.randint(len(images), (num,), generator=generator)]
-
-    return Source(tuple(images.shape[1:]), float((images - images.mean(0)).std()), draw)
 
 
 def load(
@@ -90,8 +70,8 @@ def train(
         noise_ = torch.randn(x0.shape, generator=random).to(device)
         uniforms = torch.rand(len(x0), generator=random).to(device)
         sigma = diffusion.draw_sigma(teacher.times, process, uniforms)
-        weight = diffusion.loss_weight(teacher.weight, sigma, sigma_data=source.sigma_data)
         level = process.level(sigma.view(-1, *[1] * len(source.shape)))
+        weight = diffusion.loss_weight(teacher.weight, level, sigma_data=source.sigma_data)
         error = network(diffusion.diffuse(x0, noise_, level), level) - noise_
         loss = (weight * error.square().flatten(1).sum(1)).mean()
         optimiser.descend(loss, images)

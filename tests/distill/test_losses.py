@@ -8,7 +8,9 @@ is the test vector of the method's notes.
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 
+from sid_sweep import spec
 from sid_sweep.diffusion.mixture import Mixture
 from sid_sweep.diffusion.noise import EDM, VP, Level, diffuse
 from sid_sweep.distill import losses
@@ -62,6 +64,18 @@ def l1(teacher, fake, noise):
     return losses.naive(teacher, fake)
 
 
+def plane(cross, self_):
+    return lambda teacher, fake, noise: losses.plane(
+        teacher, fake, noise, cross=float(cross), self_=float(self_)
+    )
+
+
+def named(kind, **values):
+    """A loss as a specification names it."""
+    loss = TypeAdapter(spec.Loss).validate_python({"kind": kind, **values})
+    return lambda *networks: losses.generator_loss(loss, *networks)
+
+
 def sid(lam):
     return lambda teacher, fake, noise: losses.sid(teacher, fake, noise, lam=lam)
 
@@ -71,6 +85,16 @@ def sid(lam):
     [
         pytest.param(l1, False, (0.641065275, -0.8512445, 0.2407110), id="F, total gradient"),
         pytest.param(l1, True, (0.6410653, -0.6655136, 1.0297001), id="naive"),
+        pytest.param(plane(0, 0), True, (0.6410653, -0.6655136, 1.0297001), id="plane (0,0)"),
+        pytest.param(plane(0.5, 1), True, (0.6410653, -0.7583790, 0.6352055), id="plane (½,1)"),
+        pytest.param(plane(1, 0), True, (0.6410653, -1.1482693, 1.8169184), id="plane (1,0)"),
+        pytest.param(plane(1, 1), True, (0.6410653, -0.9997569, 1.0288147), id="plane (1,1)"),
+        pytest.param(plane(1, 2), True, (0.6410653, -0.8512445, 0.2407110), id="plane (1,2)"),
+        pytest.param(named("middle"), True, (0.6410653, -1.1482693, 1.8169184), id="middle"),
+        pytest.param(named("full"), True, (0.6410653, -0.9997569, 1.0288147), id="full"),
+        pytest.param(
+            named("teacher_only"), True, (0.9761518, -0.8512445, 0.9070794), id="teacher_only"
+        ),
         pytest.param(sid(0.0), True, (0.6410653, -0.7583790, 0.6352055), id="L2"),
         pytest.param(sid(0.5), True, (0.3205326, -0.4256222, 0.1203555), id="λ=½"),
         pytest.param(sid(1.0), True, (0.0, -0.0928654, -0.3944945), id="λ=1"),
@@ -87,6 +111,74 @@ def test_half_is_half_the_exact_gradient_and_no_other_lambda_is():
         gradient = np.array(value_and_gradient(sid(lam), frozen=True)[1:])
         parallel = np.allclose(2 * gradient, exact, atol=1e-10)
         assert parallel == (lam == 0.5)
+
+
+@pytest.mark.parametrize(("cross", "self_"), [(0, 0), (0.5, 1), (-2, 3), (1, 2), (0.3, -0.7)])
+def test_all_points_of_the_plane_have_one_value(cross, self_):
+    value, *gradient = value_and_gradient(plane(cross, self_), frozen=True)
+    fisher, *exact = value_and_gradient(l1, frozen=False)
+    assert value == pytest.approx(fisher, rel=1e-9)
+    assert np.allclose(gradient, exact, atol=1e-9) == ((cross, self_) == (1, 2))
+
+
+TRIPLE = torch.randn(3, 6, 2, dtype=F64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("lam", [-0.5, 0.0, 0.5, 0.9, 1.2])
+def test_sid_is_the_line_s_2c_of_the_plane(lam):
+    """(L2 - λ L1)/(1 - λ) at c = 1/(2(1-λ)), s = 2c, for any numbers."""
+    c = 1 / (2 * (1 - lam))
+    torch.testing.assert_close(sid(lam)(*TRIPLE) / (1 - lam), plane(c, 2 * c)(*TRIPLE))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "formula"),
+    [
+        ("naive", {}, lambda t, f, n: ((t - f) ** 2).sum(1)),
+        ("middle", {}, lambda t, f, n: (t * t - 2 * t * n + f * f).sum(1)),
+        ("full", {}, lambda t, f, n: (t * t - 2 * t * n + f * n).sum(1)),
+        ("teacher_only", {}, lambda t, f, n: ((t - n) ** 2).sum(1)),
+        ("sid", {"lambda": 0.3}, lambda t, f, n: ((t - f) * (t - n) - 0.3 * (t - f) ** 2).sum(1)),
+        (
+            "plane",
+            {"cross": 0.2, "self": 0.7},
+            lambda t, f, n: (t * t - 2 * t * (0.8 * f + 0.2 * n) + f * (0.3 * f + 0.7 * n)).sum(1),
+        ),
+    ],
+)
+def test_losses_are_their_formulas(kind, values, formula):
+    torch.testing.assert_close(named(kind, **values)(*TRIPLE), formula(*TRIPLE))
+
+
+def test_lambda_moves_linearly_to_its_end():
+    loss = spec.SidLoss.model_validate({"lambda": 1.0, "lambda_end": 0.5})
+    at = [losses.scheduled_lambda(loss, progress) for progress in (0.0, 0.5, 1.0, 1.1)]
+    assert at == [1.0, 0.75, 0.5, 0.5]
+    assert losses.scheduled_lambda(spec.SidLoss.model_validate({"lambda": 1.2}), 0.7) == 1.2
+
+
+def test_reverse_kl_has_the_gradient_of_the_kl():
+    """∂_μ of KL(student ‖ teacher) at one noise level, by quadrature of log densities."""
+    mu, k = tensor(0.8).requires_grad_(), tensor(0.6)
+
+    def kl():
+        nodes, weights = gauss_hermite()
+        own = student(mu, k)
+        spread = (own.variances + LEVEL.beta.square().squeeze()).sqrt()
+        xt = (own.means + spread[:, None] * nodes).reshape(-1, 1)
+        weight = (WEIGHTS[:, None] * weights).flatten()
+        return (weight * (own.log_density(xt, LEVEL) - TEACHER.log_density(xt, LEVEL))).sum()
+
+    (exact,) = torch.autograd.grad(kl(), mu)
+    nodes, weights = gauss_hermite()
+    y = CENTRES[:, None] + VARIANCES.sqrt()[:, None] * nodes
+    y, noise = torch.broadcast_tensors(y[:, :, None], nodes)
+    weight = (WEIGHTS[:, None, None] * weights[None, :, None] * weights).flatten()
+    xt = diffuse((mu + k * y).reshape(-1, 1), noise.reshape(-1, 1), LEVEL)
+    psi = student(mu.detach(), k)
+    loss = losses.reverse_kl(TEACHER.epsilon(xt, LEVEL), psi.epsilon(xt, LEVEL), xt)
+    (gradient,) = torch.autograd.grad((weight * loss).sum(), mu)
+    assert float(gradient) == pytest.approx(float(LEVEL.beta) * float(exact), rel=1e-6)
 
 
 def test_score_identity():

@@ -1,0 +1,38 @@
+"""The data as something to draw from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sid_sweep import spec
+
+from .digits import digits
+from .mixtures import mixture
+
+
+@dataclass(frozen=True)
+class Source:
+    """Draws from the data, the shape of a sample, and the data's deviation σ_data."""
+
+    shape: tuple[int, ...]
+    sigma_data: float
+    draw: Callable[..., Tensor]
+    """draw(num, generator=...) -> [num, *shape] on the CPU."""
+
+
+def source(data: spec.Data) -> Source:
+    """The data that a specification names; images are drawn with repetition."""
+    match data:
+        case spec.Mixture():
+            exact = mixture(data)
+            return Source((exact.means.shape[1],), exact.deviation(), exact.sample)
+        case spec.Digits():
+            images, _ = digits()
+
+            def draw(num: int, *, generator: torch.Generator) -> Tensor:
+                return images[torch.randint(len(images), (num,), generator=generator)]
+
+            deviation = float((images - images.mean(0)).std())
+            return Source(tuple(images.shape[1:]), deviation, draw)

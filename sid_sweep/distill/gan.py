@@ -1,0 +1,53 @@
+"""LSGAN (Mao et al. 2017): a discriminator tells data from samples, and the generator fools it."""
+
+import torch
+
+from sid_sweep import spec
+from sid_sweep.streams import seeded
+
+from .critics import Critic, least_squares
+from .method import OneStep, Setting
+
+
+class LeastSquaresGAN(OneStep):
+    """θ and a discriminator, in turn, on real data."""
+
+    def __init__(self, setting: Setting, method: spec.GAN) -> None:
+        super().__init__(setting)
+        self.images_per_step = setting.trial.batch.generator_latents
+        part = method.discriminator
+        with seeded(self.trial.seed, "discriminator", "weights"):
+            critic = Critic(part.net, self.teacher.shape, scale=self.teacher.sigma_data)
+        self.discriminator = critic.to(self.device)
+        self.networks["discriminator"] = self.discriminator
+        self.optimiser("discriminator", self.discriminator, part.optim)
+        self.meter("generator", ["generator_loss"])
+        self.meter("discriminator", ["discriminator_loss"])
+
+    def step(self, images: int) -> None:
+        self._train_discriminator(images)
+        self._train_generator(images)
+
+    def _train_discriminator(self, images: int) -> None:
+        """min_D ½ E (D(x) - 1)² + ½ E D(g(z))²."""
+        num = self.trial.batch.fake_score_latents
+        (latents,) = self.normal(images, "discriminator", num)
+        with torch.no_grad():
+            fake = self.generate(latents)
+        real = self.real(images, "discriminator", num)
+        loss = least_squares(self.discriminator(real), wanted=1.0)
+        loss = loss + least_squares(self.discriminator(fake), wanted=0.0)
+        self.optimisers["discriminator"].descend(loss.mean(), images)
+        self.meters["discriminator"].add(loss.detach()[None])
+        self.count(num, forwards=3, backwards=4)
+
+    def _train_generator(self, images: int) -> None:
+        """min_θ ½ E (D(g(z)) - 1)²."""
+        num = self.trial.batch.generator_latents
+        (latents,) = self.normal(images, "generator", num)
+        x0 = self.generate(latents)
+        loss = least_squares(self.discriminator(x0), wanted=1.0)
+        self.descend(loss.mean(), images)
+        self.meters["generator"].add(loss.detach()[None])
+        self.note_samples(x0)
+        self.count(num, forwards=2, backwards=3)

@@ -1,0 +1,51 @@
+"""Knowledge distillation (Luhman & Luhman 2021): the teacher's ODE as pairs to regress on."""
+
+import torch
+from torch import Tensor
+
+from sid_sweep import spec
+from sid_sweep.diffusion.solvers import heun_evaluations, sigma_steps, solve
+from sid_sweep.streams import stream
+
+from . import losses
+from .method import SAMPLE_BATCH, OneStep, Setting
+
+
+class KnowledgeDistillation(OneStep):
+    """θ learns where the teacher's ODE takes each z."""
+
+    def __init__(self, setting: Setting, method: spec.KD) -> None:
+        super().__init__(setting)
+        self.method = method
+        self.images_per_step = setting.trial.batch.latents
+        self.meter("generator", ["regression_loss"])
+        self._latents, self._targets = self._pairs()
+
+    def step(self, images: int) -> None:
+        """min_θ E ‖g(z) - x(z)‖² over the pairs (Luhman & Luhman 2021, eq. 5)."""
+        num = self.images_per_step
+        random = stream(self.trial.seed, images, "generator")
+        which = torch.randint(len(self._latents), (num,), generator=random)[self.ranks.share(num)]
+        which = which.to(self.device)
+        x0 = self.generate(self._latents[which])
+        error = x0 - self._targets[which]
+        loss = losses.inner(error, error)
+        self.descend(loss.mean(), images)
+        self.meters["generator"].add(loss.detach()[None])
+        self.note_samples(x0)
+        self.count(num, forwards=1, backwards=2)
+
+    @torch.no_grad()
+    def _pairs(self) -> tuple[Tensor, Tensor]:
+        """z and the teacher's sample from σ_max z; the same on every rank and after a resume."""
+        method = self.method
+        random = stream(self.trial.seed, "pairs", device=self.device)
+        size = (method.pairs, *self.teacher.shape)
+        latents = torch.randn(size, generator=random, device=self.device)
+        sigmas = sigma_steps(method.steps, sigma_min=method.sigma_min, sigma_max=method.sigma_max)
+        targets = [
+            solve(self.teacher.epsilon, method.sigma_max * z, sigmas, process=self.process, order=2)
+            for z in latents.split(SAMPLE_BATCH)
+        ]
+        self.count(method.pairs, forwards=heun_evaluations(method.steps))
+        return latents, torch.cat(targets)
