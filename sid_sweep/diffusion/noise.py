@@ -212,3 +212,10 @@ def v_from_epsilon(
 ) -> Float[Tensor, "B ..."]:
     """v = ᾱ ε - β̄ x_0."""
     return level.alpha * epsilon - level.beta * x0_from_epsilon(epsilon, xt, level)
+
+
+def epsilon_from_velocity(
+    velocity: Float[Tensor, "B ..."], xt: Float[Tensor, "B ..."], level: Level
+) -> Float[Tensor, "B ..."]:
+    """ε from a flow's velocity ε - x_0: x_t = ᾱ x_0 + β̄ ε gives ε = (x_t + ᾱ velocity)/(ᾱ + β̄)."""
+    return (xt + level.alpha * velocity) / (level.alpha + level.beta)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import cast
+from typing import Any, cast
 
 import optuna
 from optuna.storages import JournalStorage
@@ -181,7 +181,7 @@ def _open_study(path: Path, sweep: Sweep) -> optuna.Study:
     name = f"{sweep.sweep}-{space_digest(sweep)}"
     if name in known:
         return optuna.load_study(study_name=name, storage=storage)
-    directions = [objective.goal for objective in sweep.objectives]
+    directions: list[Any] = [objective.goal for objective in sweep.objectives]
     study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     older = [optuna.load_study(study_name=other, storage=storage) for other in known]
     inherited = [trial.user_attrs["arm"] for other in older for trial in _latest_by_arm(other)]
@@ -234,7 +234,7 @@ def _suggest_value(trial: optuna.Trial, knob: str, domain: Domain) -> Scalar:
         case Choice():
             return cast(Scalar, trial.suggest_categorical(knob, domain.choice))
         case Cases():
-            return trial.suggest_categorical(knob, domain.examples())
+            return cast(Scalar, trial.suggest_categorical(knob, domain.examples()))
         case Uniform():
             return trial.suggest_float(knob, *domain.uniform)
         case LogUniform():

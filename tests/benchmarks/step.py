@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 
-from sid_sweep import teachers
-from sid_sweep.distill.sid import Sid
+from sid_sweep import data, teachers
+from sid_sweep.distill.build import build
+from sid_sweep.distill.method import Method, Setting
 from sid_sweep.spec import Trial
 
 NETS = {
@@ -28,7 +29,7 @@ NETS = {
 BATCHES = (64, 256, 1024)
 
 
-def method(net: dict, batch: int, device: str) -> Sid:
+def method(net: dict, batch: int, device: str) -> Method:
     """SiD on the ring with a network for θ and ψ."""
     init = {"kind": "random", "net": net}
     trial = Trial.model_validate(
@@ -41,10 +42,10 @@ def method(net: dict, batch: int, device: str) -> Sid:
     )
     with tempfile.TemporaryDirectory() as cache:
         teacher = teachers.load(trial, cache=Path(cache), device=device)
-    return Sid(trial, teacher, device=device)
+    return build(Setting(trial, teacher, data.source(trial.data), torch.device(device)))
 
 
-def run(sid: Sid, num_steps: int) -> float:
+def run(sid: Method, num_steps: int) -> float:
     """Seconds of some steps."""
     began = time.perf_counter()
     for step in range(num_steps):
@@ -53,7 +54,7 @@ def run(sid: Sid, num_steps: int) -> float:
     return time.perf_counter() - began
 
 
-def images_per_second(sid: Sid, batch: int, seconds: float) -> float:
+def images_per_second(sid: Method, batch: int, seconds: float) -> float:
     """Best of three runs of about a third of `seconds`, after a warm-up that sets their length."""
     run(sid, 5)
     num_steps = max(1, round(seconds / 3 / (run(sid, 10) / 10)))

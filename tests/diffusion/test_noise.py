@@ -1,5 +1,6 @@
 """Processes, levels, parametrisations and times."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,7 +8,7 @@ from sid_sweep import spec
 from sid_sweep.diffusion import noise
 
 SIGMAS = torch.logspace(-2, 2, 9, dtype=torch.float64)[:, None]
-PROCESSES = [noise.VP(), noise.EDM()]
+PROCESSES = [noise.VP(), noise.EDM(), noise.Flow()]
 
 
 def test_vp_preserves_variance_and_edm_the_signal():
@@ -20,7 +21,7 @@ def test_vp_preserves_variance_and_edm_the_signal():
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_sigma_rises_with_t(process):
-    t = torch.linspace(0.001, 1, 50, dtype=torch.float64)
+    t = torch.linspace(0.001, 0.999, 50, dtype=torch.float64)
     assert (process.sigma(t).diff() > 0).all()
 
 
@@ -71,7 +72,64 @@ def test_times_are_inverse_transforms():
 
 def test_weights():
     sigma = torch.tensor([0.5, 2.0])
-    power = noise.loss_weight(spec.PowerWeight(exponent=2.0), sigma, sigma_data=0.5)
-    edm = noise.loss_weight(spec.EDMWeight(kind="edm"), sigma, sigma_data=0.5)
+    level = noise.EDM().level(sigma[:, None])
+    power = noise.loss_weight(spec.PowerWeight(exponent=2.0), level, sigma_data=0.5)
+    edm = noise.loss_weight(spec.EDMWeight(kind="edm"), level, sigma_data=0.5)
     assert power.tolist() == [0.25, 4.0]
     assert edm.tolist() == [2.0, 17.0]  # (σ² + σ_d²)/σ_d²
+    vp = noise.VP().level(sigma[:, None])
+    complement = noise.loss_weight(spec.ComplementWeight(kind="complement"), vp, sigma_data=0.5)
+    torch.testing.assert_close(complement, 1 - sigma / (1 + sigma**2).sqrt())
+
+
+def test_a_fixed_level_is_weighed_by_itself_whatever_was_drawn():
+    level = noise.Fixed(0.3).level(torch.tensor([[0.5], [2.0]]))
+    weight = noise.loss_weight(spec.PowerWeight(exponent=2.0), level, sigma_data=0.5)
+    assert weight.tolist() == pytest.approx([0.09, 0.09])
+
+
+def test_the_legacy_weight_is_the_official_one():
+    """In x_0 form: 1/mean|x_g - f_φ|, at least 1e-5, detached; σ² times that in ε form."""
+    x0, eps = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    level = noise.VP().level(torch.linspace(0.1, 3, 5, dtype=torch.float64)[:, None])
+    teacher = (eps + 0.1).requires_grad_()
+    f = noise.x0_from_epsilon(teacher, noise.diffuse(x0, eps, level), level)
+    official = 1 / (x0 - f).abs().mean(1).clamp(min=1e-5)
+    kind = spec.SidLegacyWeight(kind="sid_legacy")
+    own = noise.loss_weight(kind, level, sigma_data=0.5, error=teacher - eps)
+    torch.testing.assert_close(own, (level.sigma.flatten() ** 2 * official).detach())
+    assert not own.requires_grad
+    exact = noise.loss_weight(kind, level, sigma_data=0.5, error=torch.zeros_like(eps))
+    torch.testing.assert_close(exact, level.sigma.flatten() ** 2 / 1e-5)
+
+
+def test_flow_runs_from_data_to_noise_in_a_straight_line():
+    t = torch.linspace(0.01, 0.99, 9, dtype=torch.float64)
+    level = noise.Flow().level(noise.Flow().sigma(t))
+    torch.testing.assert_close(level.alpha, 1 - t)
+    torch.testing.assert_close(level.beta, t)
+
+
+def test_flow_velocity_is_v_over_alpha_plus_beta():
+    """Of x_t = (1-t) x_0 + t ε the velocity is ε - x_0, one linear map from the others."""
+    level = noise.Flow().level(SIGMAS)
+    x0, eps = torch.randn(2, 9, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    xt = noise.diffuse(x0, eps, level)
+    velocity = eps - noise.x0_from_epsilon(eps, xt, level)
+    torch.testing.assert_close(noise.epsilon_from_velocity(velocity, xt, level), eps)
+
+
+def test_karras_times_are_the_official_generators():
+    times = spec.KarrasTimes(kind="karras")
+    ends = noise.draw_sigma(times, noise.VP(), torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64))
+    t = np.array([0.0, 0.4, 0.8])
+    official = (80 ** (1 / 7) + (1 - t) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
+    assert ends.tolist() == pytest.approx(official.tolist(), rel=1e-9)
+
+
+def test_logit_normal_times_pass_through_the_middle():
+    times = spec.LogitNormalTimes(kind="logit_normal", mean=0.5, deviation=2.0)
+    t = torch.sigmoid(torch.tensor([0.5 - 2, 0.5, 0.5 + 2], dtype=torch.float64))
+    u = torch.tensor([0.15865525393145707, 0.5, 0.8413447460685429], dtype=torch.float64)
+    drawn = noise.draw_sigma(times, noise.Flow(), u)
+    torch.testing.assert_close(drawn, t / (1 - t))

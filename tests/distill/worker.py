@@ -1,6 +1,6 @@
-"""One of two workers: `worker.py RANK FILE FOLDER` trains the tiny trial twice and saves both ends.
+"""One of two workers: `worker.py RANK FILE FOLDER CACHE` trains small trials and saves their ends.
 
-Once as it should be, and once with ranks that never average, to show what would be noticed.
+Every method as it should be, and one with ranks that never average, to show what would be noticed.
 """
 
 import sys
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from tiny import records, tiny
+from methods import TRAINED_METHODS, small
 
+from sid_sweep.distill import distill
 from sid_sweep.nets.ranks import Ranks
 
 
@@ -20,15 +21,15 @@ class Unsynchronised(Ranks):
         del tensors
 
 
-def main(rank: int, meeting_place: str, folder: Path) -> None:
+def main(rank: int, meeting_place: str, folder: Path, cache: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting_place}", rank=rank, world_size=2)
-    for kind in (Ranks, Unsynchronised):
-        last = records(tiny(), ranks=kind(rank, 2))[-1]
+    for name, kind in [*((name, Ranks) for name in TRAINED_METHODS), ("sid", Unsynchronised)]:
+        *_, last = distill(small(name), cache=cache, ranks=kind(rank, 2))
         end = {"state": last.state(), "metrics": last.metrics, "images": last.images}
-        torch.save(end, folder / f"{kind.__name__}-{rank}.pt")
+        torch.save(end, folder / f"{kind.__name__}-{name}-{rank}.pt")
     dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    main(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))

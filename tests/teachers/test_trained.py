@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from sid_sweep import teachers
-from sid_sweep.data import mixture
+from sid_sweep.data import mixture, source
 from sid_sweep.diffusion.noise import VP
-from sid_sweep.distill.sid import Sid
+from sid_sweep.distill.build import build
+from sid_sweep.distill.method import Setting
 from sid_sweep.spec import Trial, teacher_file, teacher_name
 
 
@@ -84,7 +85,7 @@ def test_a_student_starts_from_the_teacher_and_leaves_it_alone(tmp_path):
     started = Trial.model_validate(values)
     teacher = teachers.load(started, cache=tmp_path)
     before = [weights.clone() for weights in teacher.denoiser.parameters()]
-    method = Sid(started, teacher)
+    method = build(Setting(started, teacher, source(started.data)))
     for network in (method.generator, method.fake_score):
         assert all(map(torch.equal, network.parameters(), before))
     method.step(0)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from tiny import tiny
 
-from sid_sweep import teachers
-from sid_sweep.distill.sid import Sid
+from sid_sweep import data, teachers
+from sid_sweep.distill.method import Setting
+from sid_sweep.distill.score_distillation import ScoreDistillation
 
 NEVER = 1e-300  # a learning rate that rounds to no step at all
 
@@ -16,7 +17,8 @@ NEVER = 1e-300  # a learning rate that rounds to no step at all
 def stepped(num=3, **changes):
     """A method before and after `num` steps."""
     trial = tiny(**changes)
-    method = Sid(trial, teachers.load(trial, cache=Path("/nonexistent")))
+    teacher = teachers.load(trial, cache=Path("/nonexistent"))
+    method = ScoreDistillation(Setting(trial, teacher, data.source(trial.data)))
     before = copy.deepcopy(method)
     for step in range(num):
         method.step(step * method.images_per_step)

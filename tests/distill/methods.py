@@ -1,0 +1,46 @@
+"""A small trial for every method and every knob that changes what a step does."""
+
+from typing import Any
+
+from sid_sweep.spec import Trial
+
+NET = {"kind": "random", "net": {"kind": "mlp", "width": 16, "depth": 2}}
+BASE: dict[str, Any] = {
+    "data": {"kind": "mixture"},
+    "batch": {"latents": 32},
+    "budget": {"images": 640},
+    "evaluation": {"times": 2, "samples": 64},
+}
+TRAINED = {"teacher": {"kind": "trained", "images": 2560, "net": {"kind": "mlp", "width": 16}}}
+LORA = {"init": {"kind": "teacher", "lora": {"rank": 2}}}
+FIXED = {"noise": {"kind": "fixed", "sigma": 0.3}}
+
+METHODS: dict[str, dict[str, Any]] = {
+    "sid": {},
+    "plane": {"loss": {"kind": "plane", "cross": 0.5, "self": 1.0}},
+    "scheduled": {"loss": {"lambda_end": 0.5}},
+    "importance": {"generator": {"importance": {}}, "fake_score": {"importance": {"bins": 4}}},
+    "sid_legacy": {"generator": {"weight": {"kind": "sid_legacy"}}},
+    "flow": {
+        "noise": {"kind": "flow"},
+        "generator": {"times": {"kind": "logit_normal"}, "weight": {"kind": "complement"}},
+    },
+    "fixed": FIXED,
+    "lora": {**TRAINED, "generator": LORA, "fake_score": LORA},
+    "bfloat16": {"precision": "bfloat16"},
+    "diff_instruct": {"method": {"kind": "diff_instruct"}},
+    "kd": {"method": {"kind": "kd", "pairs": 256, "steps": 4}},
+    "gan": {"method": {"kind": "gan"}},
+    "dde": {**FIXED, "method": {"kind": "dde", "warmup_steps": 3}},
+    "progressive": {**TRAINED, "method": {"kind": "progressive", "start_steps": 4}},
+    "ancestral": {"method": {"kind": "sampler", "solver": "ancestral", "steps": 5}},
+    "ddim": {**TRAINED, "method": {"kind": "sampler", "solver": "ddim", "steps": 5}},
+    "heun": {"method": {"kind": "sampler", "solver": "heun", "steps": 5}},
+}
+SAMPLERS = ("ancestral", "ddim", "heun")
+TRAINED_METHODS = [name for name in METHODS if name not in SAMPLERS]
+
+
+def small(name: str, **changes: Any) -> Trial:
+    """The trial of a method."""
+    return Trial.model_validate(BASE | METHODS[name] | changes)

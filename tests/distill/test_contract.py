@@ -1,0 +1,95 @@
+"""What the loop and its callers may expect of every method."""
+
+import io
+
+import pytest
+import torch
+from methods import METHODS, TRAINED_METHODS, small
+
+from sid_sweep import data, quality, teachers
+from sid_sweep.distill import distill
+from sid_sweep.distill.build import build
+from sid_sweep.distill.method import Setting
+from sid_sweep.nets.denoiser import build as build_network
+from sid_sweep.streams import stream
+
+every_method = pytest.mark.parametrize("name", METHODS)
+every_trained = pytest.mark.parametrize("name", TRAINED_METHODS)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def method(trial, cache):
+    return build(Setting(trial, teachers.load(trial, cache=cache), data.source(trial.data)))
+
+
+def shown(progress):
+    return (progress.images, progress.outcome, progress.cause, progress.metrics)
+
+
+@every_method
+def test_twice_is_bitwise_the_same(name, cache):
+    first, again = ([shown(p) for p in distill(small(name), cache=cache)] for _ in range(2))
+    assert first == again
+    assert first[-1][1] == "finished"
+
+
+@every_method
+def test_resumed_from_any_record_the_rest_is_bitwise_the_same(name, cache):
+    trial = small(name)
+    straight = [shown(p) for p in distill(trial, cache=cache)]
+    for index, progress in enumerate(distill(trial, cache=cache)):
+        file = io.BytesIO()
+        torch.save(progress.state(), file)
+        file.seek(0)
+        state = torch.load(file, weights_only=True)
+        rest = [shown(p) for p in distill(trial, cache=cache, resume=state)]
+        assert rest == straight[index + 1 :]
+
+
+@every_method
+def test_the_last_record_has_every_promised_metric(name, cache):
+    trial = small(name)
+    *_, last = distill(trial, cache=cache)
+    assert set(trial.metrics) <= set(last.metrics)
+    assert last.samples_per_second > 0
+    judge = quality.judge(trial, teachers.load(trial, cache=cache), cache=cache)
+    assert judge.picture(last.samples).dtype == "uint8"
+
+
+@every_trained
+def test_a_step_moves_the_student_and_the_clock(name, cache):
+    trained = method(small(name), cache)
+    before = {key: value.clone() for key, value in trained.student_state().items()}
+    assert trained.forwards == 0 or name == "kd"
+    for step in range(3):
+        trained.step(step * trained.images_per_step)
+    after = trained.student_state()
+    assert any(not torch.equal(before[key], after[key]) for key in before)
+    assert trained.forwards > 0
+    assert trained.backwards > 0
+    assert trained.images_per_step in (16, 32)
+
+
+@every_trained
+def test_an_exported_student_draws_the_same_samples(name, cache):
+    """The plain network of the architecture, with the exported weights, is the student."""
+    trial = small(name)
+    trained = method(trial, cache)
+    trained.step(0)
+    samples = trained.sample(8, random=stream("test"))
+    net = trial.teacher.net if name in ("lora", "progressive") else trial.generator.init.net
+    plain = build_network(net, trained.teacher.shape, sigma_data=trained.teacher.sigma_data)
+    plain.load_state_dict(trained.student_state())
+    if name == "bfloat16":
+        plain.precision = torch.bfloat16
+    latents = torch.randn(8, *trained.teacher.shape, generator=stream("test"))
+    if name == "progressive":
+        assert trained.nfe == 4
+        return
+    with torch.no_grad():
+        again = plain.generate(latents, sigma_init=trial.generator.sigma_init)
+    torch.testing.assert_close(again, samples)
