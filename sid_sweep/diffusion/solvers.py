@@ -46,8 +46,8 @@ def ancestral(
         share = (there / here) ** 2
         level = process.level(x.new_full((1,) * x.ndim, here))
         denoised = x - here * epsilon(level.alpha * x, level)
-        fresh = torch.randn(x.shape, generator=random, device=x.device, dtype=x.dtype)
-        x = denoised + share * (x - denoised) + there * (1 - share) ** 0.5 * fresh
+        fresh = torch.randn(x.shape, generator=random, device=random.device, dtype=x.dtype)
+        x = denoised + share * (x - denoised) + there * (1 - share) ** 0.5 * fresh.to(x.device)
     return x
 
 
@@ -79,3 +79,22 @@ def solve(
             ahead = x + (there - here) * 0.5 * (first + slope(ahead, there))
         x = ahead
     return x
+
+
+def sample(
+    solver: Literal["ancestral", "ddim", "heun"],
+    epsilon: Epsilon,
+    start: Float[Tensor, "B ..."],
+    sigmas: Float[Tensor, " S"],
+    *,
+    process: Process,
+    random: torch.Generator,
+) -> Float[Tensor, "B ..."]:
+    """From x̃ at `sigmas[0]` to a sample, by the solver's name; only ancestral draws numbers."""
+    match solver:
+        case "ancestral":
+            return ancestral(epsilon, start, sigmas, process=process, random=random)
+        case "ddim":
+            return solve(epsilon, start, sigmas, process=process, order=1)
+        case "heun":
+            return solve(epsilon, start, sigmas, process=process, order=2)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from sid_sweep import spec
-from sid_sweep.diffusion.solvers import ancestral, heun_evaluations, sigma_steps, solve
+from sid_sweep.diffusion.solvers import heun_evaluations, sample, sigma_steps
 
 from .method import SAMPLE_BATCH, Method, Setting
 
@@ -33,17 +33,13 @@ class TeacherSampler(Method):
     def sample(self, num: int, *, random: torch.Generator) -> Tensor:
         latents = torch.randn(num, *self.teacher.shape, generator=random, device=self.device)
         starts = (float(self.sigmas[0]) * latents).split(SAMPLE_BATCH)
-        return torch.cat([self._solve(start, random) for start in starts])
-
-    def _solve(self, start: Tensor, random: torch.Generator) -> Tensor:
-        epsilon, options = self.teacher.epsilon, {"process": self.process}
-        match self.method.solver:
-            case "ancestral":
-                return ancestral(epsilon, start, self.sigmas, random=random, **options)
-            case "ddim":
-                return solve(epsilon, start, self.sigmas, order=1, **options)
-            case "heun":
-                return solve(epsilon, start, self.sigmas, order=2, **options)
+        options = {"process": self.process, "random": random}
+        return torch.cat(
+            [
+                sample(self.method.solver, self.teacher.epsilon, start, self.sigmas, **options)
+                for start in starts
+            ]
+        )
 
     def student_state(self) -> dict[str, Tensor]:
         return {} if self.teacher.denoiser is None else self.teacher.denoiser.state_dict()

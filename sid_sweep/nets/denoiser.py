@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from sid_sweep import spec
 from sid_sweep.diffusion.noise import Level
 
+from .unet import UNet
+
 
 class Denoiser(nn.Module):
     """A network with three faces: ε(x_t), D(x_t), and the one-step generator.
@@ -177,7 +179,14 @@ def raw(net: spec.Net, shape: tuple[int, ...]) -> nn.Module:
         case spec.ResidualMLP():
             return ResidualMLP(dim, width=net.width, depth=net.depth)
         case spec.UNet():
-            raise NotImplementedError
+            return UNet(
+                shape,
+                channels=net.channels,
+                channel_mult=net.channel_mult,
+                num_blocks=net.blocks,
+                attn_resolutions=net.attention_resolutions,
+                dropout=0.0,
+            )
 
 
 def build(net: spec.Net, shape: tuple[int, ...], *, sigma_data: float) -> Denoiser:

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image
-from safetensors.torch import save_file
 
 from sid_sweep import quality, teachers
 from sid_sweep.distill import SOLO, Progress, Ranks, distill
-from sid_sweep.spec import plain
+from sid_sweep.spec import Trial, plain
+from sid_sweep.student import export
+from sid_sweep.teachers import Teacher
 
 from .folder import Record, Result, TrialFolder, replacing, write_json
 from .job import Work
@@ -62,7 +63,7 @@ def work(
             metrics = {**progress.metrics, **speed} if progress.metrics else {}
             folder.append(Record(progress.images, progress.seconds, peak, metrics, now))
         if progress.outcome != "running":
-            finish(folder, progress, peak)
+            finish(folder, work.trial, teacher, progress, peak)
         elif time.monotonic() - saved >= work.checkpoint_seconds:
             save_checkpoint(folder, progress)
             saved = time.monotonic()
@@ -76,12 +77,19 @@ def save_checkpoint(folder: TrialFolder, progress: Progress) -> None:
         torch.save({"images": progress.images, "state": progress.state()}, partial)
 
 
-def finish(folder: TrialFolder, progress: Progress, peak: int) -> None:
-    """Export the generator of a finished trial, declare the result, drop the checkpoint."""
+def finish(
+    folder: TrialFolder, trial: Trial, teacher: Teacher, progress: Progress, peak: int
+) -> None:
+    """Export the student of a finished trial, declare the result, drop the checkpoint."""
     if progress.outcome == "finished":
-        weights = progress.student()
         with replacing(folder.generator) as partial:
-            save_file({name: value.contiguous().cpu() for name, value in weights.items()}, partial)
+            export(
+                partial,
+                trial,
+                progress.student(),
+                shape=teacher.shape,
+                sigma_data=teacher.sigma_data,
+            )
     folder.write_result(
         Result(
             progress.outcome,

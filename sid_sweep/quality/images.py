@@ -182,14 +182,16 @@ def _fd_and_score(
 
 
 def sheet(
-    images: Float[Tensor, "N 1 H W"], *, columns: int = 10, scale: int = 4
+    images: Float[Tensor, "N 1 H W"], *, columns: int = 10, scale: int = 6
 ) -> UInt8[np.ndarray, "rows columns 3"]:
-    """A contact sheet of grey images in [-1, 1]."""
+    """A contact sheet of grey images in [-1, 1]; what is left of the last row is white."""
     pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte()
     large = pixels.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
     framed = nn.functional.pad(large, (2, 2, 2, 2))[:, 0].numpy()
-    rows = [framed[i : i + columns] for i in range(0, len(framed) - columns + 1, columns)]
-    grey = np.concatenate([np.concatenate(list(row), 1) for row in rows], 0)
+    columns = min(columns, len(framed))
+    blank = np.full((-len(framed) % columns, *framed.shape[1:]), 255, dtype=np.uint8)
+    cells = np.concatenate([framed, blank]).reshape(-1, columns, *framed.shape[1:])
+    grey = np.concatenate(list(np.concatenate(list(cells.swapaxes(0, 1)), 2)), 0)
     return np.repeat(grey[:, :, None], 3, 2)
 
 

@@ -52,13 +52,14 @@ class Cases(_Domain):
 
     def settings(self, name: str) -> dict[str, Any]:
         """The values of a case by their dotted paths."""
-        return dict(_leaves(self.cases[name]))
+        return dict(leaves(self.cases[name]))
 
 
-def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
+def leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """All values below groups, by their dotted paths; nothing where there is no group."""
+    for key, value in values.items() if isinstance(values, dict) else ():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

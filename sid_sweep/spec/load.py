@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from .base import SpecError
-from .domain import Cases, Choice, domain_type
+from .domain import Cases, Choice, domain_type, leaves
 from .knobs import knobs, nearest, no_such_knob
 from .messages import dotted, finding, keys_at
 from .reader import Document, Path_, read, read_value
@@ -209,7 +209,8 @@ def _trial(sweep: Sweep, arm: Arm, document: Document) -> Trial:
     except ValidationError as error:
         path, sentence, detail = finding(error, values)
         if detail["type"] == "extra_forbidden":
-            sentence = no_such_knob(dotted(path), values)
+            first = next(iter(leaves(detail["input"], "")), ("", None))[0]
+            sentence = no_such_knob(".".join(filter(None, (dotted(path), first))), values)
         if not path:
             sentence += _in_arm(arm)
         raise SpecError(f"{document.place(_origin(sweep, arm, path))}: {sentence}") from None

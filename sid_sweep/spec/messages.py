@@ -1,11 +1,9 @@
 """One line for what is wrong: pydantic's findings in the words of the YAML."""
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from .base import TAGS
 from .knobs import models_in, nearest
 from .reader import Path_
 
@@ -14,11 +12,11 @@ def finding(error: ValidationError, values: Any) -> tuple[Path_, str, dict[str, 
     """The first thing that is wrong: where it was written, the sentence, pydantic's detail."""
     errors: list[Any] = list(error.errors())
     detail = errors[0]
-    path = written(detail["loc"], values)
+    path = written(detail, values)
     if detail["type"] == "union_tag_invalid":
         tag = str(detail["ctx"]["discriminator"]).strip("'")
         return (*path, tag), sentence(dotted(path), detail), detail
-    branches = [e for e in errors if written(e["loc"], values) == path]
+    branches = [e for e in errors if written(e, values) == path]
     if len(branches) > 1:
         return path, _of_branches(dotted(path), branches), detail
     return path, sentence(dotted(path), detail), detail
@@ -73,19 +71,17 @@ def sentence(name: str, detail: Any) -> str:
             return f"{shown}: must be {_rule(detail)}{remedy}"
 
 
-def written(location: Sequence[str | int], values: Any) -> Path_:
-    """A pydantic location without the names of union branches, which nobody wrote."""
-    return tuple(_written(location, values))
-
-
-def _written(location: Sequence[str | int], node: Any) -> Iterator[str | int]:
-    for index, part in enumerate(location):
+def written(detail: Any, values: Any) -> Path_:
+    """Where a finding lies, without the names of union branches, which nobody wrote."""
+    path: list[str | int] = []
+    node: Any = values
+    for part in detail["loc"]:
         is_key = isinstance(node, dict) and part in node
         if is_key or (isinstance(node, list) and isinstance(part, int) and part < len(node)):
             node = node[part]  # pyright: ignore
-            yield part
-        elif index == len(location) - 1 and isinstance(node, dict) and not _is_tag(part, node):
-            yield part  # a key that is missing
+            path.append(part)
+    missing = detail["type"] == "missing"
+    return (*path, detail["loc"][-1]) if missing else tuple(path)
 
 
 def keys_at(model: type[BaseModel], path: Path_) -> list[str]:
@@ -108,10 +104,6 @@ def _rule(detail: Any) -> str:
 
 def _shown(value: Any) -> str:
     return "null" if value is None else repr(value)
-
-
-def _is_tag(part: str | int, values: dict[str, Any]) -> bool:
-    return part in [values.get(tag) for tag in TAGS]
 
 
 def _is_quoted_number(value: Any) -> bool:

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .nets import Net
     from .trial import Trial
+
+MOST_HALVED = 8  # the digits' height
 
 
 def problems(trial: "Trial") -> Iterator[str]:
@@ -12,6 +15,7 @@ def problems(trial: "Trial") -> Iterator[str]:
     yield from _teacher(trial)
     yield from _noise(trial)
     yield from _weights(trial)
+    yield from _networks(trial)
 
 
 def _teacher(trial: "Trial") -> Iterator[str]:
@@ -85,3 +89,31 @@ def _weights(trial: "Trial") -> Iterator[str]:
             "fake_score.weight.kind = sid_legacy is made from the teacher's error, which the fake "
             "score's loss does not have; it is for generator.weight"
         )
+
+
+def _networks(trial: "Trial") -> Iterator[str]:
+    """A U-Net wants images that its levels can halve."""
+    for path, net in _nets(trial):
+        if net.kind != "unet":
+            continue
+        if trial.data.kind != "digits":
+            yield f"{path}.kind = unet is for images, and data.kind = {trial.data.kind}; use mlp"
+        elif 2 ** (len(net.channel_mult) - 1) > MOST_HALVED:
+            yield (
+                f"{path}.channel_mult = {net.channel_mult} halves 8 x 8 pixels below one; "
+                "at most 4 levels"
+            )
+
+
+def _nets(trial: "Trial") -> Iterator[tuple[str, "Net"]]:
+    """Every architecture that a trial names, with its path."""
+    if trial.teacher.kind == "trained":
+        yield "teacher.net", trial.teacher.net
+    for role in ("generator", "fake_score"):
+        network = getattr(trial, role)
+        if network is not None and network.init.kind == "random":
+            yield f"{role}.init.net", network.init.net
+    if trial.method.kind == "gan":
+        yield "method.discriminator.net", trial.method.discriminator.net
+    if trial.method.kind == "dde":
+        yield "method.estimator.net", trial.method.estimator.net

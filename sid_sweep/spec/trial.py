@@ -192,7 +192,8 @@ class Trial(Spec):
             if values.get(name) is not None and name not in groups and kind in GROUPS:
                 owners = ", ".join(owner for owner in GROUPS if name in GROUPS[owner])
                 raise ValueError(
-                    f"{name} belongs to method.kind = {owners}; {kind} has none, so leave it out"
+                    f"{name} belongs to method.kind = {owners}; {kind} has none, so leave it out "
+                    "or set it to null"
                 )
         own = {"loss": SidLoss(), "generator": Generator(), "fake_score": FakeScore()}
         return values | {name: fill(plain(own[name]), values.get(name, {})) for name in groups}

@@ -1,6 +1,6 @@
 """MLflow: the driver mirrors the folders of a sweep into it, and the analysis reads it back."""
 
-from .read import read_sweep
+from .read import fetch_student, read_sweep
 from .tracker import Tracker
 
-__all__ = ["Tracker", "read_sweep"]
+__all__ = ["Tracker", "fetch_student", "read_sweep"]

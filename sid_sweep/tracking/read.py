@@ -1,6 +1,8 @@
 """A tracked sweep as rows of the tidy table: the same rows that its folders give."""
 
+import atexit
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 COSTS = {"cost/seconds": "seconds", "cost/peak_memory_bytes": "peak_memory_bytes"}
 PAGE = 1000
+STUDENT = "generator.safetensors"
 
 
 def read_sweep(
@@ -56,6 +59,26 @@ def read_sweep(
         first = redact(str(error).strip().splitlines()[0])
         raise LookupError(f"{from_where} cannot be read: {first}") from None
     return rows, question
+
+
+def fetch_student(run_id: str, *, tracking_uri: str | None = None) -> Path:
+    """A run's exported student, in a temporary folder that lives as long as this process.
+
+    Raises:
+        LookupError: there is no such run, or it has exported none.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client, folder = connect(tracking_uri), tempfile.mkdtemp(prefix="sid-student-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        return Path(client.download_artifacts(run_id, STUDENT, folder))
+    except (MlflowException, OSError) as error:
+        from_where = redact(tracking_uri or "MLflow's default store")
+        reason = redact(str(error).strip().splitlines()[0])
+        raise LookupError(
+            f"run {run_id} in {from_where} has no {STUDENT}: {reason}; name a seed's finished run"
+        ) from None
 
 
 def _question(client: "MlflowClient", parent: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sid_sweep.spec import Adam, Generator, SpecError, Trial, digest, load, plain
-from sid_sweep.spec.domain import Choice
+from sid_sweep.spec.domain import Cases, Choice, IntUniform
 from sid_sweep.spec.knobs import knobs
 
 SPACES = sorted((Path(__file__).parents[2] / "search_spaces").glob("*.yaml"))
@@ -49,6 +49,19 @@ ANY = "scientific.loss.lambda={choice: [0.5, 1.0]}"
         (["foo=1"], "unknown key foo"),
         (["search={sampler: tpee, arms: 3}"], "did you mean tpe?"),
         (["search={sampler: tpe}"], "search.arms is missing"),
+        (["search=grid"], "search = 'grid': must be a group, such as search: {sampler: grid}"),
+        (["noise=vp"], "noise = 'vp': must be a group, such as noise: {kind: vp}"),
+        (["scientific={}"], "scientific is empty; name at least one"),
+        (["scientific.loss.lambda={choice: [.nan]}"], "must be a finite number"),
+        (["scientific.loss.lambda={choice: [[1]]}"], "must be one value, not a list"),
+        (["baseline={loss: {lambda: 1.0}}"], "write a path with dots, such as loss.lambda"),
+        (["resources.gpus_per_worker=-1"], "must be auto or greater than or equal to 0"),
+        (["resources.wrokers=2"], "did you mean workers?"),
+        (["teacher.images=5"], "teacher.images belongs to teacher.kind = trained, and here it is"),
+        (["a..b=3"], "write --set path=value"),
+        (["preset=sid_cifar"], "preset = 'sid_cifar': it is one of sid_cifar10, "),
+        (["cost={metric: seconds}"], "cost.metric = seconds: there is no such metric"),
+        (["columns=[modes, mode]"], "columns.1 = mode: there is no such metric"),
     ],
 )
 def test_one_line_says_what_is_wrong(overrides, sentence):
@@ -69,7 +82,12 @@ def test_every_search_space_loads_and_draws_from_it_are_trials(path):
         arm = {}
         for knob, domain in sweep.domains.items():
             values = domain.examples()
-            arm[knob] = draw.choice(values) if isinstance(domain, Choice) else draw.uniform(*values)
+            if isinstance(domain, Choice | Cases):
+                arm[knob] = draw.choice(values)
+            elif isinstance(domain, IntUniform):
+                arm[knob] = draw.randint(*values)
+            else:
+                arm[knob] = draw.uniform(*values)
         assert sweep.trial(sweep.prune(arm), draw.randrange(10**6))
 
 

@@ -61,6 +61,8 @@ def test_a_file_is_quoted_by_line(tmp_path, line, addition, message):
             "scientific.loss.lambda: the lower end 1.0",
         ),
         ("generator.optim.lr=1e-5", "1e-5 is text to some YAML readers"),
+        ("noise.kind=vpp", "noise.kind = vpp; did you mean vp?"),
+        ("search.sampler=gird", "search.sampler = gird; did you mean grid?"),
     ],
 )
 def test_an_override_is_quoted_whole(override, message):

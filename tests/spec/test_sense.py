@@ -1,0 +1,69 @@
+"""Combinations that make no sense are refused when they are read, with the reason."""
+
+import pytest
+from pydantic import ValidationError
+
+from sid_sweep.spec import Trial
+
+MIXTURE = {"data": {"kind": "mixture"}}
+FIXED = {"noise": {"kind": "fixed", "sigma": 0.3}}
+TEACHER = {"init": {"kind": "teacher"}}
+LORA = {"init": {"kind": "teacher", "lora": {"rank": 4}}}
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({**FIXED, "generator": {"importance": {}}}, "generator.importance chooses among noise"),
+        ({**FIXED, "fake_score": {"importance": {}}}, "fake_score.importance chooses among noise"),
+        ({"generator": LORA}, "weights and LoRA adds to them, and an exact teacher has none"),
+        ({"fake_score": TEACHER}, "needs a teacher with weights, and an exact teacher has none"),
+        ({"data": {"kind": "digits"}}, "only a mixture has a closed-form score"),
+        ({"method": {"kind": "dde"}}, "estimates densities at one noise level"),
+        ({**FIXED, "method": {"kind": "kd"}}, "follows the teacher through all noise levels"),
+        ({**FIXED, "method": {"kind": "sampler"}}, "follows the teacher through all noise levels"),
+        ({"method": {"kind": "progressive"}}, "begins with the teacher's weights"),
+        ({"method": {"kind": "kd"}, "loss": {"lambda": 1.0}}, "loss belongs to method.kind = sid"),
+        ({"method": {"kind": "gan"}, "fake_score": {}}, "belongs to method.kind = sid, diff_inst"),
+        ({"method": {"kind": "sampler"}, "generator": {}}, "sampler has none, so leave it out"),
+        ({"noise": {"kind": "edm"}, "generator": {"weight": {"kind": "complement"}}}, "negative"),
+        ({"fake_score": {"weight": {"kind": "sid_legacy"}}}, "it is for generator.weight"),
+        (
+            {"noise": {"kind": "flow"}, "generator": {"times": {"kind": "uniform", "high": 1.0}}},
+            "generator.times.high = 1 is σ = ∞",
+        ),
+        ({"data": {"kind": "mixture", "components": 4}}, "components belongs to name = scattered"),
+        ({"data": {"kind": "mixture", "name": "scattered"}}, "needs components"),
+        ({"method": {"kind": "progressive", "start_steps": 12}}, "must be a power of two"),
+        (
+            {"generator": {"init": {"net": {"kind": "unet"}}}},
+            "generator.init.net.kind = unet is for",
+        ),
+        (
+            {
+                "data": {"kind": "digits"},
+                "teacher": {
+                    "kind": "trained",
+                    "net": {"kind": "unet", "channel_mult": [1, 1, 1, 1, 1]},
+                },
+            },
+            "at most 4 levels",
+        ),
+    ],
+)
+def test_nonsense_is_refused_with_its_reason(values, reason):
+    with pytest.raises(ValidationError) as caught:
+        Trial.model_validate(MIXTURE | values)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", ["lambda", "lambda_end"])
+def test_a_point_of_the_plane_has_no_lambda(extra):
+    loss = {"kind": "plane", "cross": 0.5, "self": 1.0, extra: 1.0}
+    with pytest.raises(ValidationError, match=f"loss.plane.{extra}"):
+        Trial.model_validate({**MIXTURE, "loss": loss})
+
+
+def test_a_gan_without_data_cannot_be_written():
+    with pytest.raises(ValidationError, match="data"):
+        Trial.model_validate({"method": {"kind": "gan"}})
