@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-SYMBOLS = {"loss.lambda": "λ", "noise.sigma": "σ"}
+SYMBOLS = {
+    "loss.lambda": "λ",
+    "loss.cross": "c",
+    "loss.self": "s",
+    "noise.sigma": "σ",
+    "fake_score.steps": "K",
+}
 """The paper's symbols; any other knob goes by its path in the YAML, which is never ambiguous."""
 
 MISSING = "-"

@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 
+from analysis import maps
 from analysis.canvas import (
     CATEGORIES,
     GREY,
@@ -50,8 +51,16 @@ TIGHT: dict[str, Any] = {
 
 
 def figures(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> dict[str, Figure]:
-    """All plots of a comparison by the stem of their file: two for each scientific knob."""
+    """All plots of a comparison by the stem of their file.
+
+    Two for each scientific knob, a map where two knobs form a grid, and quality against cost where
+    a cost was asked for.
+    """
     drawn = {}
+    if (pair := maps.map_knobs(arms, question)) is not None:
+        drawn[f"{question.metric}_map"] = maps.map_figure(arms, question, x=pair[0], y=pair[1])
+    if question.cost and (arms["n"] > 0).any():
+        drawn["pareto"] = maps.pareto_figure(arms, question)
     for knob in question.scientific:
         name = knob.replace(".", "_")
         curves = "curves" if len(question.scientific) == 1 else f"curves_by_{name}"

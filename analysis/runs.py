@@ -67,12 +67,19 @@ class Question:
     """By knob: `kind`, and `values` (choice) or `low` and `high` (any other)."""
     columns: tuple[str, ...] = ()
     """Further metrics to show in the table."""
+    cost: str = ""
+    """A metric that quality is traded against; "" for none. It is one of the columns."""
+    cost_goal: str = "minimize"
+    """minimize or maximize."""
     version: int = field(default=SCHEMA_VERSION, kw_only=True)
 
     def __post_init__(self) -> None:
         _require_version(self.version)
-        if self.goal not in GOALS:
-            raise ValueError(f"goal = {self.goal!r}: it is one of {', '.join(GOALS)}")
+        for name in ("goal", "cost_goal"):
+            if (goal := getattr(self, name)) not in GOALS:
+                raise ValueError(f"{name} = {goal!r}: it is one of {', '.join(GOALS)}")
+        if self.cost and self.cost not in self.columns:
+            raise ValueError(f"cost = {self.cost!r} is not among the columns")
         if not self.scientific:
             raise ValueError("a question needs at least one scientific knob")
 
@@ -85,6 +92,11 @@ class Question:
     def better(self) -> str:
         """Which direction of the metric is better, as a word."""
         return "lower" if self.goal == "minimize" else "higher"
+
+    @property
+    def cost_better(self) -> str:
+        """Which direction of the cost is better, as a word."""
+        return "lower" if self.cost_goal == "minimize" else "higher"
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Question":

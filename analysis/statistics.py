@@ -58,7 +58,7 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     `diverged`, `failed`, `pruned`, `running` seeds; `images`, `seconds` (means) and
     `peak_memory_bytes` (largest) of the finished runs; means `metric.<name>` of the extra columns;
     `marked` (some seeds ended without a value), `complete` (every declared seed finished),
-    `baseline`, `best`.
+    `baseline`, `best`, `pareto` (no complete arm is better in metric and cost; needs a cost).
 
     Raises:
         ValueError: a finished run has a metric that is not finite.
@@ -67,6 +67,7 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     _require_finite(runs, question)
     table = pd.DataFrame([_arm(runs_of_arm, question) for _, runs_of_arm in runs.groupby("arm")])
     table["best"] = _best(table, question)
+    table["pareto"] = _pareto(table, question)
     order = sorted(table.index, key=lambda row: _place(table.loc[row], question))
     return table.loc[order].reset_index(drop=True)
 
@@ -117,6 +118,21 @@ def _best(table: pd.DataFrame, question: Question) -> pd.Series:
     """The best mean among complete arms: the survivors of an arm are no competitors."""
     means = table["mean"].where(table["complete"])
     return means == (means.min() if question.goal == "minimize" else means.max())
+
+
+def _pareto(table: pd.DataFrame, question: Question) -> pd.Series:
+    """The complete arms that no other complete arm beats in one of metric and cost without being
+    worse in the other."""
+    if not question.cost:
+        return pd.Series(False, table.index)
+    signs = [1 if goal == "minimize" else -1 for goal in (question.goal, question.cost_goal)]
+    points = table[["mean", f"metric.{question.cost}"]].to_numpy(float) * signs
+    points[~table["complete"].to_numpy(bool)] = np.nan  # compares as neither better nor worse
+    no_worse = (points[:, None] <= points[None]).all(-1)
+    better = (points[:, None] < points[None]).any(-1)
+    beaten = (no_worse & better).any(0)
+    front = np.asarray(~beaten & ~np.isnan(points).any(1), dtype=bool)
+    return pd.Series(front, table.index)
 
 
 def _place(row: pd.Series, question: Question) -> tuple[Any, ...]:

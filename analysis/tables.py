@@ -146,7 +146,8 @@ def _seconds(seconds: float) -> str:
 
 def _remarks(arm: pd.Series) -> str:
     """`best, baseline, 1 diverged`."""
-    words = [word for word in ("best", "baseline") if arm[word]]
+    names = {"best": "best", "baseline": "baseline", "pareto": "Pareto"}
+    words = [name for column, name in names.items() if arm[column]]
     words += [f"{arm[name]} {name}" for name in (*LOST, "running") if arm[name]]
     return ", ".join(words)
 

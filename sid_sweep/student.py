@@ -119,9 +119,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _architecture(trial: spec.Trial) -> spec.Net:
     """The network of a trial's student: the teacher's where it began there."""
-    if trial.generator is not None and trial.method.kind != "progressive":
-        if isinstance(trial.generator.init, spec.RandomInit):
-            return trial.generator.init.net
+    part = None if trial.method.kind == "progressive" else trial.generator
+    if part is not None and isinstance(part.init, spec.RandomInit):
+        return part.init.net
     assert isinstance(trial.teacher, spec.TrainedTeacher)
     return trial.teacher.net
 

@@ -1,4 +1,4 @@
-"""DDPM++: the U-Net of Song et al. 2021 with the settings of EDM (Karras et al. 2022, App. F.2).
+"""DDPM++: the U-Net of Song et al. 2021 with the settings of EDM (Karras et al. 2022, App. F).
 
 Samples are [B C H W] and a level is c_noise [B]; a network of L levels halves the picture L - 1
 times and doubles it as often. Every sum of a stream and its branch is scaled by √½, which keeps

@@ -33,7 +33,7 @@ class UNet(Spec):
     """DDPM++ as EDM uses it (Song et al. 2021; Karras et al. 2022, Table 7)."""
 
     kind: Literal["unet"]
-    channels: Annotated[int, Field(ge=4, multiple_of=4)] = 32
+    channels: Annotated[int, Field(ge=4, multiple_of=4)] = 24
     """Channels at the highest resolution (official CIFAR-10: 128)."""
     channel_mult: list[Count] = Field(default=[1, 2], min_length=1)
     """Multiples of `channels`, by level; each level halves the resolution (official: 2, 2, 2)."""

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .nets import Net
+    from .nets import Net, UNet
     from .trial import Trial
 
-MOST_HALVED = 8  # the digits' height
+DIGIT_PIXELS = 8  # height and width of the digits
 
 
 def problems(trial: "Trial") -> Iterator[str]:
@@ -98,11 +98,20 @@ def _networks(trial: "Trial") -> Iterator[str]:
             continue
         if trial.data.kind != "digits":
             yield f"{path}.kind = unet is for images, and data.kind = {trial.data.kind}; use mlp"
-        elif 2 ** (len(net.channel_mult) - 1) > MOST_HALVED:
+        elif 2 ** (len(net.channel_mult) - 1) > DIGIT_PIXELS:
             yield (
                 f"{path}.channel_mult = {net.channel_mult} halves 8 x 8 pixels below one; "
                 "at most 4 levels"
             )
+        elif unknown := set(net.attention_resolutions) - _heights(net):
+            yield (
+                f"{path}.attention_resolutions names {min(unknown)}, and its levels are "
+                f"{', '.join(map(str, sorted(_heights(net), reverse=True)))} pixels high"
+            )
+
+
+def _heights(net: "UNet") -> set[int]:
+    return {DIGIT_PIXELS >> level for level in range(len(net.channel_mult))}
 
 
 def _nets(trial: "Trial") -> Iterator[tuple[str, "Net"]]:

@@ -169,6 +169,7 @@ class Sweep(Spec):
             "baseline": self.baseline,
             "seeds": self.seeds,
             "columns": list(self._columns()),
+            **({"cost": self.cost.metric, "cost_goal": self.cost.goal} if self.cost else {}),
             "domains": {knob: describe(domain) for knob, domain in self.domains.items()},
         }
 

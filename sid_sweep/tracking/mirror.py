@@ -121,7 +121,12 @@ class Mirror:
             *[f"params.`{knob}`" for knob in self.sweep.domains],
             f"tags.`{TAG}outcome`",
         ]
-        return {"selectedColumns": columns, "runsHiddenMode": "SHOW_ALL"}
+        expanded = {self._cursor["parent"]: True}  # its arms are what one comes to see
+        return {
+            "selectedColumns": columns,
+            "runsHiddenMode": "SHOW_ALL",
+            "runsExpanded": expanded,
+        }
 
     def _description(self) -> str:
         sweep = self.sweep

@@ -264,8 +264,14 @@ def test_initial_weights_have_glorots_spread():
     }
     for name, bound in bounds.items():
         layer = block.get_submodule(name)
-        assert 0.98 * bound < float(layer.weight.abs().max()) <= bound * (1 + 1e-6)
+        assert 0.98 * bound < float(layer.weight.detach().abs().max()) <= bound * (1 + 1e-6)
         assert not layer.bias.any()
+
+
+@pytest.mark.parametrize(("width", "groups"), [(8, 2), (72, 18), (256, 32), (144, 24)])
+def test_groups_of_a_normalisation(width, groups):
+    """EDM's min(32, C/4) where that divides C; else, as for 144, the next number that does."""
+    assert Block(Site(width, 8), 4, dropout=0.0).norm0.num_groups == groups
 
 
 class Noise(torch.nn.Module):
@@ -335,8 +341,9 @@ def test_half_precision_stays_near():
     net, x = fresh("digits"), normal(8, 1, 8, 8).float()
     torch.nn.init.normal_(net.outward.weight, std=0.1, generator=torch.Generator().manual_seed(3))
     denoiser = Denoiser(net, sigma_data=0.5)
-    exact = denoiser.generate(x, sigma_init=2.5)
-    denoiser.precision = torch.bfloat16
-    coarse = denoiser.generate(x, sigma_init=2.5)
+    with torch.no_grad():
+        exact = denoiser.generate(x, sigma_init=2.5)
+        denoiser.precision = torch.bfloat16
+        coarse = denoiser.generate(x, sigma_init=2.5)
     assert coarse.dtype == torch.float32
     assert 0 < float((coarse - exact).norm() / exact.norm()) < 0.05

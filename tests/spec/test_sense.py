@@ -49,6 +49,16 @@ LORA = {"init": {"kind": "teacher", "lora": {"rank": 4}}}
             },
             "at most 4 levels",
         ),
+        (
+            {
+                "data": {"kind": "digits"},
+                "teacher": {
+                    "kind": "trained",
+                    "net": {"kind": "unet", "attention_resolutions": [16]},
+                },
+            },
+            "attention_resolutions names 16, and its levels are 8, 4 pixels high",
+        ),
     ],
 )
 def test_nonsense_is_refused_with_its_reason(values, reason):

@@ -1,0 +1,95 @@
+"""An exported student draws what its trial's student drew, with nothing but its file."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from sid_sweep import sample, teachers
+from sid_sweep.orchestration.folder import TrialFolder
+from sid_sweep.orchestration.job import Work
+from sid_sweep.orchestration.work import work
+from sid_sweep.student import Student
+
+sys.path.insert(0, str(Path(__file__).parent / "distill"))
+from methods import METHODS, small
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory, cache):
+    """A finished trial of every method, by its name, made when it is asked for."""
+    made = {}
+
+    def folder(name):
+        if name not in made:
+            made[name] = TrialFolder(tmp_path_factory.mktemp(name))
+            work(Work(small(name), made[name].path, cache, 1e9, 1), lambda figures: None)
+        return made[name]
+
+    return folder
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_finished_trial_exports_a_student_that_draws(folders, name):
+    student = Student.load(folders(name).generator)
+    assert student.trial == small(name)
+    samples = student.sample(32, seed=3)
+    assert samples.shape == (32, 2)
+    assert torch.equal(samples, Student.load(folders(name).generator).sample(32, seed=3))
+    assert not torch.equal(samples, student.sample(32, seed=4))
+
+
+def test_it_needs_neither_teacher_nor_data(folders, monkeypatch):
+    def absent(*args, **options):
+        raise AssertionError("a student asked for its teacher")
+
+    path = folders("lora").generator
+    monkeypatch.setattr(teachers, "load", absent)
+    assert Student.load(path).sample(4).shape == (4, 2)
+
+
+def test_the_command_draws_a_picture_and_an_array(folders, tmp_path, capsys):
+    run = str(folders("sid").path)
+    assert sample.main([run, "--num", "64", "--out", str(tmp_path / "a" / "grid.png")]) == 0
+    with Image.open(tmp_path / "a" / "grid.png") as picture:
+        assert picture.size == (256, 256)
+    assert "64 samples [2]" in capsys.readouterr().out
+    assert sample.main([run, "--num", "10", "--seed", "5", "--out", str(tmp_path / "x.npz")]) == 0
+    with np.load(tmp_path / "x.npz") as archive:
+        expected = Student.load(folders("sid").generator).sample(10, seed=5)
+        np.testing.assert_array_equal(archive["samples"], expected)
+        assert json.loads(str(archive["trial"]))["method"]["kind"] == "sid"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere.safetensors"], "cannot be read"),
+        (["HERE", "--num", "0"], "draw at least one sample"),
+        (["HERE", "--out", "x.jpg"], "name a .png picture or an .npz array"),
+        (["HERE", "--device", "gpu9"], "--device gpu9"),
+        (["foreign.safetensors"], "holds no student of sid_sweep"),
+        (["text.safetensors"], "is no safetensors file"),
+        (["no-such-sweep"], "no sweep 'no-such-sweep'"),
+        (["0123456789abcdef0123456789abcdef"], "0123456789abcdef0123456789abcdef"),
+    ],
+)
+def test_bad_input_is_one_line(folders, tmp_path, monkeypatch, capsys, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    save_file({"w": torch.zeros(1)}, "foreign.safetensors")
+    Path("text.safetensors").write_text("no")
+    here = str(folders("sid").generator)
+    assert sample.main([here if word == "HERE" else word for word in arguments]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert told.count("\n") == 1
