@@ -66,11 +66,3 @@ class Mixture:
 
     def _log_weights(self, variances: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         return self.weights.log() - 0.5 * self.means.shape[1] * variances.log()
-
-
-def ring(num: int, *, radius: float, deviation: float) -> Mixture:
-    """`num` equal Gaussians on a circle in the plane."""
-    angles = torch.arange(num, dtype=torch.float64) * (2 * math.pi / num)
-    means = radius * torch.stack([angles.cos(), angles.sin()], 1)
-    weights = torch.full((num,), 1 / num, dtype=torch.float64)
-    return Mixture(weights, means, torch.full_like(weights, deviation**2))

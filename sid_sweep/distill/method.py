@@ -80,8 +80,17 @@ class Method(ABC):
             "cost/forwards": self.forwards,
             "cost/backwards": self.backwards,
             "cost/evaluations": self.forwards + self.backwards,
+            "cost/state_bytes": float(self.state_bytes()),
             "cost/nfe": float(self.nfe),
         }
+
+    def state_bytes(self) -> int:
+        """Of weights, each tensor once however many networks share it, gradients and moments."""
+        held = [self.teacher.denoiser, *self.networks.values()]
+        weights = {p.data_ptr(): p for network in held if network for p in network.parameters()}
+        learning = [p for own in self.optimisers.values() for p in own.parameters]
+        moving = 1 + Optimiser.NUM_MOMENTS  # a gradient and its moments
+        return sum(p.nbytes for p in weights.values()) + sum(moving * p.nbytes for p in learning)
 
     def diagnostics(self) -> dict[str, float]:
         """Means since the last reset, over all ranks."""

@@ -30,6 +30,8 @@ def learning_rate(adam: spec.Adam, images: int, *, budget_images: int) -> float:
 class Optimiser:
     """Adam over some parameters, driven by gradients that the caller computed."""
 
+    NUM_MOMENTS = 2
+
     def __init__(
         self,
         parameters: Sequence[nn.Parameter],

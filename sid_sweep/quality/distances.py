@@ -1,5 +1,9 @@
 """Distances between samples, as plain functions of tensors."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -44,3 +48,30 @@ def class_score(probabilities: Float[Tensor, "N C"]) -> float:
     marginal = p.mean(0)
     divergence = torch.xlogy(p, p).sum(1) - torch.xlogy(p, marginal).sum(1)
     return float(divergence.mean().exp())
+
+
+def w2_squared(a: Float[Tensor, "N D"], b: Float[Tensor, "M D"]) -> float:
+    """Squared 2-Wasserstein distance of two sets of points, exactly (network simplex of POT)."""
+    with _quiet():
+        import ot
+
+    cost = torch.cdist(a.double(), b.double()).square().numpy()
+    return float(ot.emd2([], [], cost))  # pyright: ignore[reportArgumentType]
+
+
+def energy(a: Float[Tensor, "N D"], b: Float[Tensor, "M D"]) -> float:
+    """2 E|X-Y| - E|X-X'| - E|Y-Y'| (Székely & Rizzo 2013, eq. 5), over distinct pairs.
+
+    Unbiased, and so a little negative now and then where both sets are of one distribution.
+    """
+    a, b = a.double(), b.double()
+    within = [torch.cdist(x, x).sum() / (len(x) * (len(x) - 1)) for x in (a, b)]
+    return float(2 * torch.cdist(a, b).mean() - within[0] - within[1])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """POT's other array libraries are not looked for: only NumPy's arrays are given to it."""
+    for name in ("JAX", "CUPY", "TENSORFLOW", "PYTORCH"):
+        os.environ.setdefault(f"POT_BACKEND_DISABLE_{name}", "1")
+    yield

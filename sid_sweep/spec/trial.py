@@ -30,7 +30,9 @@ COSTS = {
     "cost/forwards": "network evaluations of training, per sample: student, fake score, teacher",
     "cost/backwards": "backward passes, per sample: 1 to the input alone, 2 to the weights too",
     "cost/evaluations": "forwards and backwards together: the compute of training",
+    "cost/state_bytes": "distinct weights with the teacher's, gradients and moments, in bytes",
     "cost/nfe": "network evaluations for one sample of the student",
+    "cost/samples_per_second": "how fast the student's samples were drawn, as measured",
 }
 
 # ---- teachers

@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
-from sid_sweep.diffusion.mixture import Mixture, ring
+from sid_sweep import spec
+from sid_sweep.data import mixture
+from sid_sweep.diffusion.mixture import Mixture
 from sid_sweep.diffusion.noise import EDM, VP
 from sid_sweep.diffusion.solvers import sigma_steps, solve
 
@@ -38,7 +40,7 @@ def test_density_integrates_to_one():
 def test_samples_have_the_mixture_s_moments():
     """Mean and deviation within 4 standard errors; a wrong radius is 40 away."""
     num = 40_000
-    samples = ring(8, radius=1.4, deviation=0.1).sample(
+    samples = mixture(spec.Mixture(kind="mixture")).sample(
         num, generator=torch.Generator().manual_seed(0)
     )
     squares = samples.square().sum(1)
@@ -46,7 +48,9 @@ def test_samples_have_the_mixture_s_moments():
     expected = 1.4**2 + 2 * 0.1**2
     assert abs(float(squares.mean()) - expected) < 4 * error
     assert abs(float(squares.mean()) - 1.37**2) > 40 * error
-    assert ring(8, radius=1.4, deviation=0.1).deviation() == pytest.approx(math.sqrt(expected / 2))
+    assert mixture(spec.Mixture(kind="mixture")).deviation() == pytest.approx(
+        math.sqrt(expected / 2)
+    )
 
 
 @pytest.mark.parametrize(("order", "tolerance"), [(1, 0.15), (2, 0.15)])

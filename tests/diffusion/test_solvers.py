@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
-from sid_sweep.diffusion.mixture import Mixture, ring
-from sid_sweep.diffusion.noise import EDM, VP
+from sid_sweep import spec
+from sid_sweep.data import mixture
+from sid_sweep.diffusion.mixture import Mixture
+from sid_sweep.diffusion.noise import EDM, VP, Flow
 from sid_sweep.diffusion.solvers import ancestral, heun_evaluations, sigma_steps, solve
 
 M, V, HIGH = 0.7, 0.36, 10.0
@@ -24,14 +26,12 @@ def exact(sigma):
 
 def test_the_path_is_that_of_every_process():
     start = 10 * torch.randn(20, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    mixture, sigmas = (
-        ring(8, radius=1.4, deviation=0.1),
-        sigma_steps(20, sigma_min=0.01, sigma_max=10.0),
-    )
-    ends = [
-        solve(mixture.epsilon, start, sigmas, process=process, order=2) for process in (VP(), EDM())
-    ]
-    torch.testing.assert_close(*ends, rtol=1e-9, atol=1e-9)
+    ring = mixture(spec.Mixture(kind="mixture"))
+    sigmas = sigma_steps(20, sigma_min=0.01, sigma_max=10.0)
+    processes = (VP(), EDM(), Flow())
+    ends = [solve(ring.epsilon, start, sigmas, process=own, order=2) for own in processes]
+    for end in ends[1:]:
+        torch.testing.assert_close(end, ends[0], rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(("order", "within"), [(1, 0.2), (2, 0.005)])

@@ -90,7 +90,7 @@ def test_the_classifier_is_deterministic(judge, tmp_path):
 def test_a_picture_shows_a_hundred_digits(judge):
     picture = judge.picture(digits()[0][: judge.num_samples])
     assert picture.dtype == np.uint8
-    assert picture.shape == (360, 360, 3)  # 10 x 10 digits, 8 pixels of 4, frames of 2
+    assert picture.shape == (520, 520, 3)  # 10 x 10 digits, 8 pixels of 6, frames of 2
     assert (picture.min(), picture.max()) == (0, 255)
-    first = digits()[0][0, 0].add(1).mul(127.5).round().byte().repeat_interleave(4, 0)
-    assert np.array_equal(picture[2:34, 2:34, 0], first.repeat_interleave(4, 1).numpy())
+    first = digits()[0][0, 0].add(1).mul(127.5).round().byte().repeat_interleave(6, 0)
+    assert np.array_equal(picture[2:50, 2:50, 0], first.repeat_interleave(6, 1).numpy())

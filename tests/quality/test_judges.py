@@ -94,7 +94,7 @@ def test_digits_are_judged_relative_to_real_ones(cache):
     assert good["class_score_ratio"] == pytest.approx(1, abs=0.05)
     noise = judge.measure(torch.randn(real.shape, generator=torch.Generator().manual_seed(0)))
     assert noise["fd_ratio_real"] > 10
-    assert judge.picture(real).shape == (360, 360, 3)
+    assert judge.picture(real).shape == (520, 520, 3)
 
 
 def test_the_classifier_knows_digits_that_it_has_not_seen(cache):

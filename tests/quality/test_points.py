@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import linear_sum_assignment
 
 from sid_sweep import spec
 from sid_sweep.data import mixture
+from sid_sweep.quality.distances import energy, w2_squared
 from sid_sweep.quality.points import MODE_SHARE, points_judge
 
 RING = spec.Mixture(kind="mixture")
@@ -80,3 +82,93 @@ def test_a_picture_shows_the_samples(judge):
     assert picture.shape[2] == 3
     assert not np.array_equal(picture, other)
     assert other[128, 128].sum() < other[0, 0].sum()  # ink where the samples are, white elsewhere
+
+
+# ---- the distances that look at pairs
+
+
+def test_exact_w2_is_the_best_assignment():
+    a, b = torch.randn(2, 30, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    cost = torch.cdist(a, b).square().numpy()
+    rows, columns = linear_sum_assignment(cost)
+    assert w2_squared(a, b) == pytest.approx(cost[rows, columns].mean(), rel=1e-9)
+
+
+def test_exact_w2_of_a_shifted_set_is_the_shift():
+    a = torch.randn(50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    shift = torch.tensor([3.0, 0.0, -4.0, 0.0], dtype=torch.float64)
+    assert w2_squared(a, a + shift) == pytest.approx(25.0, rel=1e-9)
+
+
+def test_energy_is_the_double_sum_over_distinct_pairs():
+    a, b = torch.randn(2, 7, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def mean(x, y):
+        own = [float((p - q).norm()) for i, p in enumerate(x) for j, q in enumerate(y)
+               if x is not y or i != j]  # fmt: skip
+        return sum(own) / len(own)
+
+    assert energy(a, b) == pytest.approx(2 * mean(a, b) - mean(a, a) - mean(b, b), rel=1e-9)
+
+
+def test_energy_is_unbiased_and_sees_a_shift():
+    random = torch.Generator().manual_seed(0)
+    same = torch.tensor(
+        [energy(*torch.randn(2, 64, 2, generator=random).unbind()) for _ in range(200)]
+    )
+    assert abs(float(same.mean())) < 4 * float(same.std()) / 200**0.5
+    a, b = torch.randn(2, 64, 2, generator=random)
+    assert energy(a, b + 1) > 4 * float(same.std())
+
+
+def test_mode_shares_are_compared_with_the_weights():
+    data = spec.Mixture(kind="mixture", weight_ratio=3.0)
+    judge, exact = points_judge(data, 8000), mixture(data)
+    counts = (8000 * exact.weights).round().long()
+    samples = exact.means.float().repeat_interleave(counts, 0)
+    assert judge.measure(samples)["mode_kl"] == pytest.approx(0, abs=1e-6)
+    one = exact.means[:1].float().expand(8000, 2)
+    assert judge.measure(one)["mode_kl"] == pytest.approx(-math.log(exact.weights[0]), rel=1e-6)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 8])
+def test_off_modes_has_one_tail_in_every_dimension(dimensions):
+    data = spec.Mixture(
+        kind="mixture", name="scattered", components=1, dimensions=dimensions, deviation=1.0
+    )
+    judge, num = points_judge(data, 64), 200_000
+    centre = mixture(data).means.float()
+    noise = torch.randn(num, dimensions, generator=torch.Generator().manual_seed(0))
+    tail = math.exp(-8)
+    error = math.sqrt(tail / num)
+    assert abs(judge._modes(centre + noise)["off_modes"] - tail) < 4 * error
+    assert abs(judge._modes(centre + 1.1 * noise)["off_modes"] - tail) > 4 * error
+
+
+@pytest.mark.parametrize("name", ["grid25", "checkerboard", "scattered"])
+def test_fresh_data_is_perfect_whatever_the_mixture(name):
+    extra = {"components": 6, "dimensions": 5} if name == "scattered" else {}
+    data = spec.Mixture(kind="mixture", name=name, **extra)
+    judge = points_judge(data, NUM)
+    measured = [judge.measure(fresh(NUM, data=data, seed=seed)) for seed in range(8)]
+    for ratio in ("sw2_ratio", "w2_ratio"):
+        assert np.mean([one[ratio] for one in measured]) == pytest.approx(1, abs=0.3)
+    shrunk = judge.measure(0.6 * fresh(NUM, data=data))
+    assert shrunk["sw2_ratio"] > 2
+    assert shrunk["energy"] > max(one["energy"] for one in measured)
+
+
+def test_a_sample_that_is_no_number_has_no_metric(judge):
+    samples = fresh(NUM)
+    samples[3, 1] = float("nan")
+    measured = judge.measure(samples)
+    assert set(measured) == set(spec.Mixture.metrics)
+    assert all(math.isnan(value) for value in measured.values())
+
+
+def test_points_on_a_line_can_be_seen():
+    data = spec.Mixture(kind="mixture", name="scattered", components=3, dimensions=1)
+    judge = points_judge(data, 256)
+    picture = judge.picture(fresh(256, data=data))
+    assert picture.shape == (256, 256, 3)
+    assert picture.min() < 200
