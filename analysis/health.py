@@ -76,8 +76,11 @@ def no_best(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list
 
 
 def unequal_budgets(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """Arms that saw different numbers of images answer another question than their knobs do."""
-    done = arms.dropna(subset="images")
+    """Arms that saw different numbers of images answer another question than their knobs do.
+
+    An arm that saw none was not trained at all, as the teacher itself, and is no unequal trial.
+    """
+    done = arms[arms["images"] > 0]
     if done.empty:
         return []
     by_budget = done.sort_values("images", kind="stable")
