@@ -1,15 +1,18 @@
-"""Judging points in the plane against the mixture that they should follow."""
+"""Judging points against the mixture that they should follow.
+
+Both Wasserstein distances of finite samples are above zero even at perfection, by an amount that
+depends on the data; so each is also given over its root mean square between fresh data sets.
+"""
 
 import functools
-import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from scipy.stats import chi
+from jaxtyping import Float, Int, UInt8
+from scipy.special import chdtri
 from torch import Tensor
 
 from sid_sweep import spec
@@ -17,20 +20,26 @@ from sid_sweep.data import mixture
 from sid_sweep.diffusion.mixture import Mixture
 from sid_sweep.streams import stream
 
-from .distances import directions, energy, projections, sliced_w2_squared, w2_squared
+from .distances import (
+    directions,
+    energy,
+    kl_divergence,
+    projections,
+    sliced_w2_squared,
+    w2_squared,
+)
 
 NUM_DIRECTIONS = 64
-NUM_REFERENCES = 16  # fresh data sets; the denominator is the mean over their 120 pairs
-NUM_W2 = 512  # points of an exact distance, which costs their cube
-NUM_W2_REFERENCES, NUM_W2_COMPARED = 8, 4  # fresh sets for the denominator, and for each sample
-NUM_ENERGY = 1024
+NUM_REFERENCES = 16  # fresh data sets; the denominators are means over their 120 pairs
+TRANSPORTED = 256  # points of a subsample for exact W2, whose time grows faster than their square
+COMPARED = 1024  # points of a subsample for the energy distance
 MODE_SHARE = 0.2  # a mode is found when it holds this part of its weight
-OFF_MODE_TAIL = math.exp(-8)  # of its mode's samples lie further out: 4 deviations in the plane
+TAIL = math.exp(-8)  # of a Gaussian counts as off its mode: in the plane, beyond 4 deviations
 
 
 @dataclass(frozen=True)
 class PointsJudge:
-    """Distances to fresh data, in units of those between two fresh data sets; modes."""
+    """Distances to fresh data, also in units of those between two fresh data sets; modes."""
 
     mixture: Mixture
     num_samples: int
@@ -39,53 +48,67 @@ class PointsJudge:
     """Sorted projections of fresh data sets."""
     floor: float
     """Root mean square of SW2 between two fresh data sets."""
-    fresh_points: Float[Tensor, "S M D"]
-    """Small fresh data sets for the distances that look at pairs."""
+    subsamples: Float[Tensor, "R M D"]
+    """Fresh subsamples for exact W2."""
     w2_floor: float
     """Root mean square of W2 between two of them."""
+    compared: Float[Tensor, "L D"]
+    """A fresh subsample for the energy distance."""
 
     @property
     def references(self) -> dict[str, float]:
         return {"sw2_between_fresh": self.floor, "w2_between_fresh": self.w2_floor}
 
     def measure(self, samples: Float[Tensor, "N D"]) -> dict[str, float]:
-        if not samples.isfinite().all():  # no distance is defined, and a solver would not end
+        """All metrics, of samples in random order; all are NaN if a coordinate is not finite."""
+        if not bool(samples.isfinite().all()):
             return dict.fromkeys(spec.Mixture.metrics, math.nan)
-        projected = projections(samples, self.directions)
-        squared = [sliced_w2_squared(projected, fresh) for fresh in self.fresh]
-        sw2 = float(torch.stack(squared).mean().sqrt())
-        w2 = self._w2(samples)
+        sw2, w2 = self._sw2(samples), self._w2(samples)
         return {
             "sw2_ratio": sw2 / self.floor,
             "sw2": sw2,
             "w2": w2,
             "w2_ratio": w2 / self.w2_floor,
-            "energy": energy(samples[:NUM_ENERGY], self.fresh_points.flatten(0, 1)[:NUM_ENERGY]),
+            "energy": energy(samples[: len(self.compared)], self.compared),
             **self._modes(samples),
         }
 
     def picture(self, samples: Float[Tensor, "N D"]) -> UInt8[np.ndarray, "H W 3"]:
         return scatter(samples, self.mixture.sample(4 * len(samples), generator=stream("picture")))
 
+    def _sw2(self, samples: Float[Tensor, "N D"]) -> float:
+        projected = projections(samples, self.directions)
+        squared = [sliced_w2_squared(projected, fresh) for fresh in self.fresh]
+        return float(torch.stack(squared).mean().sqrt())
+
     def _w2(self, samples: Float[Tensor, "N D"]) -> float:
-        compared = self.fresh_points[:NUM_W2_COMPARED]
-        size = compared.shape[1]
-        squared = [w2_squared(samples[:size], fresh) for fresh in compared]
-        return math.sqrt(sum(squared) / len(squared))
+        """Root mean square over pairs of a part of the samples and a fresh subsample."""
+        num, size, _ = self.subsamples.shape
+        parts = samples[: num * size].reshape(num, size, -1)
+        squared = [w2_squared(*pair) for pair in zip(parts, self.subsamples, strict=True)]
+        return math.sqrt(sum(squared) / num)
 
     def _modes(self, samples: Float[Tensor, "N D"]) -> dict[str, float]:
-        """By the mode that is nearest in its own deviations."""
-        weights, dimensions = self.mixture.weights, samples.shape[1]
+        """A sample belongs to the mode from which it is the fewest deviations away."""
+        weights = self.mixture.weights
         distances = torch.cdist(samples.double(), self.mixture.means)
         distance, nearest = (distances / self.mixture.variances.sqrt()).min(1)
-        on = distance <= float(chi.isf(OFF_MODE_TAIL, dimensions))
-        found = torch.bincount(nearest[on], minlength=len(weights)) / len(samples)
-        shares = torch.bincount(nearest, minlength=len(weights)).double() / len(samples)
+        on = distance <= reach(samples.shape[1])
+        found = _counts(nearest[on], weights) / len(samples) >= MODE_SHARE * weights
         return {
-            "modes": float((found >= MODE_SHARE * weights).sum()),
+            "modes": float(found.sum()),
             "off_modes": float(1 - on.double().mean()),
-            "mode_kl": float(torch.xlogy(shares, shares / weights).sum()),
+            "mode_kl": kl_divergence(_counts(nearest, weights) / len(samples), weights),
         }
+
+
+def _counts(modes: Int[Tensor, " n"], weights: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
+    return torch.bincount(modes, minlength=len(weights)).to(weights)
+
+
+def reach(dim: int) -> float:
+    """How many deviations from its mean a Gaussian leaves with probability TAIL: χ's quantile."""
+    return math.sqrt(chdtri(dim, TAIL))
 
 
 @functools.lru_cache(maxsize=4)
@@ -94,21 +117,31 @@ def points_judge(data: spec.Mixture, num_samples: int) -> PointsJudge:
     target = mixture(data)
     random = stream("evaluation", "references")
     axes = directions(NUM_DIRECTIONS, target.means.shape[1], generator=random)
-    references = torch.stack(
+    fresh = torch.stack(
         [
             projections(target.sample(num_samples, generator=random).float(), axes)
             for _ in range(NUM_REFERENCES)
         ]
     )
-    floor = _root_mean(sliced_w2_squared(a, b) for a, b in itertools.combinations(references, 2))
-    size = (NUM_W2_REFERENCES, min(NUM_W2, num_samples))
-    points = target.sample(math.prod(size), generator=random).float().view(*size, -1)
-    w2_floor = _root_mean(w2_squared(a, b) for a, b in itertools.combinations(points, 2))
-    return PointsJudge(target, num_samples, axes, references, floor, points, w2_floor)
+    size = min(TRANSPORTED, num_samples // NUM_REFERENCES)
+    subsamples = target.sample(NUM_REFERENCES * size, generator=random)
+    subsamples = subsamples.reshape(NUM_REFERENCES, size, -1)
+    return PointsJudge(
+        mixture=target,
+        num_samples=num_samples,
+        directions=axes,
+        fresh=fresh,
+        floor=_between(fresh, sliced_w2_squared),
+        subsamples=subsamples,
+        w2_floor=_between(subsamples, w2_squared),
+        compared=target.sample(min(COMPARED, num_samples), generator=random),
+    )
 
 
-def _root_mean(squared: Iterable[Tensor | float]) -> float:
-    return math.sqrt(float(np.mean([float(value) for value in squared])))
+def _between(sets: Float[Tensor, "R ..."], squared: Callable[..., Tensor | float]) -> float:
+    """Root mean square of a distance over all pairs of sets."""
+    pairs = [torch.as_tensor(squared(sets[i], sets[j])) for i in range(len(sets)) for j in range(i)]
+    return float(torch.stack(pairs).mean().sqrt())
 
 
 def scatter(

@@ -1,13 +1,16 @@
 """Images per second of a training step, by network and batch.
 
-    python tests/benchmarks/step.py [--device cuda] [--seconds 2] [--threads 1] [--profile]
+    python tests/benchmarks/step.py [--device cuda] [--seconds 2] [--threads 1]
+        [--profile | --shares]
 
 Images are latents, of which half enter the generator's loss. `--profile` prints where one step's
-time goes instead.
+time goes instead; `--shares` what the diagnostics and some knobs add to a step, with and without
+in turns.
 """
 
 import argparse
 import itertools
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +21,7 @@ from sid_sweep import data, teachers
 from sid_sweep.distill.build import build
 from sid_sweep.distill.method import Method, Setting
 from sid_sweep.spec import Trial
+from sid_sweep.spec.base import fill
 
 NETS = {
     "mlp 64x3": {"kind": "mlp", "width": 64, "depth": 3},
@@ -29,20 +33,43 @@ NETS = {
 BATCHES = (64, 256, 1024)
 
 
-def method(net: dict, batch: int, device: str) -> Method:
-    """SiD on the ring with a network for θ and ψ."""
+def method(net: dict, batch: int, device: str, **values: dict) -> Method:
+    """SiD on the ring with a network for θ and ψ, and other values."""
     init = {"kind": "random", "net": net}
-    trial = Trial.model_validate(
-        {
-            "data": {"kind": "mixture"},
-            "generator": {"init": init},
-            "fake_score": {"init": init},
-            "batch": {"latents": batch},
-        }
-    )
+    base = {
+        "data": {"kind": "mixture"},
+        "generator": {"init": init},
+        "fake_score": {"init": init},
+        "batch": {"latents": batch},
+    }
+    trial = Trial.model_validate(fill(base, values))
     with tempfile.TemporaryDirectory() as cache:
         teacher = teachers.load(trial, cache=Path(cache), device=device)
     return build(Setting(trial, teacher, data.source(trial.data), torch.device(device)))
+
+
+SHARES = {
+    "diagnostics": {},
+    "importance of both": {"generator": {"importance": {}}, "fake_score": {"importance": {}}},
+    "bfloat16": {"precision": "bfloat16"},
+    "weight sid_legacy": {"generator": {"weight": {"kind": "sid_legacy"}}},
+    "4 more steps of ψ": {"fake_score": {"steps": 5}},
+}
+
+
+def shares(options: argparse.Namespace) -> None:
+    """A step's time relative to the default's, medians over rounds that take turns."""
+    plain = method(NETS["mlp 128x3"], 256, options.device)
+    num_steps = max(1, round(options.seconds / 10 / (run(plain, 20) / 20)))
+    for name, values in SHARES.items():
+        other = method(NETS["mlp 128x3"], 256, options.device, **values)
+        if name == "diagnostics":
+            other._observe = lambda *drawn: None  # the step without them
+        run(other, 20)
+        ratios = [run(other, num_steps) / run(plain, num_steps) for _ in range(10)]
+        ratio = statistics.median(ratios)
+        share = 1 - ratio if name == "diagnostics" else ratio - 1
+        print(f"{name:20} {share:+7.1%} of a step (mlp 128x3, batch 256)")
 
 
 def run(sid: Method, num_steps: int) -> float:
@@ -67,8 +94,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--shares", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.shares:
+        shares(options)
+        return
     if options.profile:
         sid = method(NETS["mlp 128x3"], 256, options.device)
         run(sid, 20)

@@ -172,3 +172,27 @@ def test_points_on_a_line_can_be_seen():
     picture = judge.picture(fresh(256, data=data))
     assert picture.shape == (256, 256, 3)
     assert picture.min() < 200
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_exact_w2_of_what_is_no_number_is_none(bad):
+    a = torch.zeros(8, 2)
+    assert math.isnan(w2_squared(torch.full((8, 2), bad), a))
+    assert w2_squared(a, a) == 0
+
+
+def test_a_fresh_student_has_w2_ratio_one(judge):
+    """The mean of ratio² within 4 standard errors, those of the judge included, as for SW2."""
+    squares = torch.tensor([judge.measure(fresh(NUM, seed=s))["w2_ratio"] for s in range(30)]) ** 2
+    sets = judge.subsamples
+    rows = [[w2_squared(a, b) for j, b in enumerate(sets) if j != i] for i, a in enumerate(sets)]
+    means = torch.tensor(rows).mean(1) / judge.w2_floor**2
+    error = math.sqrt(float(squares.var() / 30 + 4 * means.var() / len(sets)))
+    assert abs(float(squares.mean()) - 1) < 4 * error
+    moved = [judge.measure(fresh(NUM, seed=s) + 0.5)["w2_ratio"] ** 2 for s in range(5)]
+    assert abs(sum(moved) / 5 - 1) > 4 * error
+
+
+def test_sliced_floor_is_the_mean_over_pairs_in_the_precision_of_the_projections(judge):
+    pairs = [(judge.fresh[i] - judge.fresh[j]).square().mean() for i in range(16) for j in range(i)]
+    assert judge.floor == float(torch.stack(pairs).mean().sqrt())
