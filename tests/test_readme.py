@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from sid_sweep.spec import load
+from sid_sweep.spec.presets import PRESETS
+from sid_sweep.spec.trial import GROUPS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -49,12 +51,34 @@ def test_the_commands_on_digits_name_what_exists():
     assert compared == sweeps
 
 
-def test_the_example_of_a_question_is_a_valid_sweep(tmp_path):
-    for text in blocks("yaml"):
+def test_the_examples_of_questions_are_valid_sweeps(tmp_path):
+    """The first stands alone; the second is another `scientific` for it."""
+    whole, cases = (yaml.safe_load(text) for text in blocks("yaml"))
+    for scientific, baseline, num_arms in (
+        (whole["scientific"], whole["baseline"], 3),
+        (cases["scientific"], {"method": "sid"}, 4),
+    ):
+        text = yaml.safe_dump({**whole, "scientific": scientific, "baseline": baseline})
         (tmp_path / "space.yaml").write_text(text)
-        assert load(tmp_path / "space.yaml").num_arms == len(
-            yaml.safe_load(text)["scientific"]["fake_score.steps"]["choice"]
-        )
+        assert load(tmp_path / "space.yaml").num_arms == num_arms
+
+
+def test_the_table_of_methods_names_them_all():
+    table = README.partition("## Methods")[2].partition("##")[0]
+    assert [kind for kind in GROUPS if f"| `{kind}` |" not in table] == []
+    presets = README.partition("a preset begins")[2].partition(":")[0]
+    assert [name for name in PRESETS if f"`{name}`" not in presets] == []
+
+
+def test_the_lines_of_python_draw_from_a_student(clone):
+    """As typed, where a trial has left its file."""
+    (text,) = blocks("python")
+    student = next((clone / "sweeps").rglob("generator.safetensors"))
+    done = subprocess.run(
+        [sys.executable, "-c", f"{text}\nprint(samples.shape)"],
+        capture_output=True, text=True, cwd=student.parent,
+    )  # fmt: skip
+    assert done.stdout.strip() == "torch.Size([64, 2])", done.stderr
 
 
 def test_the_file_tree_names_every_file_and_room():
@@ -62,4 +86,4 @@ def test_the_file_tree_names_every_file_and_room():
     package = ROOT / "sid_sweep"
     names = [p.name for p in package.glob("*.py") if p.name != "__init__.py"]
     names += [f"{p.name}/" for p in package.iterdir() if (p / "__init__.py").exists()]
-    assert [name for name in names if f"  {name} " not in tree] == []
+    assert [name for name in names if not re.search(rf"[ ,]{re.escape(name)}[ ,]", tree)] == []

@@ -16,7 +16,7 @@ from sid_sweep.spec import SpecError, Sweep, plain
 from .folder import write_json
 
 Flat = dict[str, Any]
-_WORDS = ("question", "expect", "found", "resources", "baseline")
+_WORDS = ("question", "expect", "found", "resources", "baseline", "columns")
 
 
 def agree(folder: Path, sweep: Sweep) -> None:
@@ -55,6 +55,8 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 def _grown(path: str, old: Any, new: Any) -> bool:
     if path == "seeds" or path.endswith(".choice"):
         return old is not None and new is not None and all(value in new for value in old)
+    if ".cases." in path:
+        return old is None  # a case that is there is one arm, whole
     if path == "search.arms":
         return old is not None and new is not None and new >= old
     return False
@@ -73,7 +75,8 @@ def _flat(values: Any, prefix: str = "") -> Flat:
         return {prefix: values}
     flat: Flat = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else key)
+        path = f"{prefix}.{key}" if prefix else key
+        flat |= {path: value} if prefix.endswith(".cases") else _flat(value, path)
     return flat
 
 

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from sid_sweep.orchestration.folder import Result, TrialFolder
 from sid_sweep.orchestration.search import Ledger
@@ -28,7 +32,7 @@ def play(folder, *overrides, most=1000, fail=()):
             result = Result("failed", "a reason", 10, 1.0, 1)
             ledger.trial_folder(job).write_failure("a reason", traceback="")
         else:
-            metrics = {"sw2_ratio": abs(value - 0.75)}
+            metrics = {"sw2_ratio": abs(value - 0.75), "cost/evaluations": 100 * value}
             good = Result("finished", "", 10, 1.0, 1, metrics)
             result = Result("diverged", "a cause", 10, 1.0, 1) if value > 1.3 else good
             ledger.trial_folder(job).write_result(result)
@@ -138,3 +142,32 @@ def test_known_results_are_announced(tmp_path):
     assert ledger.has_work()
     assert sorted(seen) == [0, 0, 1, 1]
     assert TrialFolder(ledger.trial_folder(ledger.jobs(0)[0]).path).result() is not None
+
+
+CASES = (
+    "scientific={m: {cases: {half: {loss.lambda: 0.5}, one: {}, two: {loss.lambda: 1.25}}}}",
+    "baseline={m: one}",
+)
+
+
+def test_cases_are_arms_by_name(tmp_path):
+    ran, ledger = play(tmp_path, *CASES)
+    assert ran == [(value, seed) for value in (0.5, 1.0, 1.25) for seed in (0, 1)]
+    assert [arm.values for arm in ledger.arms] == [{"m": "half"}, {"m": "one"}, {"m": "two"}]
+    assert play(tmp_path, *CASES)[0] == []
+
+
+def test_two_objectives_are_told_together_and_survive_an_interruption(tmp_path):
+    """The study knows both means of every arm, in the order of the objectives."""
+    both = (*TPE, "cost={metric: cost/evaluations, goal: minimize}")
+    play(tmp_path, *both, most=5)
+    play(tmp_path, *both)
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "ledger.journal")))
+    (name,) = optuna.get_all_study_names(storage)
+    study = optuna.load_study(study_name=name, storage=storage)
+    assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
+    told = [t for t in study.trials if t.state is TrialState.COMPLETE]
+    assert told
+    for trial in told:
+        value = trial.params["loss.lambda"]
+        assert trial.values == pytest.approx([abs(value - 0.75), 100 * value])

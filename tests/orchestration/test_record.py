@@ -11,6 +11,19 @@ from sid_sweep.spec import SpecError, load
 LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
 
 
+CASES = "scientific={{m: {{cases: {{a: {{}}, b: {}}}}}}}"
+
+
+def test_cases_may_be_added_and_not_changed(tmp_path):
+    def cases(b, more=""):
+        return spec(CASES.format(f"{{loss.lambda: {b}}}{more}"), "baseline={}")
+
+    record.agree(tmp_path, cases(0.5))
+    record.check(tmp_path, cases(0.5, ", c: {loss.lambda: 0.75}"))
+    with pytest.raises(SpecError, match=r"scientific.m.cases.b: recorded"):
+        record.check(tmp_path, cases(0.75))
+
+
 def spec(*overrides):
     return load(LAMBDA, ("seeds=[0, 1]", "budget.images=400_000", *overrides))
 
