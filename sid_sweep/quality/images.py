@@ -62,8 +62,9 @@ class DigitsJudge:
     """Features of one half of the real digits, for each split."""
     fd_real: float
     """Mean distance of real digits drawn with repetition."""
-    fd_teacher: float
-    """Mean distance of the teacher's 50-step samples."""
+    fd_teacher: float | None
+    """Mean distance of the teacher's 50-step samples; None for a teacher of one noise level, which
+    has none."""
     class_score_real: float
     accuracy: float
     """Of the classifier on the half of the digits that it was not trained on."""
@@ -74,17 +75,18 @@ class DigitsJudge:
 
     @property
     def references(self) -> dict[str, float]:
+        teacher = {} if self.fd_teacher is None else {"fd_teacher": self.fd_teacher}
         return {
             "classifier_accuracy": self.accuracy,
             "fd_real": self.fd_real,
-            "fd_teacher": self.fd_teacher,
+            **teacher,
             "class_score_real": self.class_score_real,
         }
 
     def measure(self, samples: Float[Tensor, "N 1 8 8"]) -> dict[str, float]:
         fd, score = _fd_and_score(self.classifier, samples, self.real)
         return {
-            "fd_ratio": fd / self.fd_teacher,
+            **({} if self.fd_teacher is None else {"fd_ratio": fd / self.fd_teacher}),
             "fd_ratio_real": fd / self.fd_real,
             "fd": fd,
             "class_score": score,
@@ -106,16 +108,18 @@ def digits_judge(
     splits = [halves(len(images), split=split)[0] for split in range(NUM_SPLITS)]
     real = torch.stack([features[half] for half in splits])
     fd_real = _redrawn_distance(features, real)
-    key = digest({"noise": plain(noise), "teacher": plain(teacher_spec), "v": CLASSIFIER_VERSION})
-    path = cache / "judges" / f"digits-{key}.json"
-    if not path.exists():
-        samples = teacher_samples(teacher, noise, real.shape[0] * real.shape[1])
-        fd_teacher, score = _fd_and_score(classifier, samples, real)
-        _write_json(path, {"fd_teacher": fd_teacher, "class_score_teacher": score})
-    figures = json.loads(path.read_text())
+    fd_teacher = None
+    if not isinstance(noise, spec.FixedNoise):
+        key = {"noise": plain(noise), "teacher": plain(teacher_spec), "v": CLASSIFIER_VERSION}
+        path = cache / "judges" / f"digits-{digest(key)}.json"
+        if not path.exists():
+            samples = teacher_samples(teacher, noise, real.shape[0] * real.shape[1])
+            fd, score = _fd_and_score(classifier, samples, real)
+            _write_json(path, {"fd_teacher": fd, "class_score_teacher": score})
+        fd_teacher = json.loads(path.read_text())["fd_teacher"]
     with torch.no_grad():
         real_score = class_score(classifier(images).softmax(1))
-    return DigitsJudge(classifier, real, fd_real, figures["fd_teacher"], real_score, accuracy)
+    return DigitsJudge(classifier, real, fd_real, fd_teacher, real_score, accuracy)
 
 
 def _redrawn_distance(features: Float[Tensor, "N F"], real: Float[Tensor, "R H F"]) -> float:

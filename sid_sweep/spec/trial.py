@@ -198,7 +198,8 @@ class Trial(Spec):
                     "or set it to null"
                 )
         own = {"loss": SidLoss(), "generator": Generator(), "fake_score": FakeScore()}
-        return values | {name: fill(plain(own[name]), values.get(name, {})) for name in groups}
+        given = {name: {} if values.get(name) is None else values[name] for name in groups}
+        return values | {name: fill(plain(own[name]), given[name]) for name in groups}
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Trial":

@@ -58,6 +58,17 @@ def test_the_teachers_samples_are_the_other_unit(judge, teacher):
     assert measured["fd_ratio_real"] > 2  # this one has learnt little
 
 
+def test_a_teacher_of_one_level_is_no_unit(cache, teacher):
+    """It can only denoise at that level, so there are no samples of its own to compare with."""
+    noise = {"kind": "fixed", "sigma": 1.0}
+    trial = Trial.model_validate({**TRIAL.model_dump(by_alias=True), "noise": noise})
+    single = build_judge(trial, teacher, cache=cache)
+    measured = single.measure(digits()[0].repeat(4, 1, 1, 1)[: single.num_samples])
+    assert "fd_teacher" not in single.references
+    assert "fd_ratio" not in measured
+    assert set(measured) == set(trial.metrics) & set(trial.data.metrics)
+
+
 def test_noise_and_repetition_are_bad(judge):
     random = torch.Generator().manual_seed(0)
     noise = torch.rand(judge.num_samples, 1, 8, 8, generator=random) * 2 - 1

@@ -74,6 +74,18 @@ def test_a_point_of_the_plane_has_no_lambda(extra):
         Trial.model_validate({**MIXTURE, "loss": loss})
 
 
+@pytest.mark.parametrize("group", ["loss", "generator", "fake_score"])
+def test_null_for_a_group_that_a_method_has_is_its_default(group):
+    """Not another method by the back door."""
+    assert Trial.model_validate({**MIXTURE, group: None}) == Trial.model_validate(MIXTURE)
+
+
+def test_a_teacher_of_one_level_has_no_samples_to_compare_with():
+    digits = {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}}
+    assert "fd_ratio" in Trial.model_validate(digits).metrics
+    assert "fd_ratio" not in Trial.model_validate({**digits, **FIXED}).metrics
+
+
 def test_a_gan_without_data_cannot_be_written():
     with pytest.raises(ValidationError, match="data"):
         Trial.model_validate({"method": {"kind": "gan"}})
