@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.canvas import (
     BLUE,
@@ -24,7 +25,10 @@ from analysis.notation import arm_text, is_number, knob_name, value_text
 from analysis.runs import Question
 
 PLANE = ("loss.cross", "loss.self")
-LINE_STYLE: dict[str, Any] = {"color": "white", "lw": 0.9, "ls": (0, (4, 2)), "zorder": 3}
+LINE_STYLES: tuple[dict[str, Any], ...] = (  # white on dark cells, dark on light ones
+    {"color": "black", "lw": 0.9, "zorder": 3},
+    {"color": "white", "lw": 0.9, "ls": (0, (4, 3)), "zorder": 3},
+)
 MAX_LETTERS = 24  # of an arm's name beside its point
 COST_LOG_DECADES = 1.0
 
@@ -63,7 +67,11 @@ def map_figure(arms: pd.DataFrame, question: Question, *, x: str, y: str) -> Fig
         ax.set_yticks(rows, [value_text(value) for value in rows])
         ax.set_xlabel(knob_name(x))
         ax.set_ylabel(knob_name(y))
-        figure.colorbar(mesh, ax=ax, label=f"{question.metric} ({question.better} is better)")
+        bar = figure.colorbar(mesh, ax=ax, label=f"{question.metric} ({question.better} is better)")
+        if isinstance(mesh.norm, LogNorm):
+            bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            bar.ax.yaxis.set_minor_locator(NullLocator())
+            bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         if (x, y) == PLANE:
             _draw_sid_line(ax, columns, rows)
     return figure
@@ -84,7 +92,8 @@ def _draw_sid_line(ax: Axes, columns: np.ndarray, rows: np.ndarray) -> None:
     x_edges, y_edges = _edges(columns), _edges(rows)
     low = max(x_edges[0], y_edges[0] / 2)
     high = min(x_edges[-1], y_edges[-1] / 2)
-    ax.plot([low, high], [2 * low, 2 * high], **LINE_STYLE)
+    for style in LINE_STYLES:
+        ax.plot([low, high], [2 * low, 2 * high], **style)
     ax.set_xlim(x_edges[0], x_edges[-1])
     ax.set_ylim(y_edges[0], y_edges[-1])
     for cross, name in ((0.5, "λ=0"), (1.0, "λ=½"), (2.0, "λ=¾")):

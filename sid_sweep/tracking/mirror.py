@@ -121,12 +121,7 @@ class Mirror:
             *[f"params.`{knob}`" for knob in self.sweep.domains],
             f"tags.`{TAG}outcome`",
         ]
-        expanded = {self._cursor["parent"]: True}  # its arms are what one comes to see
-        return {
-            "selectedColumns": columns,
-            "runsHiddenMode": "SHOW_ALL",
-            "runsExpanded": expanded,
-        }
+        return {"selectedColumns": columns, "runsHiddenMode": "SHOW_ALL"}
 
     def _description(self) -> str:
         sweep = self.sweep
