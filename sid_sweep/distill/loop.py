@@ -4,7 +4,7 @@ worker."""
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,9 @@ CHECK_STEPS = 16  # how often the loop looks at its numbers; each look waits for
 LARGEST_DEVIATIONS = 100.0  # samples this far out, in deviations of the data, have diverged
 
 
+Outcome = Literal["running", "finished", "diverged"]
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where a trial stands; all but the seconds is a function of the trial."""
@@ -31,19 +34,19 @@ class Progress:
     images: int
     seconds: float
     """Of training, without evaluations."""
-    outcome: Literal["running", "finished", "diverged"]
+    outcome: Outcome
     cause: str
     """Why it diverged, else empty."""
-    metrics: dict[str, float]
-    """Empty between evaluations."""
-    samples: Tensor | None
-    """The student's samples at an evaluation."""
-    samples_per_second: float | None
-    """How fast they were drawn."""
     state: Callable[[], dict[str, Any]]
     """All that training depends on, for a checkpoint; lazy."""
     student: Callable[[], dict[str, Tensor]]
     """The student's weights, as its plain denoiser; lazy."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Empty between evaluations."""
+    samples: Tensor | None = None
+    """The student's samples at an evaluation."""
+    samples_per_second: float | None = None
+    """How fast they were drawn."""
 
 
 def distill(
@@ -65,65 +68,81 @@ def distill(
         ranks: this worker's place among those that share the trial.
         resume: the state of an earlier record.
     """
-    teacher = teachers.load(trial, cache=cache, device=device)
-    judge = quality.judge(trial, teacher, cache=cache)
-    data = source(trial.data)
-    method = build(Setting(trial, teacher, data, torch.device(device), ranks))
-    step, seconds = 0, 0.0
-    if resume is not None:
-        method.load(resume["method"])
-        step, seconds = resume["step"], resume["seconds"]
-
-    def images() -> int:
-        return step * method.images_per_step
-
-    def state() -> dict[str, Any]:
-        return {"step": step, "seconds": seconds, "method": method.state()}
-
-    def record(
-        outcome: Literal["running", "finished", "diverged"],
-        *,
-        cause: str = "",
-        metrics: dict[str, float] | None = None,
-        samples: Tensor | None = None,
-        speed: float | None = None,
-    ) -> Progress:
-        numbers = (images(), seconds, outcome, cause, metrics or {})
-        return Progress(*numbers, samples, speed, state, method.student_state)
-
-    def evaluation() -> Progress:
-        began = time.perf_counter()
-        samples = method.sample(judge.num_samples, random=stream("evaluation", device=device)).cpu()
-        speed = len(samples) / (time.perf_counter() - began)
-        metrics = judge.measure(samples) | method.costs()
-        if step:
-            metrics |= method.diagnostics()
-            method.reset_diagnostics()
-        if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
-            return record("diverged", cause=f"{broken[0]} is not finite")
-        outcome = "finished" if step == evaluations[-1] else "running"
-        return record(outcome, metrics=metrics, samples=samples, speed=speed)
-
-    evaluations = evaluation_steps(trial, images_per_step=method.images_per_step)
+    run = _Run(trial, cache=cache, device=torch.device(device), ranks=ranks)
     if resume is None:
-        progress = evaluation()
+        progress = run.evaluate()
         yield progress
-        if progress.outcome != "running":
-            return
-    while step < evaluations[-1]:
+    else:
+        run.load(resume)
+        progress = run.record("running")
+    while progress.outcome == "running" and run.step < run.evaluations[-1]:
+        if trouble := run.train_to_next_look():
+            progress = run.record("diverged", cause=trouble)
+        else:
+            progress = run.evaluate() if run.step in run.evaluations else run.record("running")
+        yield progress
+
+
+class _Run:
+    """A trial while it trains: its method, its judge and its clock."""
+
+    def __init__(self, trial: Trial, *, cache: Path, device: torch.device, ranks: Ranks) -> None:
+        teacher = teachers.load(trial, cache=cache, device=device)
+        self.judge = quality.judge(trial, teacher, cache=cache)
+        self.method = build(Setting(trial, teacher, source(trial.data), device, ranks))
+        self.device = device
+        self.largest = LARGEST_DEVIATIONS * teacher.sigma_data
+        self.evaluations = evaluation_steps(trial, images_per_step=self.method.images_per_step)
+        self.step, self.seconds = 0, 0.0
+
+    @property
+    def images(self) -> int:
+        return self.step * self.method.images_per_step
+
+    def train_to_next_look(self) -> str:
+        """Some steps; returns why training cannot go on, or ""."""
         began = time.perf_counter()
-        for _ in range(steps_to_next_look(step, evaluations)):
-            method.step(images())
-            step += 1
-        trouble = method.trouble(largest=LARGEST_DEVIATIONS * teacher.sigma_data)
-        seconds += time.perf_counter() - began
-        if trouble:
-            yield record("diverged", cause=trouble)
-            return
-        progress = evaluation() if step in evaluations else record("running")
-        yield progress
-        if progress.outcome == "diverged":
-            return
+        for _ in range(steps_to_next_look(self.step, self.evaluations)):
+            self.method.step(self.images)
+            self.step += 1
+        trouble = self.method.trouble(largest=self.largest)
+        self.seconds += time.perf_counter() - began
+        return trouble
+
+    def evaluate(self) -> Progress:
+        """Judge the student; a metric that is not finite is a divergence."""
+        random = stream("evaluation", device=self.device)
+        began = time.perf_counter()
+        samples = self.method.sample(self.judge.num_samples, random=random).cpu()
+        speed = len(samples) / (time.perf_counter() - began)
+        metrics = self.judge.measure(samples) | self.method.costs() | self.method.diagnostics()
+        self.method.reset_diagnostics()
+        if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
+            return self.record("diverged", cause=f"{broken[0]} is not finite")
+        outcome = "finished" if self.step == self.evaluations[-1] else "running"
+        shown = {"metrics": metrics, "samples": samples, "samples_per_second": speed}
+        return self.record(outcome, **shown)
+
+    def record(self, outcome: Outcome, *, cause: str = "", **shown: Any) -> Progress:
+        """Where the run stands."""
+        return Progress(
+            self.images,
+            self.seconds,
+            outcome,
+            cause,
+            state=self.state,
+            student=self.method.student_state,
+            **shown,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All that training depends on."""
+        return {"step": self.step, "seconds": self.seconds, "method": self.method.state()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.method.load(state["method"])
+        self.step, self.seconds = state["step"], state["seconds"]
 
 
 def evaluation_steps(trial: Trial, *, images_per_step: int) -> list[int]:
