@@ -76,10 +76,14 @@ class Method(ABC):
 
     def costs(self) -> dict[str, float]:
         """So far, over all ranks (sid_sweep/spec/trial.py, COSTS)."""
+        evaluations, of_teacher = self.forwards + self.backwards, {}
+        if isinstance(self.trial.teacher, spec.TrainedTeacher):
+            of_teacher = {"cost/of_teacher": evaluations / (3 * self.trial.teacher.images)}
         return {
             "cost/forwards": self.forwards,
             "cost/backwards": self.backwards,
-            "cost/evaluations": self.forwards + self.backwards,
+            "cost/evaluations": evaluations,
+            **of_teacher,
             "cost/state_bytes": float(self.state_bytes()),
             "cost/nfe": float(self.nfe),
         }

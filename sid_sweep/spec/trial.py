@@ -30,6 +30,7 @@ COSTS = {
     "cost/forwards": "network evaluations of training, per sample: student, fake score, teacher",
     "cost/backwards": "backward passes, per sample: 1 to the input alone, 2 to the weights too",
     "cost/evaluations": "forwards and backwards together: the compute of training",
+    "cost/of_teacher": "cost/evaluations over those of the teacher's own training, if it was trained",
     "cost/state_bytes": "distinct weights with the teacher's, gradients and moments, in bytes",
     "cost/nfe": "network evaluations for one sample of the student",
     "cost/samples_per_second": "how fast the student's samples were drawn, as measured",
@@ -212,10 +213,11 @@ class Trial(Spec):
         """What a student is judged by, and what it costs: metrics that an objective may name."""
         single_level = self.noise.kind == "fixed"  # a teacher of one level has no samples
         own = {k: v for k, v in self.data.metrics.items() if not (single_level and k == "fd_ratio")}
-        return own | COSTS
+        trained = isinstance(self.teacher, TrainedTeacher)
+        return own | {k: v for k, v in COSTS.items() if trained or k != "cost/of_teacher"}
 
 
-TEACHER_VERSION = 2  # raise it when the networks or their training change
+TEACHER_VERSION = 3  # raise it when the networks or their training change
 
 
 def teacher_name(trial: Trial) -> str:
