@@ -30,7 +30,7 @@ COSTS = {
     "cost/forwards": "network evaluations of training, per sample: student, fake score, teacher",
     "cost/backwards": "backward passes, per sample: 1 to the input alone, 2 to the weights too",
     "cost/evaluations": "forwards and backwards together: the compute of training",
-    "cost/of_teacher": "cost/evaluations over those of the teacher's own training, if it was trained",
+    "cost/of_teacher": "cost/evaluations over those that the teacher was trained with",
     "cost/state_bytes": "distinct weights with the teacher's, gradients and moments, in bytes",
     "cost/nfe": "network evaluations for one sample of the student",
     "cost/samples_per_second": "how fast the student's samples were drawn, as measured",
