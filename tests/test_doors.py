@@ -15,6 +15,7 @@ ROOMS = {  # library: where it may be imported, lazily or not
     "optuna": ("sid_sweep/orchestration/search.py",),
     "mlflow": ("sid_sweep/tracking/",),
     "yaml": ("sid_sweep/spec/",),
+    "ot": ("sid_sweep/quality/",),
     "sid_sweep": ("sid_sweep/", "analysis/compare.py"),
 }
 

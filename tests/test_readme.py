@@ -87,3 +87,14 @@ def test_the_file_tree_names_every_file_and_room():
     names = [p.name for p in package.glob("*.py") if p.name != "__init__.py"]
     names += [f"{p.name}/" for p in package.iterdir() if (p / "__init__.py").exists()]
     assert [name for name in names if not re.search(rf"[ ,]{re.escape(name)}[ ,]", tree)] == []
+
+
+def test_every_search_space_is_listed():
+    names = [path.name for path in (ROOT / "search_spaces").glob("*.yaml")]
+    table = README.partition("## Questions that come with it")[2].partition("##")[0]
+    assert [name for name in names if f"`{name}`" not in table] == []
+
+
+def test_every_search_space_says_what_was_found():
+    spaces = (ROOT / "search_spaces").glob("*.yaml")
+    assert [path.name for path in spaces if not load(path).found] == []

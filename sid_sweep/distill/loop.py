@@ -89,11 +89,12 @@ class _Run:
     def __init__(self, trial: Trial, *, cache: Path, device: torch.device, ranks: Ranks) -> None:
         teacher = teachers.load(trial, cache=cache, device=device)
         self.judge = quality.judge(trial, teacher, cache=cache)
+        began = time.perf_counter()
         self.method = build(Setting(trial, teacher, source(trial.data), device, ranks))
+        self.step, self.seconds = 0, time.perf_counter() - began  # KD makes its pairs
         self.device = device
         self.largest = LARGEST_DEVIATIONS * teacher.sigma_data
         self.evaluations = evaluation_steps(trial, images_per_step=self.method.images_per_step)
-        self.step, self.seconds = 0, 0.0
 
     @property
     def images(self) -> int:

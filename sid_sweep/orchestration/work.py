@@ -55,20 +55,29 @@ def work(
     ):
         if not lead:
             continue
-        peak = peak_memory_bytes(device)
+        peak, metrics = peak_memory_bytes(device), measured(progress)
         if progress.samples is not None:
             save_picture(judge.picture(progress.samples), folder.picture(progress.images))
             now = int(time.time() * 1000)
-            speed = {"cost/samples_per_second": progress.samples_per_second}
-            metrics = {**progress.metrics, **speed} if progress.metrics else {}
             folder.append(Record(progress.images, progress.seconds, peak, metrics, now))
+        if progress.outcome == "finished":
+            save_student(folder, work.trial, teacher, progress)
         if progress.outcome != "running":
-            finish(folder, work.trial, teacher, progress, peak)
+            end = (progress.outcome, progress.cause, progress.images, progress.seconds)
+            folder.write_result(Result(*end, peak, metrics))
+            folder.checkpoint.unlink(missing_ok=True)
         elif time.monotonic() - saved >= work.checkpoint_seconds:
             save_checkpoint(folder, progress)
             saved = time.monotonic()
-        if progress.metrics or progress.outcome != "running":
-            report({"images": progress.images, "seconds": progress.seconds, **progress.metrics})
+        if metrics or progress.outcome != "running":
+            report({"images": progress.images, "seconds": progress.seconds, **metrics})
+
+
+def measured(progress: Progress) -> dict[str, float]:
+    """The metrics of an evaluation, with the one that is no function of the trial."""
+    if progress.samples_per_second is None:
+        return progress.metrics
+    return {**progress.metrics, "cost/samples_per_second": progress.samples_per_second}
 
 
 def save_checkpoint(folder: TrialFolder, progress: Progress) -> None:
@@ -77,30 +86,11 @@ def save_checkpoint(folder: TrialFolder, progress: Progress) -> None:
         torch.save({"images": progress.images, "state": progress.state()}, partial)
 
 
-def finish(
-    folder: TrialFolder, trial: Trial, teacher: Teacher, progress: Progress, peak: int
-) -> None:
-    """Export the student of a finished trial, declare the result, drop the checkpoint."""
-    if progress.outcome == "finished":
-        with replacing(folder.generator) as partial:
-            export(
-                partial,
-                trial,
-                progress.student(),
-                shape=teacher.shape,
-                sigma_data=teacher.sigma_data,
-            )
-    folder.write_result(
-        Result(
-            progress.outcome,
-            progress.cause,
-            progress.images,
-            progress.seconds,
-            peak,
-            progress.metrics,
-        )
-    )
-    folder.checkpoint.unlink(missing_ok=True)
+def save_student(folder: TrialFolder, trial: Trial, teacher: Teacher, progress: Progress) -> None:
+    """Export the student, as a file that needs no other."""
+    data = {"shape": teacher.shape, "sigma_data": teacher.sigma_data}
+    with replacing(folder.generator) as partial:
+        export(partial, trial, progress.student(), **data)
 
 
 def save_picture(pixels: UInt8[np.ndarray, "H W 3"], path: Path) -> None:
