@@ -4,6 +4,7 @@
 import torch
 from torch import Tensor
 
+from sid_sweep import spec
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.streams import stream
 
@@ -35,6 +36,17 @@ class ScoreDistillation(OneStep):
         self.meter("generator", DIAGNOSTICS, bins=bins)
         self.meter("fake_score", ["fake_score_loss"])
 
+    @property
+    def crossed(self) -> int:
+        """Networks that the generator's gradient crosses to their input: none in the KL's."""
+        match self.trial.loss:
+            case None:
+                return 0
+            case spec.TeacherOnlyLoss():
+                return 1
+            case _:
+                return 2
+
     def step(self, images: int) -> None:
         for turn in range(self.fake_part.steps):
             self._train_fake_score(images, turn)
@@ -62,7 +74,8 @@ class ScoreDistillation(OneStep):
         latents, noise, draw = self._draw(images, "generator", num, levels)
         x0 = self.generate(latents)
         xt = diffusion.diffuse(x0, noise, draw.level)
-        teacher, fake = self.teacher.epsilon(xt, draw.level), self.fake_score(xt, draw.level)
+        with torch.set_grad_enabled(self.crossed > 0):
+            teacher, fake = self.teacher.epsilon(xt, draw.level), self.fake_score(xt, draw.level)
         weight = diffusion.loss_weight(
             self.part.weight,
             draw.level,
@@ -73,8 +86,7 @@ class ScoreDistillation(OneStep):
         levels.note(draw, loss.detach())
         self.descend(_mean(loss, draw), images)
         self._observe(x0.detach(), teacher.detach(), fake.detach(), noise, draw)
-        # the KL's networks are detached; every other loss goes back through both to their input
-        self.count(num, forwards=3, backwards=2 if self.trial.loss is None else 4)
+        self.count(num, forwards=3, backwards=2 + self.crossed)
 
     def _loss(self, epsilons: tuple[Tensor, Tensor, Tensor], xt: Tensor, images: int) -> Tensor:
         """Per sample, before its weight, from ε_φ, ε_ψ and ε."""
