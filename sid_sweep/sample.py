@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 EXIT_INPUT = 2
 
@@ -77,11 +78,11 @@ def draw(options: argparse.Namespace) -> str:
         raise ValueError(f"--num {options.num}: draw at least one sample")
     if options.out.suffix not in (".png", ".npz"):
         raise ValueError(f"--out {options.out}: name a .png picture or an .npz array")
-    path = find(options.run, tracking_uri=options.tracking_uri)
+    found = find(options.run, tracking_uri=options.tracking_uri)
 
     from sid_sweep.student import Student
 
-    student = Student.load(path)
+    student = Student.load(found.path)
     try:
         samples = student.sample(options.num, seed=options.seed, device=options.device).cpu()
     except RuntimeError as error:
@@ -98,34 +99,54 @@ def draw(options: argparse.Namespace) -> str:
         from sid_sweep.quality.pictures import picture
 
         Image.fromarray(picture(student.trial.data, samples)).save(options.out)
-    return f"{options.out}: {options.num} samples {list(student.shape)} of {path}"
+    return f"{options.out}: {options.num} samples {list(student.shape)} of {found.name}"
 
 
-def find(run: str, *, tracking_uri: str | None) -> Path:
-    """The student's file of a run: on this disk, or fetched from MLflow."""
+class Found(NamedTuple):
+    """A student's file, and whose it is."""
+
+    path: Path
+    name: str
+
+
+def find(run: str, *, tracking_uri: str | None) -> Found:
+    """The student of a run: on this disk, or fetched from MLflow.
+
+    Raises:
+        LookupError: there is no such run or sweep.
+    """
     path = Path(run)
     if path.is_dir():
-        return path / "generator.safetensors"
+        return Found(path / "generator.safetensors", run)
     if path.exists() or path.suffix == ".safetensors":
-        return path
+        return Found(path, run)
 
-    from sid_sweep.tracking import fetch_student, read_sweep
+    from sid_sweep.tracking import fetch_student
 
     if len(run) == 32 and set(run) <= set("0123456789abcdef"):
-        return fetch_student(run, tracking_uri=tracking_uri)
+        return Found(fetch_student(run, tracking_uri=tracking_uri), f"run {run}")
+    run_id, name = best_run(run, tracking_uri=tracking_uri)
+    return Found(fetch_student(run_id, tracking_uri=tracking_uri), name)
 
+
+def best_run(sweep: str, *, tracking_uri: str | None) -> tuple[str, str]:
+    """The run id and the name of a sweep's best arm at the first of its seeds."""
+    from analysis.notation import arm_text
     from analysis.runs import Question, tidy
     from analysis.statistics import arms
+    from sid_sweep.tracking import read_sweep
 
-    rows, record = read_sweep(run, tracking_uri=tracking_uri)
+    rows, record = read_sweep(sweep, tracking_uri=tracking_uri)
     question = Question.from_record(record)
     frame = tidy(rows, question)
     table = arms(frame, question)
     if not table["best"].any():
-        raise LookupError(f"sweep {run!r} has no arm all of whose seeds finished; name a run id")
-    best = table.loc[table["best"], "arm"].iloc[0]
-    runs = frame[frame["final"] & (frame["arm"] == best)].sort_values("seed")
-    return fetch_student(runs["run_id"].iloc[0], tracking_uri=tracking_uri)
+        raise LookupError(f"sweep {sweep!r} has no arm all of whose seeds finished; name a run id")
+    best = table[table["best"]].iloc[0]
+    runs = frame[frame["final"] & (frame["arm"] == best["arm"])].sort_values("seed")
+    first = runs.iloc[0]
+    values = arm_text({knob: best[f"param.{knob}"] for knob in question.knobs})
+    return first["run_id"], f"{sweep}: {values}, seed {first['seed']} (run {first['run_id']})"
 
 
 if __name__ == "__main__":
