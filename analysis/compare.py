@@ -10,7 +10,7 @@ from analysis.report import Report, make_report
 from analysis.runs import Question, read_parquet, write_parquet
 
 EXIT_INPUT = 2
-PIPE_WIDTH = 200  # a table in a file must not be cut to the width of no terminal
+PIPE_WIDTH = 400  # a table in a file must not be cut to the width of no terminal
 
 DESCRIPTION = """\
 Compare the arms of a sweep: mean over seeds with a Student-t 95 % interval, cost, failed and

@@ -14,7 +14,7 @@ from rich.console import Console
 from sid_sweep.spec import SpecError, Sweep, load
 
 EXIT_INPUT = 2
-PIPE_WIDTH = 160  # of what is written to a file or a pipe
+PIPE_WIDTH = 400  # of what is written to a file or a pipe; nothing is cut there
 
 DESCRIPTION = """\
 Run a sweep of Score identity Distillation: train every arm at every seed, watch it live, and end
