@@ -171,6 +171,14 @@ def dress_metric_axis(
         ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
 
 
+def short(number: float) -> str:
+    """`400k`, `1.5M`."""
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:g}{letter}"
+    return f"{number:g}"
+
+
 def edge_height(question: Question) -> float:
     """Where marks of lost runs stand, as a share of the axes' height: at the edge of bad values."""
     share = HEADROOM / 2.5

@@ -20,6 +20,7 @@ from analysis.canvas import (
     canvas,
     dress_metric_axis,
     house_style,
+    short,
 )
 from analysis.notation import arm_text, is_number, knob_name, value_text
 from analysis.runs import Question
@@ -30,7 +31,7 @@ LINE_STYLES: tuple[dict[str, Any], ...] = (  # white on dark cells, dark on ligh
     {"color": "white", "lw": 0.9, "ls": (0, (4, 3)), "zorder": 3},
 )
 MAX_LETTERS = 24  # of an arm's name beside its point
-COST_LOG_DECADES = 1.0
+COST_LOG_DECADES = 0.5
 
 
 def map_knobs(arms: pd.DataFrame, question: Question) -> tuple[str, str] | None:
@@ -125,10 +126,13 @@ def pareto_figure(arms: pd.DataFrame, question: Question) -> Figure:
     cost = shown[f"metric.{question.cost}"].to_numpy(float)
     with house_style():
         figure, ax = canvas()
-        reach = shown[["low", "high"]].to_numpy()
+        reach = shown.loc[shown["pareto"], ["low", "high"]].to_numpy()  # the others' may be cut
         dress_metric_axis(ax, shown["mean"].to_numpy(), question, reach=reach.ravel())
         if cost.min() > 0 and np.log10(cost.max() / cost.min()) > COST_LOG_DECADES:
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
         ax.set_xlabel(f"{question.cost} ({question.cost_better} is better)")
         best = shown["pareto"].to_numpy(bool)
         for color, picked in ((GREY, ~best), (BLUE, best)):
@@ -136,7 +140,7 @@ def pareto_figure(arms: pd.DataFrame, question: Question) -> Figure:
             bars = np.abs(part[["low", "high"]].to_numpy().T - part["mean"].to_numpy())
             ax.errorbar(
                 cost[picked], part["mean"], yerr=np.nan_to_num(bars), fmt="o", ms=3, color=color,
-                elinewidth=0.7, capsize=1.5, alpha=1.0 if color == BLUE else 0.5,
+                elinewidth=0.7, capsize=1.5, alpha=1.0 if color == BLUE else 0.35,
             )  # fmt: skip
         front = shown[best].sort_values(f"metric.{question.cost}")
         ax.plot(front[f"metric.{question.cost}"], front["mean"], color=BLUE, lw=0.8, alpha=0.6)

@@ -28,6 +28,7 @@ from analysis.canvas import (
     edge_height,
     house_style,
     knob_axis,
+    short,
 )
 from analysis.notation import arm_text, knob_name, plain, value_text
 from analysis.runs import Question
@@ -256,15 +257,7 @@ def _dress_images_axis(ax: Axes) -> None:
     ax.set_xlabel("images seen by the generator")
     ax.set_xlim(left=0)
     ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda images, _: _short(images)))
-
-
-def _short(images: float) -> str:
-    """`400k`, `1.5M`."""
-    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if images >= unit:
-            return f"{images / unit:g}{letter}"
-    return f"{images:g}"
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda images, _: short(images)))
 
 
 def _colors(axis: KnobAxis) -> dict[Any, str]:
