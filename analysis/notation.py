@@ -21,7 +21,7 @@ MEAN_DIGITS = 4
 VALUE_DIGITS = 4
 WRITTEN_LENGTH = 9
 ROUNDING = 1e-12  # relative; equal seeds spread no more than this
-PLAIN_MIN, PLAIN_MAX = 1e-4, 1e7  # numbers outside are written with an exponent
+PLAIN_MIN, PLAIN_MAX = 1e-4, 1e10  # numbers outside are written with an exponent
 
 
 def knob_name(knob: str) -> str:
