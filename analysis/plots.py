@@ -191,8 +191,8 @@ def _draw_lost(
         x, at = axis.position(value), ax.get_xaxis_transform()
         ax.plot(x, height, "x", ms=4, mew=1.1, color=VERMILION, transform=at, zorder=5)
         ax.annotate(
-            count, (x, height), xycoords=at, xytext=(3.5, 0), textcoords="offset points",
-            va="center", fontsize=6, color=VERMILION,
+            count, (x, height), xycoords=at, xytext=(0, -4), textcoords="offset points",
+            ha="center", va="top", fontsize=6, color=VERMILION,
         )  # fmt: skip
     return _lost_handles(lost, color=VERMILION)
 
