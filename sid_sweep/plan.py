@@ -11,6 +11,7 @@ from sid_sweep.console import duration
 from sid_sweep.orchestration.folder import TrialFolder
 from sid_sweep.orchestration.machine import Share, share, this_machine
 from sid_sweep.spec import Sweep, TrainedTeacher, Trial, digest, teacher_file, teacher_name
+from sid_sweep.spec.domain import Cases, Choice
 from sid_sweep.spec.sweep import GridSearch
 
 
@@ -121,6 +122,6 @@ def _untrained(sweep: Sweep, cache: Path) -> list[Trial]:
 def _domain(sweep: Sweep, knob: str) -> str:
     domain = sweep.domains[knob]
     examples = domain.examples()
-    if sweep.domains[knob].__class__.__name__ == "Choice":
+    if isinstance(domain, Choice | Cases):
         return "in {" + ", ".join(map(str, examples)) + "}"
     return f"in [{examples[0]}, {examples[1]}]"

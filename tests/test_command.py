@@ -83,6 +83,13 @@ def test_a_dry_run_says_what_will_be_run(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_names_every_case(tmp_path):
+    done = command(LAMBDA.with_name("methods.yaml"), "--dry-run", cwd=tmp_path)
+    knobs = next(line for line in done.stdout.splitlines() if "knobs" in line)
+    assert "method in {sid, fgm, sim, " in knobs
+    assert knobs.endswith("ddpm_1000}")
+
+
 def test_help_and_knobs_name_what_there_is(tmp_path):
     assert "--dry-run" in command("--help", cwd=tmp_path).stdout
     listed = command("--knobs", "loss", cwd=tmp_path).stdout
