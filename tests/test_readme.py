@@ -15,7 +15,7 @@ from sid_sweep.spec.trial import GROUPS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-SMALL = ["--set", "budget.images=2_000", "--set", "evaluation.times=2"]
+SMALL = ["--set", "budget.images=2_000", "--set", "evaluation.times=2", "--set", "seeds=[0]"]
 
 
 def blocks(language: str) -> list[str]:

@@ -42,10 +42,10 @@ from pathlib import Path
 from sid_sweep.distill import distill
 from sid_sweep.spec import Trial
 torch.set_num_threads(1)
-path = Path(sys.argv[1])
-records = list(distill(Trial.model_validate(json.loads(path.read_text())), cache=path.parent))
-evaluations = [[record.images, record.metrics] for record in records if record.metrics]
-print(json.dumps([*evaluations, records[-1].outcome, records[-1].cause]))
+for path in map(Path, sys.argv[1:]):
+    records = list(distill(Trial.model_validate(json.loads(path.read_text())), cache=path.parent))
+    evaluations = [[record.images, record.metrics] for record in records if record.metrics]
+    print(json.dumps([*evaluations, records[-1].outcome, records[-1].cause]))
 """
 
 
@@ -144,14 +144,13 @@ def without_speed(metrics):
 
 
 def test_interrupted_or_not_first_or_fifth_a_trial_is_a_function_of_its_specification(folder):
-    for trial in trials(folder).values():
-        done = subprocess.run(
-            [sys.executable, "-c", STRAIGHT, str(trial.specification)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        *expected, outcome, cause = json.loads(done.stdout)
+    ran = list(trials(folder).values())
+    paths = [str(trial.specification) for trial in ran]
+    done = subprocess.run(
+        [sys.executable, "-c", STRAIGHT, *paths], capture_output=True, text=True, check=True
+    )
+    for trial, line in zip(ran, done.stdout.splitlines(), strict=True):
+        *expected, outcome, cause = json.loads(line)
         assert [[r.images, without_speed(r.metrics)] for r in trial.records()] == expected
         assert all(r.metrics["cost/samples_per_second"] > 0 for r in trial.records())
         assert [trial.result().outcome, trial.result().cause] == [outcome, cause]

@@ -29,6 +29,7 @@ def fresh(num, seed):
     return mixture(RING).sample(num, generator=torch.Generator().manual_seed(seed)).float()
 
 
+@pytest.mark.slow
 def test_fresh_data_has_ratio_one():
     """The mean square of the ratio over 20 draws is 1 within 4 standard errors; shifted data is
     not."""

@@ -37,6 +37,7 @@ def looks_fresh(judge, data, *, draws=50):
     return abs(float(squares.mean()) - 1) < 4 * float(variance.sqrt())
 
 
+@pytest.mark.slow
 def test_fresh_data_has_ratio_one(judge):
     assert looks_fresh(judge, RING)
     assert not looks_fresh(judge, spec.Mixture(kind="mixture", radius=1.5))
@@ -58,6 +59,7 @@ def test_a_mode_needs_a_fifth_of_its_share():
         assert judge.measure(samples)["modes"] == modes
 
 
+@pytest.mark.slow
 def test_off_modes_is_the_tail_beyond_four_deviations(judge):
     """exp(-4²/2) of a planar Gaussian, within 4 standard errors; three deviations are far off."""
     draws = 100
@@ -146,6 +148,7 @@ def test_off_modes_has_one_tail_in_every_dimension(dimensions):
 
 
 @pytest.mark.parametrize("name", ["grid25", "checkerboard", "scattered"])
+@pytest.mark.slow
 def test_fresh_data_is_perfect_whatever_the_mixture(name):
     extra = {"components": 6, "dimensions": 5} if name == "scattered" else {}
     data = spec.Mixture(kind="mixture", name=name, **extra)

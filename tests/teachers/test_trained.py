@@ -93,6 +93,7 @@ def test_a_student_starts_from_the_teacher_and_leaves_it_alone(tmp_path):
     assert all(map(torch.equal, teacher.denoiser.parameters(), before))
 
 
+@pytest.mark.slow
 def test_a_convolutional_teacher_learns_digits(tmp_path):
     """A U-Net denoises unseen noise on digits far better than its first steps do, and is small."""
     net = {"kind": "unet", "channels": 8, "attention_resolutions": [4]}
