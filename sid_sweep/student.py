@@ -1,4 +1,4 @@
-"""A finished student, from the one file that it was exported to.
+"""A student: a denoiser and the way in which it is sampled; in training, and from its one file.
 
     from sid_sweep.student import Student
     student = Student.load("generator.safetensors")
@@ -11,18 +11,21 @@ the shape and deviation of the data: it needs no teacher, no data set and no oth
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from sid_sweep import spec
-from sid_sweep.data import mixture
+from sid_sweep.data import source
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.diffusion import solvers
+from sid_sweep.files import replacing
+from sid_sweep.nets import lora
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.streams import stream
 
@@ -31,17 +34,107 @@ SAMPLE_BATCH = 4096
 
 
 @dataclass(frozen=True)
+class OneStep:
+    """g(z) = D(σ_init z; σ_init) (Zhou et al. 2024, Alg. 1)."""
+
+    sigma_init: float
+    nfe = 1
+
+
+@dataclass(frozen=True)
+class ManySteps:
+    """A solver along falling noise levels, from σ_0 z."""
+
+    solver: Literal["ancestral", "ddim", "heun"]
+    sigmas: Float[Tensor, " S"]
+
+    @property
+    def nfe(self) -> int:
+        """Network evaluations for one sample."""
+        steps = len(self.sigmas) - 1
+        return solvers.heun_evaluations(steps) if self.solver == "heun" else steps
+
+
+def sampling(trial: spec.Trial) -> OneStep | ManySteps:
+    """How the finished student of a trial is sampled."""
+    match trial.method:
+        case spec.methods.PlainTeacher() as method:
+            sigmas = solvers.sigma_steps(
+                method.steps, sigma_min=method.sigma_min, sigma_max=method.sigma_max, rho=method.rho
+            )
+            return ManySteps(method.solver, sigmas)
+        case spec.methods.Progressive() as method:  # its last stage
+            return progressive_sampling(method, steps=1)
+    assert trial.generator is not None  # all others train one
+    return OneStep(trial.generator.sigma_init)
+
+
+def progressive_sampling(method: spec.methods.Progressive, *, steps: int) -> ManySteps:
+    """DDIM over every 2N/`steps`-th of the 2N levels between which the first stage learns."""
+    num = 2 * method.start_steps
+    levels = solvers.sigma_steps(num, sigma_min=method.sigma_min, sigma_max=method.sigma_max)
+    return ManySteps("ddim", levels.float()[:: num // steps])
+
+
+@dataclass(frozen=True)
 class Student:
-    """A trial's student, or the teacher where the trial's method is to sample it."""
+    """A trial's student; where the method is the plain teacher, the teacher."""
 
     trial: spec.Trial
     shape: tuple[int, ...]
     """Of one sample."""
+    sigma_data: float
+    """Deviation of the data, for preconditioning."""
     epsilon: diffusion.Epsilon
     """Its denoiser; a closed form where an exact teacher is sampled."""
+    sampling: OneStep | ManySteps
+    device: torch.device
+
+    @torch.no_grad()
+    def draw(self, num: int, *, random: torch.Generator) -> Tensor:
+        """`num` samples, [num, *shape]; the stream's device decides where latents are drawn."""
+        latents = torch.randn(num, *self.shape, generator=random, device=random.device)
+        parts = latents.to(self.device).split(SAMPLE_BATCH)
+        return torch.cat([self._sample(z, random) for z in parts])
+
+    def _sample(self, latents: Tensor, random: torch.Generator) -> Tensor:
+        match self.sampling:
+            case OneStep(sigma_init):
+                assert isinstance(self.epsilon, Denoiser)
+                return self.epsilon.generate(latents, sigma_init=sigma_init)
+            case ManySteps(solver, sigmas):
+                process, start = diffusion.process(self.trial.noise), float(sigmas[0]) * latents
+                return solvers.sample(
+                    solver, self.epsilon, start, sigmas, process=process, random=random
+                )
+
+    def sample(self, num: int, *, seed: int = 0) -> Tensor:
+        """`num` samples, [num, *shape]; images lie in about [-1, 1].
+
+        The latents are drawn on the CPU, so that they are the same on every device.
+        """
+        return self.draw(num, random=stream("student", seed))
+
+    def weights(self) -> dict[str, Tensor]:
+        """Of the plain denoiser of its architecture; empty for a closed form."""
+        if not isinstance(self.epsilon, Denoiser):
+            return {}
+        return lora.merged(self.epsilon).state_dict()
+
+    def save(self, path: Path) -> None:
+        """Write the one file, whole or not at all."""
+        header = {
+            "trial": spec.plain(self.trial),
+            "shape": list(self.shape),
+            "sigma_data": self.sigma_data,
+        }
+        tensors = {name: w.detach().contiguous().cpu() for name, w in self.weights().items()}
+        with replacing(path) as partial:
+            text = json.dumps(header, ensure_ascii=False)
+            save_file(tensors, partial, metadata={HEADER: text})
 
     @classmethod
-    def load(cls, path: Path | str) -> "Student":
+    def load(cls, path: Path | str, *, device: torch.device | str = "cpu") -> "Student":
         """Read an exported file.
 
         Raises:
@@ -55,52 +148,17 @@ class Student:
             raise ValueError(
                 f"{path}: its specification is not of this version: {reason}"
             ) from None
-        shape = tuple(header["shape"])
-        if not weights:
-            assert isinstance(trial.data, spec.Mixture)  # only a closed form has no weights
-            return cls(trial, shape, mixture(trial.data).to("cpu", torch.float32).epsilon)
-        denoiser = build(_architecture(trial), shape, sigma_data=header["sigma_data"])
-        denoiser.load_state_dict(weights)
-        return cls(trial, shape, denoiser.requires_grad_(False).eval())
-
-    @torch.no_grad()
-    def sample(self, num: int, *, seed: int = 0, device: str = "cpu") -> Tensor:
-        """`num` samples, [num, *shape] on `device`; images lie in about [-1, 1].
-
-        The latents are drawn on the CPU, so that they are the same on every device.
-        """
-        random = stream("student", seed)
-        latents = torch.randn(num, *self.shape, generator=random).split(SAMPLE_BATCH)
-        if isinstance(self.epsilon, Denoiser):
-            self.epsilon.to(device)
-        return torch.cat([self._sample(z.to(device), random) for z in latents])
-
-    def _sample(self, latents: Tensor, random: torch.Generator) -> Tensor:
-        method = self.trial.method
-        if isinstance(method, spec.Sampler):
-            sigmas = solvers.sigma_steps(
-                method.steps, sigma_min=method.sigma_min, sigma_max=method.sigma_max, rho=method.rho
-            )
-            start, process = float(sigmas[0]) * latents, diffusion.process(self.trial.noise)
-            return solvers.sample(
-                method.solver, self.epsilon, start, sigmas, process=process, random=random
-            )
-        assert isinstance(self.epsilon, Denoiser)
-        return self.epsilon.generate(latents, sigma_init=_sigma_init(self.trial))
-
-
-def export(
-    path: Path,
-    trial: spec.Trial,
-    weights: dict[str, Tensor],
-    *,
-    shape: tuple[int, ...],
-    sigma_data: float,
-) -> None:
-    """Write a student's file."""
-    header = {"trial": spec.plain(trial), "shape": list(shape), "sigma_data": sigma_data}
-    tensors = {name: value.detach().contiguous().cpu() for name, value in weights.items()}
-    save_file(tensors, path, metadata={HEADER: json.dumps(header, ensure_ascii=False)})
+        shape, sigma_data = tuple(header["shape"]), header["sigma_data"]
+        if weights:
+            epsilon = build(_architecture(trial), shape, sigma_data=sigma_data)
+            epsilon.load_state_dict(weights)
+            epsilon.compute_in(trial.precision)
+            epsilon.to(device).requires_grad_(False).eval()
+        else:
+            exact = source(trial.data).exact
+            assert exact is not None  # only a closed form has no weights
+            epsilon = exact.to(device, torch.float32).epsilon
+        return cls(trial, shape, sigma_data, epsilon, sampling(trial), torch.device(device))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -120,15 +178,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def _architecture(trial: spec.Trial) -> spec.Net:
     """The network of a trial's student: the teacher's where it began there."""
     part = None if trial.method.kind == "progressive" else trial.generator
-    if part is not None and isinstance(part.init, spec.RandomInit):
+    if part is not None and isinstance(part.init, spec.nets.RandomInit):
         return part.init.net
     assert isinstance(trial.teacher, spec.TrainedTeacher)
     return trial.teacher.net
-
-
-def _sigma_init(trial: spec.Trial) -> float:
-    """Where the one step begins; the last stage of progressive distillation begins at its σ_max."""
-    if isinstance(trial.method, spec.Progressive):
-        return trial.method.sigma_max
-    assert trial.generator is not None
-    return trial.generator.sigma_init

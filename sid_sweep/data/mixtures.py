@@ -11,7 +11,7 @@ from sid_sweep.diffusion.mixture import Mixture
 from sid_sweep.streams import stream
 
 
-def mixture(data: spec.Mixture) -> Mixture:
+def mixture(data: spec.data.Mixture) -> Mixture:
     """The mixture that a specification names, in float64.
 
     Along the centres the weights fall geometrically and the deviations rise geometrically.
@@ -23,7 +23,7 @@ def mixture(data: spec.Mixture) -> Mixture:
     return Mixture(weights / weights.sum(), centres, deviations.square())
 
 
-def _centres(data: spec.Mixture) -> Float[Tensor, "K D"]:
+def _centres(data: spec.data.Mixture) -> Float[Tensor, "K D"]:
     match data.name:
         case "ring8":
             return ring(8, radius=data.radius)

@@ -1,4 +1,4 @@
-"""The data as something to draw from."""
+"""The data as something to draw from: the one place that tells kinds of data apart."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sid_sweep import spec
+from sid_sweep.diffusion.mixture import Mixture
 
 from .digits import digits
 from .mixtures import mixture
@@ -20,19 +21,23 @@ class Source:
     sigma_data: float
     draw: Callable[..., Tensor]
     """draw(num, generator=...) -> [num, *shape] on the CPU."""
+    exact: Mixture | None = None
+    """The data's closed form, where there is one."""
 
 
 def source(data: spec.Data) -> Source:
     """The data that a specification names; images are drawn with repetition."""
     match data:
-        case spec.Mixture():
+        case spec.data.Mixture():
             exact = mixture(data)
-            return Source((exact.means.shape[1],), exact.deviation(), exact.sample)
-        case spec.Digits():
-            images, _ = digits()
+            return Source((exact.means.shape[1],), exact.deviation(), exact.sample, exact)
+        case spec.data.Digits():
+            return _of_images(digits()[0])
 
-            def draw(num: int, *, generator: torch.Generator) -> Tensor:
-                return images[torch.randint(len(images), (num,), generator=generator)]
 
-            deviation = float((images - images.mean(0)).std())
-            return Source(tuple(images.shape[1:]), deviation, draw)
+def _of_images(images: Tensor) -> Source:
+    def draw(num: int, *, generator: torch.Generator) -> Tensor:
+        return images[torch.randint(len(images), (num,), generator=generator)]
+
+    deviation = float((images - images.mean(0)).std())
+    return Source(tuple(images.shape[1:]), deviation, draw)

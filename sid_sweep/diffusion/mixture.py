@@ -52,10 +52,9 @@ class Mixture:
         variances = alpha.square() * self.variances + beta.square()  # [B K]
         offsets = xt[:, None, :] - alpha[:, :, None] * self.means  # [B K D]
         logits = self._log_weights(variances) - 0.5 * offsets.square().sum(-1) / variances
-        shares = (
-            logits.softmax(-1) / variances
-        )  # Σ_k shares (x_t - ᾱ c_k), without a [B K D] product
-        return beta * (xt * shares.sum(-1, keepdim=True) - alpha * (shares @ self.means))
+        # Σ_k pulls_k (x_t - ᾱ c_k), without a [B K D] product
+        pulls = logits.softmax(-1) / variances
+        return beta * (xt * pulls.sum(-1, keepdim=True) - alpha * (pulls @ self.means))
 
     def log_density(self, xt: Float[Tensor, "B D"], level: Level) -> Float[Tensor, " B"]:
         """log p(x_t)."""

@@ -46,6 +46,17 @@ def diffuse(
     return level.alpha * x0 + level.beta * noise
 
 
+def denoising_error(
+    epsilon: Epsilon,
+    x0: Float[Tensor, "B ..."],
+    noise: Float[Tensor, "B ..."],
+    level: Level,
+) -> Float[Tensor, " B"]:
+    """‖ε(x_t) - ε‖², whose minimiser is E[ε | x_t] (article, eq. 2 and 3)."""
+    error = epsilon(diffuse(x0, noise, level), level) - noise
+    return error.square().flatten(1).sum(1)
+
+
 @runtime_checkable
 class Process(Protocol):
     """How σ splits, and where t lies."""
@@ -119,13 +130,13 @@ class Flow:
 def process(noise: spec.Noise) -> Process:
     """The noise process that a specification names."""
     match noise:
-        case spec.VP():
+        case spec.noise.VP():
             return VP(noise.beta_min, noise.beta_max)
-        case spec.EDM():
+        case spec.noise.EDM():
             return EDM(noise.sigma_min, noise.sigma_max, noise.rho)
-        case spec.Flow():
+        case spec.noise.Flow():
             return Flow()
-        case spec.FixedNoise():
+        case spec.noise.FixedNoise():
             return Fixed(noise.sigma)
 
 
@@ -134,16 +145,16 @@ def draw_sigma(
 ) -> Float[Tensor, " B"]:
     """Noise levels by inverse transform of uniform numbers, so that randomness stays outside."""
     match times:
-        case spec.UniformTimes():
+        case spec.noise.UniformTimes():
             return process.sigma(times.low + (times.high - times.low) * uniforms)
-        case spec.LogNormalTimes():
+        case spec.noise.LogNormalTimes():
             return (times.mean + times.deviation * _normal(uniforms)).exp()
-        case spec.LogitNormalTimes():
+        case spec.noise.LogitNormalTimes():
             return process.sigma((times.mean + times.deviation * _normal(uniforms)).sigmoid())
-        case spec.KarrasTimes():
+        case spec.noise.KarrasTimes():
             schedule = EDM(times.sigma_min, times.sigma_max, times.rho)
             return schedule.sigma(times.low + (times.high - times.low) * uniforms)
-        case spec.LogUniformTimes():
+        case spec.noise.LogUniformTimes():
             low, high = math.log(times.low), math.log(times.high)
             return (low + (high - low) * uniforms).exp()
 
@@ -174,13 +185,13 @@ def loss_weight(
     """
     sigma = level.sigma.flatten()
     match weight:
-        case spec.PowerWeight():
+        case spec.noise.PowerWeight():
             return sigma**weight.exponent
-        case spec.EDMWeight():
+        case spec.noise.EDMWeight():
             return (sigma.square() + sigma_data**2) / sigma_data**2
-        case spec.ComplementWeight():
+        case spec.noise.ComplementWeight():
             return 1 - level.beta.flatten()
-        case spec.SidLegacyWeight():
+        case spec.noise.SidLegacyWeight():
             assert error is not None  # the specification allows it for the generator alone
             distance = sigma * error.detach().flatten(1).abs().mean(1)
             return sigma.square() / distance.clamp(min=LEGACY_FLOOR)

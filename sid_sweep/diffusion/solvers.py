@@ -43,11 +43,11 @@ def ancestral(
     """
     x = start
     for here, there in itertools.pairwise(sigmas.tolist()):
-        share = (there / here) ** 2
+        kept = (there / here) ** 2
         level = process.level(x.new_full((1,) * x.ndim, here))
         denoised = x - here * epsilon(level.alpha * x, level)
         fresh = torch.randn(x.shape, generator=random, device=random.device, dtype=x.dtype)
-        x = denoised + share * (x - denoised) + there * (1 - share) ** 0.5 * fresh.to(x.device)
+        x = denoised + kept * (x - denoised) + there * (1 - kept) ** 0.5 * fresh.to(x.device)
     return x
 
 

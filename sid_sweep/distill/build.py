@@ -6,23 +6,23 @@ from .dde import DensityEstimation
 from .gan import LeastSquaresGAN
 from .kd import KnowledgeDistillation
 from .method import Method, Setting
+from .plain_teacher import PlainTeacher
 from .progressive import ProgressiveDistillation
-from .sampler import TeacherSampler
 from .score_distillation import ScoreDistillation
 
 
 def build(setting: Setting) -> Method:
     """The method that the trial names, at its beginning."""
     match setting.trial.method:
-        case spec.Sid() | spec.DiffInstruct():
+        case spec.methods.Sid():
             return ScoreDistillation(setting)
-        case spec.KD() as method:
+        case spec.methods.KD() as method:
             return KnowledgeDistillation(setting, method)
-        case spec.GAN() as method:
+        case spec.methods.GAN() as method:
             return LeastSquaresGAN(setting, method)
-        case spec.DDE() as method:
+        case spec.methods.DDE() as method:
             return DensityEstimation(setting, method)
-        case spec.Progressive() as method:
+        case spec.methods.Progressive() as method:
             return ProgressiveDistillation(setting, method)
-        case spec.Sampler() as method:
-            return TeacherSampler(setting, method)
+        case spec.methods.PlainTeacher():
+            return PlainTeacher(setting)

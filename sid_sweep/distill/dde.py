@@ -12,22 +12,22 @@ from sid_sweep import spec
 from sid_sweep.streams import seeded
 
 from .critics import Critic, density_error
-from .method import OneStep, Setting
+from .method import OneStepMethod, Setting
 
 
-class DensityEstimation(OneStep):
+class DensityEstimation(OneStepMethod):
     """θ and the estimators of the data's and of the generator's density."""
 
-    def __init__(self, setting: Setting, method: spec.DDE) -> None:
+    def __init__(self, setting: Setting, method: spec.methods.DDE) -> None:
         super().__init__(setting)
         self.method = method
         self.images_per_step = setting.trial.batch.generator_latents
-        assert isinstance(setting.trial.noise, spec.FixedNoise)  # the specification demands it
+        assert isinstance(setting.trial.noise, spec.noise.FixedNoise)  # the specification demands it
         self.sigma = setting.trial.noise.sigma
         for role in ("data", "samples"):
             self._add_estimator(role)
-            self.meter(role, [f"{role}_density_loss"])
-        self.meter("generator", ["generator_loss"])
+            self.monitor.add(role, [f"{role}_density_loss"])
+        self.monitor.add("generator", ["generator_loss"])
 
     def _add_estimator(self, role: str) -> None:
         part = self.method.estimator
@@ -47,33 +47,33 @@ class DensityEstimation(OneStep):
 
     def _train_on_data(self, images: int, turn: int) -> None:
         num = self.trial.batch.fake_score_latents
-        (noise,) = self.normal(images, f"data/{turn}", num)
-        self._train_estimator("data", self.real(images, f"data/{turn}", num), noise, images)
+        (noise,) = self.draws.normal(images, f"data/{turn}", num)
+        self._train_estimator("data", self.draws.real(images, f"data/{turn}", num), noise, images)
 
     def _train_on_samples(self, images: int) -> None:
-        latents, noise = self.normal(
+        latents, noise = self.draws.normal(
             images, "samples", self.trial.batch.fake_score_latents, copies=2
         )
         with torch.no_grad():
             x0 = self.generate(latents)
         self._train_estimator("samples", x0, noise, images)
-        self.count(len(latents) * self.ranks.size, forwards=1)
+        self.costs.count(len(latents) * self.ranks.size, forwards=1)
 
     def _train_estimator(self, role: str, x0: Tensor, noise: Tensor, images: int) -> None:
         """min_η E ½ ‖σ² ∇s(x̃) + σ n‖² (eq. 8)."""
         loss = density_error(self.networks[role], x0 + self.sigma * noise, noise, sigma=self.sigma)
         self.optimisers[role].descend(loss.mean(), images)
-        self.meters[role].add(loss.detach()[None])
+        self.monitor[role].add(loss.detach()[None])
         # forward, its gradient in the input, and both again for the weights
-        self.count(len(x0) * self.ranks.size, forwards=1, backwards=5)
+        self.costs.count(len(x0) * self.ranks.size, forwards=1, backwards=5)
 
     def _train_generator(self, images: int) -> None:
         """min_θ E[s_gen(x̃) - s_data(x̃)] (eq. 12)."""
-        latents, noise = self.normal(images, "generator", self.images_per_step, copies=2)
+        latents, noise = self.draws.normal(images, "generator", self.images_per_step, copies=2)
         x0 = self.generate(latents)
         noisy = x0 + self.sigma * noise
         loss = self.networks["samples"](noisy) - self.networks["data"](noisy)
         self.descend(loss.mean(), images)
-        self.meters["generator"].add(loss.detach()[None])
-        self.note_samples(x0)
-        self.count(self.images_per_step, forwards=3, backwards=4)
+        self.monitor["generator"].add(loss.detach()[None])
+        self.monitor.note_samples(x0)
+        self.costs.count(self.images_per_step, forwards=3, backwards=4)

@@ -6,13 +6,13 @@ from sid_sweep import spec
 from sid_sweep.streams import seeded
 
 from .critics import Critic, least_squares
-from .method import OneStep, Setting
+from .method import OneStepMethod, Setting
 
 
-class LeastSquaresGAN(OneStep):
+class LeastSquaresGAN(OneStepMethod):
     """θ and a discriminator, in turn, on real data."""
 
-    def __init__(self, setting: Setting, method: spec.GAN) -> None:
+    def __init__(self, setting: Setting, method: spec.methods.GAN) -> None:
         super().__init__(setting)
         self.images_per_step = setting.trial.batch.generator_latents
         part = method.discriminator
@@ -21,8 +21,8 @@ class LeastSquaresGAN(OneStep):
         self.discriminator = critic.to(self.device)
         self.networks["discriminator"] = self.discriminator
         self.optimiser("discriminator", self.discriminator, part.optim)
-        self.meter("generator", ["generator_loss"])
-        self.meter("discriminator", ["discriminator_loss"])
+        self.monitor.add("generator", ["generator_loss"])
+        self.monitor.add("discriminator", ["discriminator_loss"])
 
     def step(self, images: int) -> None:
         self._train_discriminator(images)
@@ -31,23 +31,23 @@ class LeastSquaresGAN(OneStep):
     def _train_discriminator(self, images: int) -> None:
         """min_D ½ E (D(x) - 1)² + ½ E D(g(z))²."""
         num = self.trial.batch.fake_score_latents
-        (latents,) = self.normal(images, "discriminator", num)
+        (latents,) = self.draws.normal(images, "discriminator", num)
         with torch.no_grad():
             fake = self.generate(latents)
-        real = self.real(images, "discriminator", num)
+        real = self.draws.real(images, "discriminator", num)
         loss = least_squares(self.discriminator(real), wanted=1.0)
         loss = loss + least_squares(self.discriminator(fake), wanted=0.0)
         self.optimisers["discriminator"].descend(loss.mean(), images)
-        self.meters["discriminator"].add(loss.detach()[None])
-        self.count(num, forwards=3, backwards=4)
+        self.monitor["discriminator"].add(loss.detach()[None])
+        self.costs.count(num, forwards=3, backwards=4)
 
     def _train_generator(self, images: int) -> None:
         """min_θ ½ E (D(g(z)) - 1)²."""
         num = self.trial.batch.generator_latents
-        (latents,) = self.normal(images, "generator", num)
+        (latents,) = self.draws.normal(images, "generator", num)
         x0 = self.generate(latents)
         loss = least_squares(self.discriminator(x0), wanted=1.0)
         self.descend(loss.mean(), images)
-        self.meters["generator"].add(loss.detach()[None])
-        self.note_samples(x0)
-        self.count(num, forwards=2, backwards=3)
+        self.monitor["generator"].add(loss.detach()[None])
+        self.monitor.note_samples(x0)
+        self.costs.count(num, forwards=2, backwards=3)

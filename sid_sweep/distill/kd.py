@@ -6,34 +6,34 @@ from torch import Tensor
 from sid_sweep import spec
 from sid_sweep.diffusion.solvers import heun_evaluations, sigma_steps, solve
 from sid_sweep.streams import stream
+from sid_sweep.student import SAMPLE_BATCH
 
 from . import losses
-from .method import SAMPLE_BATCH, OneStep, Setting
+from .method import OneStepMethod, Setting
 
 
-class KnowledgeDistillation(OneStep):
+class KnowledgeDistillation(OneStepMethod):
     """θ learns where the teacher's ODE takes each z."""
 
-    def __init__(self, setting: Setting, method: spec.KD) -> None:
+    def __init__(self, setting: Setting, method: spec.methods.KD) -> None:
         super().__init__(setting)
         self.method = method
         self.images_per_step = setting.trial.batch.latents
-        self.meter("generator", ["regression_loss"])
+        self.monitor.add("generator", ["regression_loss"])
         self._latents, self._targets = self._pairs()
 
     def step(self, images: int) -> None:
         """min_θ E ‖g(z) - x(z)‖² over the pairs (Luhman & Luhman 2021, eq. 5)."""
         num = self.images_per_step
-        random = stream(self.trial.seed, images, "generator")
-        which = torch.randint(len(self._latents), (num,), generator=random)[self.ranks.share(num)]
+        which = self.draws.indices(images, "generator", num, below=len(self._latents))
         which = which.to(self.device)
         x0 = self.generate(self._latents[which])
         error = x0 - self._targets[which]
         loss = losses.inner(error, error)
         self.descend(loss.mean(), images)
-        self.meters["generator"].add(loss.detach()[None])
-        self.note_samples(x0)
-        self.count(num, forwards=1, backwards=2)
+        self.monitor["generator"].add(loss.detach()[None])
+        self.monitor.note_samples(x0)
+        self.costs.count(num, forwards=1, backwards=2)
 
     @torch.no_grad()
     def _pairs(self) -> tuple[Tensor, Tensor]:
@@ -47,5 +47,5 @@ class KnowledgeDistillation(OneStep):
             solve(self.teacher.epsilon, method.sigma_max * z, sigmas, process=self.process, order=2)
             for z in latents.split(SAMPLE_BATCH)
         ]
-        self.count(method.pairs, forwards=heun_evaluations(method.steps))
+        self.costs.count(method.pairs, forwards=heun_evaluations(method.steps))
         return latents, torch.cat(targets)

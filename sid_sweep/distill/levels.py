@@ -24,10 +24,15 @@ class Draw:
     """Levels for a batch."""
 
     level: diffusion.Level
-    share: Float[Tensor, " B"] | None
-    """1/(K p_k), the factor of each sample's loss; None where all are 1."""
+    ratio: Float[Tensor, " B"] | None
+    """1/(K p_k), the likelihood ratio that each sample's loss is multiplied by; None where all are
+    1."""
     uniforms: Float[Tensor, " B"]
     """Where in its distribution each level lies."""
+
+    def mean(self, loss: Float[Tensor, " B"]) -> Float[Tensor, ""]:
+        """The batch's estimate of the expected loss, unbiased whatever levels were preferred."""
+        return (loss if self.ratio is None else self.ratio * loss).mean()
 
 
 class Levels:
@@ -48,11 +53,11 @@ class Levels:
 
     def draw(self, uniforms: Float[Tensor, " B"], *, dims: int) -> Draw:
         """Levels that broadcast against samples of `dims` dimensions, from uniform numbers."""
-        share = None
+        ratio = None
         if self._part.importance is not None:
-            uniforms, share = stratify(uniforms, self.probabilities())
+            uniforms, ratio = stratify(uniforms, self.probabilities())
         sigma = diffusion.draw_sigma(self._part.times, self._process, uniforms)
-        return Draw(self._process.level(sigma.view(-1, *[1] * dims)), share, uniforms)
+        return Draw(self._process.level(sigma.view(-1, *[1] * dims)), ratio, uniforms)
 
     @torch.no_grad()
     def note(self, draw: Draw, loss: Float[Tensor, " B"]) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,17 +14,15 @@ from torch import Tensor
 from sid_sweep import quality, teachers
 from sid_sweep.data import source
 from sid_sweep.nets.ranks import SOLO, Ranks
-from sid_sweep.spec import Trial
+from sid_sweep.spec import Outcome, Trial
 from sid_sweep.streams import stream
+from sid_sweep.student import Student
 
 from .build import build
 from .method import Setting
 
 CHECK_STEPS = 16  # how often the loop looks at its numbers; each look waits for the device
 LARGEST_DEVIATIONS = 100.0  # samples this far out, in deviations of the data, have diverged
-
-
-Outcome = Literal["running", "finished", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,10 @@ class Progress:
     """Why it diverged, else empty."""
     state: Callable[[], dict[str, Any]]
     """All that training depends on, for a checkpoint; lazy."""
-    student: Callable[[], dict[str, Tensor]]
-    """The student's weights, as its plain denoiser; lazy."""
+    student: Student
+    """As it stands; its weights go on moving with the next step."""
+    references: dict[str, float]
+    """What the metrics are relative to; the same in all of a trial."""
     metrics: dict[str, float] = field(default_factory=dict)
     """Empty between evaluations."""
     samples: Tensor | None = None
@@ -59,31 +59,33 @@ def distill(
 ) -> Iterator[Progress]:
     """Train the student of a trial, yielding every few steps and at every evaluation.
 
-    The last record is finished or diverged. The same trial on the same kind of CPU gives bitwise
-    the same records, whether or not it was resumed from the state of one of them.
+    The last one yielded is finished or diverged. The same trial on the same kind of CPU yields
+    bitwise the same, whether or not it was resumed from the state of an earlier one.
 
     Args:
         cache: folder of trained teachers and classifiers.
         device: where the networks live.
         ranks: this worker's place among those that share the trial.
-        resume: the state of an earlier record.
+        resume: the state of something yielded earlier.
     """
-    run = _Run(trial, cache=cache, device=torch.device(device), ranks=ranks)
+    training = _Training(trial, cache=cache, device=torch.device(device), ranks=ranks)
     if resume is None:
-        progress = run.evaluate()
+        progress = training.evaluate()
         yield progress
     else:
-        run.load(resume)
-        progress = run.record("running")
-    while progress.outcome == "running" and run.step < run.evaluations[-1]:
-        if trouble := run.train_to_next_look():
-            progress = run.record("diverged", cause=trouble)
+        training.load(resume)
+        progress = training.progress("running")
+    while progress.outcome == "running" and training.step < training.evaluations[-1]:
+        if trouble := training.train_to_next_look():
+            progress = training.progress("diverged", cause=trouble)
+        elif training.step in training.evaluations:
+            progress = training.evaluate()
         else:
-            progress = run.evaluate() if run.step in run.evaluations else run.record("running")
+            progress = training.progress("running")
         yield progress
 
 
-class _Run:
+class _Training:
     """A trial while it trains: its method, its judge and its clock."""
 
     def __init__(self, trial: Trial, *, cache: Path, device: torch.device, ranks: Ranks) -> None:
@@ -106,7 +108,7 @@ class _Run:
         for _ in range(steps_to_next_look(self.step, self.evaluations)):
             self.method.step(self.images)
             self.step += 1
-        trouble = self.method.trouble(largest=self.largest)
+        trouble = self.method.monitor.trouble(largest=self.largest)
         self.seconds += time.perf_counter() - began
         return trouble
 
@@ -114,25 +116,26 @@ class _Run:
         """Judge the student; a metric that is not finite is a divergence."""
         random = stream("evaluation", device=self.device)
         began = time.perf_counter()
-        samples = self.method.sample(self.judge.num_samples, random=random).cpu()
+        samples = self.method.student.draw(self.judge.num_samples, random=random).cpu()
         speed = len(samples) / (time.perf_counter() - began)
-        metrics = self.judge.measure(samples) | self.method.costs() | self.method.diagnostics()
-        self.method.reset_diagnostics()
+        metrics = self.judge.measure(samples) | self.method.metrics()
+        self.method.monitor.reset()
         if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
-            return self.record("diverged", cause=f"{broken[0]} is not finite")
+            return self.progress("diverged", cause=f"{broken[0]} is not finite")
         outcome = "finished" if self.step == self.evaluations[-1] else "running"
         shown = {"metrics": metrics, "samples": samples, "samples_per_second": speed}
-        return self.record(outcome, **shown)
+        return self.progress(outcome, **shown)
 
-    def record(self, outcome: Outcome, *, cause: str = "", **shown: Any) -> Progress:
-        """Where the run stands."""
+    def progress(self, outcome: Outcome, *, cause: str = "", **shown: Any) -> Progress:
+        """Where the trial stands."""
         return Progress(
             self.images,
             self.seconds,
             outcome,
             cause,
             state=self.state,
-            student=self.method.student_state,
+            student=self.method.student,
+            references=self.judge.references,
             **shown,
         )
 

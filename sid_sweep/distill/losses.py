@@ -71,25 +71,33 @@ def reverse_kl(teacher: Sample, fake: Sample, xt: Sample) -> PerSample:
 
 
 def generator_loss(
-    loss: spec.Loss, teacher: Sample, fake: Sample, noise: Sample, *, progress: float = 0.0
+    loss: spec.Loss,
+    *,
+    teacher: Sample,
+    fake: Sample,
+    noise: Sample,
+    xt: Sample,
+    progress: float = 0.0,
 ) -> PerSample:
     """The loss that a specification names, `progress` of the budget having been seen."""
     match loss:
-        case spec.SidLoss():
+        case spec.losses.SidLoss():
             return sid(teacher, fake, noise, lam=scheduled_lambda(loss, progress))
-        case spec.NaiveLoss():
+        case spec.losses.NaiveLoss():
             return naive(teacher, fake)
-        case spec.MiddleLoss():
+        case spec.losses.MiddleLoss():
             return middle(teacher, fake, noise)
-        case spec.FullLoss():
+        case spec.losses.FullLoss():
             return full(teacher, fake, noise)
-        case spec.TeacherOnlyLoss():
+        case spec.losses.TeacherOnlyLoss():
             return teacher_only(teacher, noise)
-        case spec.PlaneLoss():
+        case spec.losses.PlaneLoss():
             return plane(teacher, fake, noise, cross=loss.cross, self_=loss.self_)
+        case spec.losses.ReverseKLLoss():
+            return reverse_kl(teacher, fake, xt)
 
 
-def scheduled_lambda(loss: spec.SidLoss, progress: float) -> float:
+def scheduled_lambda(loss: spec.losses.SidLoss, progress: float) -> float:
     """λ at a point of the budget: constant, or linear to its end."""
     if loss.lambda_end is None:
         return loss.lambda_

@@ -1,4 +1,4 @@
-"""Means of what training shows, kept on the device until someone asks."""
+"""Means of what training shows, and whether it may go on; kept on the device until someone asks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from sid_sweep.nets.ranks import SOLO, Ranks
 class Meters:
     """Means since the last reset, over all ranks: of everything, and by bin.
 
-    Within a bin, samples count by their `share`, the importance that they were drawn with, so that
+    Within a bin, samples count by their `ratio`, the likelihood ratio that they were drawn with, so that
     a mean is that of the unchanged distribution of levels.
     """
 
@@ -38,18 +38,18 @@ class Meters:
         self,
         values: Float[Tensor, "M B"],
         *,
-        share: Float[Tensor, " B"] | None = None,
+        ratio: Float[Tensor, " B"] | None = None,
         bins: Int[Tensor, " B"] | None = None,
     ) -> None:
         """Add a batch: M numbers of each sample, and each sample's bin if there are bins."""
-        if share is not None:
-            values = values * share
+        if ratio is not None:
+            values = values * ratio
         self._sums[:, -1] += values.sum(1)
         self._counts[-1] += values.shape[1]
         if self.bins:
             assert bins is not None
             self._sums.index_add_(1, bins, values)
-            self._counts.index_add_(0, bins, torch.ones_like(values[0]) if share is None else share)
+            self._counts.index_add_(0, bins, torch.ones_like(values[0]) if ratio is None else ratio)
 
     def means(self) -> dict[str, float]:
         """`name` for all samples and `name/bin` for those of a bin; no bin that stayed empty."""
@@ -82,3 +82,56 @@ class Meters:
     def load(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
         self._sums, self._counts = state["sums"].clone(), state["counts"].clone()
+
+
+class Monitor:
+    """All meters of a method by name, and how far out the student's samples lie."""
+
+    def __init__(self, *, device: torch.device | str = "cpu", ranks: Ranks = SOLO) -> None:
+        self._device, self._ranks = device, ranks
+        self._meters: dict[str, Meters] = {}
+        self._largest = torch.zeros((), device=device)
+
+    def __getitem__(self, name: str) -> Meters:
+        return self._meters[name]
+
+    def add(self, name: str, quantities: Sequence[str], *, bins: Sequence[str] = ()) -> None:
+        """A new table of means."""
+        self._meters[name] = Meters(quantities, bins=bins, device=self._device, ranks=self._ranks)
+
+    def note_samples(self, x0: Float[Tensor, "B ..."]) -> None:
+        """Watch how far out samples lie."""
+        self._largest = torch.maximum(self._largest, x0.detach().abs().amax())
+
+    def means(self) -> dict[str, float]:
+        """Of everything since the last reset, over all ranks."""
+        return {k: v for meters in self._meters.values() for k, v in meters.means().items()}
+
+    def reset(self) -> None:
+        """Begin new means."""
+        for meters in self._meters.values():
+            meters.reset()
+        self._largest.zero_()
+
+    def trouble(self, *, largest: float) -> str:
+        """Why training cannot go on, or "": a number that is not finite, a sample beyond
+        `largest`."""
+        totals = [meters.total for meters in self._meters.values()]
+        numbers = torch.stack([*totals, self._largest])
+        self._ranks.average([numbers])  # a NaN on any rank is a NaN on all
+        if not bool(numbers.isfinite().all()):
+            return "a loss is not finite"
+        if (reached := self._ranks.largest(self._largest)) > largest:
+            return f"a sample of {reached:.3g} is beyond {largest:.3g}"
+        return ""
+
+    def state(self) -> dict[str, Any]:
+        """The sums so far."""
+        meters = {name: own.state() for name, own in self._meters.items()}
+        return {"meters": meters, "largest": self._largest}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        for name, own in self._meters.items():
+            own.load(state["meters"][name])
+        self._largest = state["largest"].clone()

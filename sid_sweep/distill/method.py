@@ -1,13 +1,13 @@
-"""What the loop drives: a method that takes steps, can be sampled, and knows its cost.
+"""What the loop drives: a method that takes steps, has a student, and knows its cost.
 
-`Method` holds what all have: networks, optimisers, meters, counters, and with them the checkpoint.
-`OneStep` adds what those share that train a one-step generator: θ, its average, its samples.
+A method is made of parts with one duty each: `Draws` are its random numbers, `Costs` its passes,
+`Monitor` its diagnostics; networks, optimisers and noise levels lie in tables by name. All that it
+depends on is in `state`. `OneStepMethod` adds what those share that train a one-step generator.
 """
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,17 +16,19 @@ from torch import Tensor, nn
 from sid_sweep import spec
 from sid_sweep.data import Source
 from sid_sweep.diffusion import noise as diffusion
+from sid_sweep.diffusion.noise import Epsilon
 from sid_sweep.nets import average, lora
 from sid_sweep.nets.denoiser import Denoiser
 from sid_sweep.nets.optim import Optimiser
 from sid_sweep.nets.ranks import SOLO, Ranks
-from sid_sweep.streams import seeded, stream
+from sid_sweep.streams import seeded
+from sid_sweep.student import ManySteps, OneStep, Student, sampling
 from sid_sweep.teachers import Teacher
 
+from .costs import Costs, state_bytes
+from .draws import Draws
 from .levels import Levels
-from .meters import Meters
-
-SAMPLE_BATCH = 4096
+from .meters import Monitor
 
 
 @dataclass(frozen=True)
@@ -36,144 +38,92 @@ class Setting:
     trial: spec.Trial
     teacher: Teacher
     data: Source
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: torch.device = torch.device("cpu")
     ranks: Ranks = SOLO
 
 
 class Method(ABC):
-    """A way to a student. All that it depends on lies in the four tables, which make `state`."""
+    """A way to a student."""
 
     images_per_step: int
     """The clock's step, over all ranks; 0 where nothing is trained."""
-    nfe: int
-    """Network evaluations for one sample of the student."""
 
     def __init__(self, setting: Setting) -> None:
-        self.trial, self.teacher, self.data = setting.trial, setting.teacher, setting.data
+        self.trial, self.teacher = setting.trial, setting.teacher
         self.device, self.ranks = setting.device, setting.ranks
         self.process = diffusion.process(setting.trial.noise)
+        placed = {"device": setting.device, "ranks": setting.ranks}
+        self.draws = Draws(setting.trial.seed, setting.data, **placed)
+        self.monitor = Monitor(**placed)
+        self.costs = Costs()
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, Optimiser] = {}
         self.levels: dict[str, Levels] = {}
-        self.meters: dict[str, Meters] = {}
-        self.forwards = self.backwards = 0.0
-        self._largest = torch.zeros((), device=self.device)
 
     @abstractmethod
     def step(self, images: int) -> None:
         """One turn of training, `images` having been seen before it."""
 
+    @property
     @abstractmethod
-    def sample(self, num: int, *, random: torch.Generator) -> Tensor:
-        """The student's samples, [num, *shape]."""
+    def student(self) -> Student:
+        """The student as it stands."""
 
-    @abstractmethod
-    def student_state(self) -> dict[str, Tensor]:
-        """The student's weights, as the plain denoiser of its architecture; empty if it has
-        none."""
-
-    # ---- what a record shows
-
-    def costs(self) -> dict[str, float]:
-        """So far, over all ranks (sid_sweep/spec/trial.py, COSTS)."""
-        evaluations, of_teacher = self.forwards + self.backwards, {}
-        if isinstance(self.trial.teacher, spec.TrainedTeacher):
-            of_teacher = {"cost/of_teacher": evaluations / (3 * self.trial.teacher.images)}
+    def metrics(self) -> dict[str, float]:
+        """Costs so far, and diagnostics since they were last reset."""
+        teacher = self.trial.teacher
+        spent = teacher.images if isinstance(teacher, spec.TrainedTeacher) else None
+        networks = [*self.networks.values(), *filter(None, [self.teacher.denoiser])]
         return {
-            "cost/forwards": self.forwards,
-            "cost/backwards": self.backwards,
-            "cost/evaluations": evaluations,
-            **of_teacher,
-            "cost/state_bytes": float(self.state_bytes()),
-            "cost/nfe": float(self.nfe),
+            **self.costs.metrics(teacher_images=spent),
+            "cost/state_bytes": float(state_bytes(networks, self.optimisers.values())),
+            "cost/nfe": float(self.student.sampling.nfe),
+            **{f"diagnostics/{name}": mean for name, mean in self.monitor.means().items()},
         }
-
-    def state_bytes(self) -> int:
-        """Of weights, each tensor once however many networks share it, gradients and moments."""
-        held = [self.teacher.denoiser, *self.networks.values()]
-        weights = {p.data_ptr(): p for network in held if network for p in network.parameters()}
-        learning = [p for own in self.optimisers.values() for p in own.parameters]
-        moving = 1 + Optimiser.NUM_MOMENTS  # a gradient and its moments
-        return sum(p.nbytes for p in weights.values()) + sum(moving * p.nbytes for p in learning)
-
-    def diagnostics(self) -> dict[str, float]:
-        """Means since the last reset, over all ranks."""
-        return {
-            f"diagnostics/{name}": value
-            for meters in self.meters.values()
-            for name, value in meters.means().items()
-        }
-
-    def reset_diagnostics(self) -> None:
-        """Begin new means."""
-        for meters in self.meters.values():
-            meters.reset()
-        self._largest.zero_()
-
-    def trouble(self, *, largest: float) -> str:
-        """Why training cannot go on, or "": a non-finite number, or samples beyond `largest`."""
-        totals = [meters.total for meters in self.meters.values()]
-        numbers = torch.stack([*totals, self._largest])
-        self.ranks.average([numbers])  # a NaN on any rank is a NaN on all
-        if not bool(numbers.isfinite().all()):
-            return "a loss is not finite"
-        if (reached := self.ranks.largest(self._largest)) > largest:
-            return f"a sample of {reached:.3g} is beyond {largest:.3g}"
-        return ""
 
     # ---- for subclasses
 
-    def count(self, num: int, *, forwards: int = 0, backwards: int = 0) -> None:
-        """Note passes over `num` samples."""
-        self.forwards += num * forwards
-        self.backwards += num * backwards
+    def student_of(self, epsilon: Epsilon, way: OneStep | ManySteps | None = None) -> Student:
+        """The student whose denoiser is `epsilon`.
 
-    def meter(self, name: str, quantities: Sequence[str], *, bins: Sequence[str] = ()) -> Meters:
-        """A new table of means."""
-        self.meters[name] = Meters(quantities, bins=bins, device=self.device, ranks=self.ranks)
-        return self.meters[name]
+        Args:
+            way: how it is sampled now; None: as at the end of training.
+        """
+        own = self.teacher
+        way = way or sampling(self.trial)
+        return Student(self.trial, own.shape, own.sigma_data, epsilon, way, self.device)
 
-    def optimiser(self, name: str, network: nn.Module, adam: spec.Adam, **options: Any) -> None:
-        """An optimiser of the weights of a network that learn."""
+    def optimiser(
+        self, name: str, network: nn.Module, adam: spec.nets.Adam, *, images: int | None = None
+    ) -> None:
+        """An optimiser of the weights of a network that learn, its schedule over `images`; None:
+        over the budget."""
         learning = [p for p in network.parameters() if p.requires_grad]
-        options = {"budget_images": self.trial.budget.images} | options
-        self.optimisers[name] = Optimiser(learning, adam, ranks=self.ranks, **options)
-
-    def normal(self, images: int, purpose: str, num: int, *, copies: int = 1) -> list[Tensor]:
-        """This rank's share of `copies` standard normal tensors [num, *shape]."""
-        random = stream(self.trial.seed, images, purpose, device=self.device)
-        size = (copies, num, *self.teacher.shape)
-        share = self.ranks.share(num)
-        return [z[share] for z in torch.randn(size, generator=random, device=self.device)]
-
-    def real(self, images: int, purpose: str, num: int) -> Tensor:
-        """This rank's share of `num` draws from the data."""
-        drawn = self.data.draw(num, generator=stream(self.trial.seed, images, purpose, "data"))
-        return drawn[self.ranks.share(num)].to(self.device, torch.float32)
-
-    def note_samples(self, x0: Tensor) -> None:
-        """Watch how far out the student's samples lie."""
-        self._largest = torch.maximum(self._largest, x0.detach().abs().amax())
+        budget = self.trial.budget.images if images is None else images
+        self.optimisers[name] = Optimiser(learning, adam, budget_images=budget, ranks=self.ranks)
 
     def network(self, init: spec.Init, role: str) -> Denoiser:
         """A network of its own for `role`, from fresh weights or from the teacher's."""
         key = (self.trial.seed, role)
         match init:
-            case spec.RandomInit():
+            case spec.nets.RandomInit():
                 fresh = self.teacher.fresh(init.net, key=key).to(self.device)
-            case spec.TeacherInit(lora=None):
-                assert self.teacher.denoiser is not None  # the specification refuses it
-                fresh = copy.deepcopy(self.teacher.denoiser).requires_grad_(True)
-            case spec.TeacherInit(lora=low_rank):
+            case spec.nets.TeacherInit(lora=None):
+                fresh = self.copy_of_teacher()
+            case spec.nets.TeacherInit(lora=low_rank):
                 assert self.teacher.denoiser is not None
                 assert low_rank is not None
                 with seeded(*key, "lora"):
                     fresh = lora.adapt(
                         self.teacher.denoiser, rank=low_rank.rank, scale=low_rank.scale
                     )
-        if self.trial.precision == "bfloat16":
-            fresh.precision = torch.bfloat16
-        return fresh
+        return fresh.compute_in(self.trial.precision)
+
+    def copy_of_teacher(self) -> Denoiser:
+        """The teacher's network with weights of its own, which learn."""
+        assert self.teacher.denoiser is not None  # the specification refuses it
+        own = copy.deepcopy(self.teacher.denoiser).requires_grad_(True)
+        return own.compute_in(self.trial.precision)
 
     # ---- the checkpoint
 
@@ -183,10 +133,8 @@ class Method(ABC):
             "networks": {name: _learnt(net) for name, net in self.networks.items()},
             "optimisers": {name: own.state() for name, own in self.optimisers.items()},
             "levels": {name: own.state() for name, own in self.levels.items()},
-            "meters": {name: own.state() for name, own in self.meters.items()},
-            "largest": self._largest,
-            "forwards": self.forwards,
-            "backwards": self.backwards,
+            "monitor": self.monitor.state(),
+            "costs": self.costs.state(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -195,20 +143,16 @@ class Method(ABC):
             for name, network in self.networks.items():
                 for key, value in _learnt(network).items():
                     value.copy_(state["networks"][name][key])
-        tables: list[tuple[str, dict[str, Any]]] = [
-            ("optimisers", self.optimisers), ("levels", self.levels), ("meters", self.meters),
-        ]  # fmt: skip
-        for kind, table in tables:
-            for name, own in table.items():
-                own.load(state[kind][name])
-        self._largest = state["largest"].clone()
-        self.forwards, self.backwards = state["forwards"], state["backwards"]
+        for name, optimiser in self.optimisers.items():
+            optimiser.load(state["optimisers"][name])
+        for name, levels in self.levels.items():
+            levels.load(state["levels"][name])
+        self.monitor.load(state["monitor"])
+        self.costs.load(state["costs"])
 
 
-class OneStep(Method):
+class OneStepMethod(Method):
     """A generator g(z) = D_θ(σ_init z; σ_init), whose average is the student."""
-
-    nfe = 1
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -216,16 +160,15 @@ class OneStep(Method):
         assert part is not None  # every method that trains one has the group
         self.part = part
         self.generator = self.network(part.init, "generator")
-        self.student = lora.share(self.generator)
-        self.networks |= {"generator": self.generator, "student": self.student}
+        self.averaged = lora.twin(self.generator)
+        self.networks |= {"generator": self.generator, "student": self.averaged}
         self.optimiser("generator", self.generator, part.optim)
-        self._averaged = [
-            own
-            for own, weight in zip(
-                self.student.parameters(), self.generator.parameters(), strict=True
-            )
-            if weight.requires_grad
-        ]
+        pairs = zip(self.averaged.parameters(), self.generator.parameters(), strict=True)
+        self._averages = [own for own, weight in pairs if weight.requires_grad]
+
+    @property
+    def student(self) -> Student:
+        return self.student_of(self.averaged)
 
     def generate(self, latents: Tensor) -> Tensor:
         """g(z)."""
@@ -233,22 +176,12 @@ class OneStep(Method):
 
     def descend(self, loss: Tensor, images: int) -> None:
         """One step of the generator, and of its average."""
-        optimiser, ema = self.optimisers["generator"], self.part.ema
+        optimiser = self.optimisers["generator"]
         optimiser.descend(self.part.loss_scale * loss, images)
-        beta = average.decay(
-            self.images_per_step, images, half_life=ema.half_life_images, ramp_up=ema.ramp_up
-        )
-        average.update(self._averaged, optimiser.parameters, beta)
-
-    @torch.no_grad()
-    def sample(self, num: int, *, random: torch.Generator) -> Tensor:
-        latents = torch.randn(num, *self.teacher.shape, generator=random, device=self.device)
-        sigma = self.part.sigma_init
-        parts = [self.student.generate(z, sigma_init=sigma) for z in latents.split(SAMPLE_BATCH)]
-        return torch.cat(parts)
-
-    def student_state(self) -> dict[str, Tensor]:
-        return lora.merged(self.student).state_dict()
+        average.step(
+            self.part.ema, self._averages, optimiser.parameters,
+            batch_images=self.images_per_step, images=images,
+        )  # fmt: skip
 
 
 def _learnt(network: nn.Module) -> dict[str, Tensor]:

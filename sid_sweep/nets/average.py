@@ -5,6 +5,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sid_sweep import spec
+
+
+def step(
+    ema: spec.nets.EMA,
+    average: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    *,
+    batch_images: int,
+    images: int,
+) -> None:
+    """Let `average` follow `weights`, in place, after a step of `batch_images` from `images`."""
+    half_life, ramp_up = ema.half_life_images, ema.ramp_up
+    update(average, weights, decay(batch_images, images, half_life=half_life, ramp_up=ramp_up))
+
 
 def decay(batch_images: int, images: int, *, half_life: float, ramp_up: float | None) -> float:
     """β of one step: ½^(batch/H), with H at most `ramp_up` times the images seen.

@@ -7,6 +7,7 @@ form, ε = (x̃ - D)/σ, is written out so that nothing cancels at small σ:
 """
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -29,6 +30,11 @@ class Denoiser(nn.Module):
         self.net = net
         self.sigma_data = sigma_data
         self.precision: torch.dtype | None = None
+
+    def compute_in(self, precision: Literal["float32", "bfloat16"]) -> "Denoiser":
+        """Have the raw network compute in a precision; returns the denoiser."""
+        self.precision = torch.bfloat16 if precision == "bfloat16" else None
+        return self
 
     def forward(self, xt: Float[Tensor, "B ..."], level: Level) -> Float[Tensor, "B ..."]:
         """ε(x_t)."""
@@ -174,11 +180,11 @@ def raw(net: spec.Net, shape: tuple[int, ...]) -> nn.Module:
     """A fresh network for samples of `shape`, initialised from torch's global random state."""
     dim = math.prod(shape)
     match net:
-        case spec.MLP():
+        case spec.nets.MLP():
             return MLP(dim, width=net.width, depth=net.depth)
-        case spec.ResidualMLP():
+        case spec.nets.ResidualMLP():
             return ResidualMLP(dim, width=net.width, depth=net.depth)
-        case spec.UNet():
+        case spec.nets.UNet():
             return UNet(
                 shape,
                 channels=net.channels,

@@ -49,7 +49,7 @@ def adapt(teacher: Denoiser, *, rank: int, scale: float) -> Denoiser:
     The additions' initial weights come from torch's global random state, on the CPU.
     """
     device = next(teacher.parameters()).device
-    adapted = share(teacher.requires_grad_(False))
+    adapted = twin(teacher.requires_grad_(False))
     for parent in list(adapted.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, nn.Linear | nn.Conv2d):
@@ -57,7 +57,7 @@ def adapt(teacher: Denoiser, *, rank: int, scale: float) -> Denoiser:
     return adapted
 
 
-def share(network: Denoiser) -> Denoiser:
+def twin(network: Denoiser) -> Denoiser:
     """A copy with weights of its own where they learn, and the same tensors where they do not."""
     frozen = {id(p): p for p in network.parameters() if not p.requires_grad}
     return copy.deepcopy(network, memo=dict(frozen))

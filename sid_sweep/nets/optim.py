@@ -13,7 +13,7 @@ from sid_sweep import spec
 from .ranks import SOLO, Ranks
 
 
-def learning_rate(adam: spec.Adam, images: int, *, budget_images: int) -> float:
+def learning_rate(adam: spec.nets.Adam, images: int, *, budget_images: int) -> float:
     """The rate at a point of the budget: linear warm-up, then constant, linear or cosine to 0."""
     warmup = min(1.0, (images + 1) / adam.warmup_images) if adam.warmup_images else 1.0
     progress = min(images / budget_images, 1.0)
@@ -35,7 +35,7 @@ class Optimiser:
     def __init__(
         self,
         parameters: Sequence[nn.Parameter],
-        adam: spec.Adam,
+        adam: spec.nets.Adam,
         *,
         budget_images: int,
         ranks: Ranks = SOLO,

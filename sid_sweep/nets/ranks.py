@@ -14,7 +14,7 @@ class Ranks:
     rank: int = 0
     size: int = 1
 
-    def share(self, num: int) -> slice:
+    def part(self, num: int) -> slice:
         """This rank's part of a batch of `num`.
 
         Raises:
@@ -22,8 +22,8 @@ class Ranks:
         """
         if num % self.size:
             raise ValueError(f"a batch of {num} cannot be shared equally by {self.size} workers")
-        part = num // self.size
-        return slice(self.rank * part, (self.rank + 1) * part)
+        size = num // self.size
+        return slice(self.rank * size, (self.rank + 1) * size)
 
     @torch.no_grad()
     def average(self, tensors: list[Tensor]) -> None:

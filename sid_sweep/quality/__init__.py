@@ -1,5 +1,6 @@
 """How good a student is: sample metrics on a fixed evaluation seed, and pictures to look at."""
 
 from .judge import Judge, judge
+from .pictures import picture
 
-__all__ = ["Judge", "judge"]
+__all__ = ["Judge", "judge", "picture"]

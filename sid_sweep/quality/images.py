@@ -7,14 +7,12 @@ of 898 real digits drawn with repetition. All share one bias, ratios have limit 
 would be no floor: the squared error of its mean is 2 v/n, that of a redraw 1.5 v/n.)
 """
 
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -23,10 +21,10 @@ from sid_sweep.data import digits, halves
 from sid_sweep.data.digits import NUM_CLASSES
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.diffusion.solvers import sigma_steps, solve
+from sid_sweep.files import locked, read_json, replacing, write_json
 from sid_sweep.spec import digest, plain
 from sid_sweep.streams import seeded, stream
 from sid_sweep.teachers import Teacher
-from sid_sweep.teachers.lock import locked
 
 from .distances import class_score, frechet
 
@@ -93,9 +91,6 @@ class DigitsJudge:
             "class_score_ratio": score / self.class_score_real,
         }
 
-    def picture(self, samples: Float[Tensor, "N 1 8 8"]) -> UInt8[np.ndarray, "H W 3"]:
-        return sheet(samples[:100])
-
 
 def digits_judge(
     noise: spec.Noise, teacher_spec: spec.Teacher, teacher: Teacher, *, cache: Path
@@ -109,14 +104,14 @@ def digits_judge(
     real = torch.stack([features[half] for half in splits])
     fd_real = _redrawn_distance(features, real)
     fd_teacher = None
-    if not isinstance(noise, spec.FixedNoise):
+    if not noise.single_level:
         key = {"noise": plain(noise), "teacher": plain(teacher_spec), "v": CLASSIFIER_VERSION}
         path = cache / "judges" / f"digits-{digest(key)}.json"
         if not path.exists():
             samples = teacher_samples(teacher, noise, real.shape[0] * real.shape[1])
             fd, score = _fd_and_score(classifier, samples, real)
-            _write_json(path, {"fd_teacher": fd, "class_score_teacher": score})
-        fd_teacher = json.loads(path.read_text())["fd_teacher"]
+            write_json(path, {"fd_teacher": fd, "class_score_teacher": score})
+        fd_teacher = read_json(path)["fd_teacher"]
     with torch.no_grad():
         real_score = class_score(classifier(images).softmax(1))
     return DigitsJudge(classifier, real, fd_real, fd_teacher, real_score, accuracy)
@@ -148,13 +143,12 @@ def load_classifier(*, cache: Path) -> tuple[Classifier, float]:
     with locked(path.with_suffix(".lock")):
         if not path.exists():
             trained, accuracy = _train_classifier()
-            _write_json(path.with_suffix(".json"), {"accuracy": accuracy})
-            partial = path.with_suffix(f".{os.getpid()}.tmp")
-            save_file(trained.state_dict(), partial)
-            partial.replace(path)
+            write_json(path.with_suffix(".json"), {"accuracy": accuracy})
+            with replacing(path) as partial:
+                save_file(trained.state_dict(), partial)
     classifier = Classifier().requires_grad_(False).eval()
     classifier.load_state_dict(load_file(path))
-    return classifier, json.loads(path.with_suffix(".json").read_text())["accuracy"]
+    return classifier, read_json(path.with_suffix(".json"))["accuracy"]
 
 
 def _train_classifier() -> tuple[Classifier, float]:
@@ -183,24 +177,3 @@ def _fd_and_score(
     chunks = features.view(real.shape[0], real.shape[1], -1)
     fd = float(np.mean([frechet(a, b) for a, b in zip(chunks, real, strict=True)]))
     return fd, class_score(classifier.classes(features).softmax(1))
-
-
-def sheet(
-    images: Float[Tensor, "N 1 H W"], *, columns: int = 10, scale: int = 6
-) -> UInt8[np.ndarray, "rows columns 3"]:
-    """A contact sheet of grey images in [-1, 1]; what is left of the last row is white."""
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte()
-    large = pixels.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    framed = nn.functional.pad(large, (2, 2, 2, 2))[:, 0].numpy()
-    columns = min(columns, len(framed))
-    blank = np.full((-len(framed) % columns, *framed.shape[1:]), 255, dtype=np.uint8)
-    cells = np.concatenate([framed, blank]).reshape(-1, columns, *framed.shape[1:])
-    grey = np.concatenate(list(np.concatenate(list(cells.swapaxes(0, 1)), 2)), 0)
-    return np.repeat(grey[:, :, None], 3, 2)
-
-
-def _write_json(path: Path, values: dict[str, float]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
-    partial.write_text(json.dumps(values))
-    partial.replace(path)

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from sid_sweep import spec
@@ -16,7 +15,7 @@ from .points import points_judge
 
 @runtime_checkable
 class Judge(Protocol):
-    """Metrics and a picture of a student's samples."""
+    """Metrics of a student's samples."""
 
     @property
     def num_samples(self) -> int:
@@ -32,15 +31,11 @@ class Judge(Protocol):
         """Exactly the metrics that the data's specification lists."""
         ...
 
-    def picture(self, samples: Float[Tensor, "N ..."]) -> UInt8[np.ndarray, "H W 3"]:
-        """The samples, to be looked at."""
-        ...
-
 
 def judge(trial: spec.Trial, teacher: Teacher, *, cache: Path) -> Judge:
-    """The judge for a trial; reused by all trials of a process that would build the same one."""
+    """The judge for a trial; what costs seconds to make is kept, in the process or in `cache`."""
     match trial.data:
-        case spec.Mixture():
+        case spec.data.Mixture():
             return points_judge(trial.data, trial.evaluation.samples)  # pyright: ignore
-        case spec.Digits():
+        case spec.data.Digits():
             return digits_judge(trial.noise, trial.teacher, teacher, cache=cache)

@@ -9,9 +9,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from scipy.special import chdtri
 from torch import Tensor
 
@@ -62,7 +61,7 @@ class PointsJudge:
     def measure(self, samples: Float[Tensor, "N D"]) -> dict[str, float]:
         """All metrics, of samples in random order; all are NaN if a coordinate is not finite."""
         if not bool(samples.isfinite().all()):
-            return dict.fromkeys(spec.Mixture.metrics, math.nan)
+            return dict.fromkeys(spec.data.Mixture.metrics, math.nan)
         sw2, w2 = self._sw2(samples), self._w2(samples)
         return {
             "sw2_ratio": sw2 / self.floor,
@@ -72,9 +71,6 @@ class PointsJudge:
             "energy": energy(samples[: len(self.compared)], self.compared),
             **self._modes(samples),
         }
-
-    def picture(self, samples: Float[Tensor, "N D"]) -> UInt8[np.ndarray, "H W 3"]:
-        return scatter(samples, self.mixture.sample(4 * len(samples), generator=stream("picture")))
 
     def _sw2(self, samples: Float[Tensor, "N D"]) -> float:
         projected = projections(samples, self.directions)
@@ -112,7 +108,7 @@ def reach(dim: int) -> float:
 
 
 @functools.lru_cache(maxsize=4)
-def points_judge(data: spec.Mixture, num_samples: int) -> PointsJudge:
+def points_judge(data: spec.data.Mixture, num_samples: int) -> PointsJudge:
     """The judge of a mixture, its references drawn on the evaluation seed."""
     target = mixture(data)
     random = stream("evaluation", "references")
@@ -142,30 +138,3 @@ def _between(sets: Float[Tensor, "R ..."], squared: Callable[..., Tensor | float
     """Root mean square of a distance over all pairs of sets."""
     pairs = [torch.as_tensor(squared(sets[i], sets[j])) for i in range(len(sets)) for j in range(i)]
     return float(torch.stack(pairs).mean().sqrt())
-
-
-def scatter(
-    samples: Float[Tensor, "N D"], data: Float[Tensor, "M D"], *, pixels: int = 256
-) -> UInt8[np.ndarray, "H W 3"]:
-    """Student in dark blue over the data in orange, first two coordinates, on white.
-
-    Of points on a line, the second is the place in the sample.
-    """
-    samples, data = _planar(samples), _planar(data)
-    radius = 1.4 * float(data[:, :2].abs().max())
-    picture = np.ones((pixels, pixels, 3))
-    for points, ink in ((data, (0.0, 0.35, 0.9)), (samples, (1.0, 0.75, 0.2))):
-        xy = points[:, :2].double().numpy()
-        counts, _, _ = np.histogram2d(
-            -xy[:, 1], xy[:, 0], bins=pixels, range=[[-radius, radius]] * 2
-        )
-        density = 1 - np.exp(-counts * (pixels**2 / (40.0 * len(xy))))
-        picture *= 1 - density[:, :, None] * np.array(ink)
-    return (255 * picture).round().astype(np.uint8)
-
-
-def _planar(points: Float[Tensor, "N D"]) -> Float[Tensor, "N 2"]:
-    if points.shape[1] > 1:
-        return points[:, :2]
-    reach = float(points.abs().max())
-    return torch.cat([points, torch.linspace(-reach, reach, len(points))[:, None]], 1)

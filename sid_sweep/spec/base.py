@@ -3,9 +3,14 @@ manual."""
 
 import hashlib
 import json
-from typing import Annotated, Any
+import types
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from .trial import Trial
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -19,8 +24,13 @@ class SpecError(ValueError):
 
 
 class Spec(BaseModel):
-    """Unknown keys, wrong types, NaN and infinity are refused; the text under a field describes
-    it."""
+    """Unknown keys, wrong types, NaN and infinity are refused; the text under a field describes it.
+
+    A part of a trial carries its own rules: what it refuses, and which metrics it takes away.
+    """
+
+    lacks: ClassVar[tuple[str, ...]] = ()
+    """Metrics that a trial with this part has not."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -49,6 +59,43 @@ class Spec(BaseModel):
         return values | {
             name: fill(defaults[name], values[name]) for name in defaults if name in values
         }
+
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        """Why this part, which stands at `path`, makes no sense in a valid `trial`: the reason and
+        the way out, a sentence each."""
+        yield from ()
+
+
+def parts(spec: Spec, prefix: str = "") -> Iterator[tuple[str, Spec]]:
+    """Every part below a specification with its dotted path, outer ones first."""
+    for name, field in type(spec).model_fields.items():
+        if isinstance(part := getattr(spec, name), Spec):
+            path = f"{prefix}{field.alias or name}"
+            yield path, part
+            yield from parts(part, f"{path}.")
+
+
+def models_in(annotation: Any) -> list[type[Spec]]:
+    """The groups that a field may hold."""
+    return [
+        part
+        for part in alternatives(annotation)
+        if isinstance(part, type) and issubclass(part, Spec)
+    ]
+
+
+def variants(union: Any) -> dict[str, Any]:
+    """The members of a union by their kind."""
+    return {get_args(m.model_fields["kind"].annotation)[0]: m for m in models_in(union)}
+
+
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The types that an annotation unites."""
+    if get_origin(annotation) is Annotated:
+        return alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(a for part in get_args(annotation) for a in alternatives(part))
+    return (annotation,)
 
 
 def plain(spec: BaseModel) -> dict[str, Any]:

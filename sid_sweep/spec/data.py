@@ -9,8 +9,21 @@ from .base import Count, Positive, Spec
 AtLeastOne = Annotated[float, Field(ge=1)]
 
 
-class Mixture(Spec):
+class _Data(Spec):
+    metrics: ClassVar[dict[str, str]]
+    """What its students are judged by, and what that means."""
+    columns: ClassVar[tuple[str, ...]] = ()
+    """Metrics that a table shows beside the objective."""
+    pixels: ClassVar[int | None] = None
+    """Height and width of its images; None where a sample is a point."""
+    closed_form: ClassVar[bool] = False
+    """Its score is known at every noise level."""
+
+
+class Mixture(_Data):
     """A Gaussian mixture: its score is a closed form at every noise level."""
+
+    closed_form: ClassVar[bool] = True
 
     metrics: ClassVar[dict[str, str]] = {
         "sw2_ratio": "sliced W2 to fresh data, over that between two fresh data sets (limit 1)",
@@ -56,7 +69,7 @@ class Mixture(Spec):
         return self
 
 
-class Digits(Spec):
+class Digits(_Data):
     """scikit-learn's 1,797 handwritten digits, 8x8 pixels, scaled to [-1, 1]."""
 
     metrics: ClassVar[dict[str, str]] = {
@@ -68,6 +81,7 @@ class Digits(Spec):
     }
 
     columns: ClassVar[tuple[str, ...]] = ("fd_ratio_real", "class_score_ratio")
+    pixels: ClassVar[int | None] = 8
 
     kind: Literal["digits"]
 

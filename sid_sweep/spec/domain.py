@@ -1,18 +1,25 @@
 """Domains: the values a swept knob may take."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from pydantic import Field, model_validator
 
+from .arm import Scalar
 from .base import Spec, SpecError
-
-Scalar = bool | int | float | str
+from .paths import leaves
 
 
 class _Domain(Spec):
     when: dict[str, Scalar] = Field(default_factory=dict)
     """The knob exists only where these knobs have these values."""
+
+    def holds(self, value: Any) -> bool:
+        """Whether a knob may have this value."""
+        raise NotImplementedError
+
+    def corners(self) -> list[Any]:
+        """Values that stand for all: every choice, both ends of a range."""
+        raise NotImplementedError
 
 
 class Choice(_Domain):
@@ -34,7 +41,7 @@ class Choice(_Domain):
             value == own and isinstance(value, bool) == isinstance(own, bool) for own in self.choice
         )
 
-    def examples(self) -> list[Any]:
+    def corners(self) -> list[Any]:
         return list(self.choice)
 
 
@@ -47,21 +54,12 @@ class Cases(_Domain):
     def holds(self, value: Any) -> bool:
         return value in self.cases
 
-    def examples(self) -> list[Any]:
+    def corners(self) -> list[Any]:
         return list(self.cases)
 
     def settings(self, name: str) -> dict[str, Any]:
         """The values of a case by their dotted paths."""
         return dict(leaves(self.cases[name]))
-
-
-def leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """All values below groups, by their dotted paths; nothing where there is no group."""
-    for key, value in values.items() if isinstance(values, dict) else ():
-        if isinstance(value, dict):
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 class _Range(_Domain):
@@ -79,7 +77,7 @@ class _Range(_Domain):
         low, high = self.bounds()
         return isinstance(value, int | float) and low <= value <= high
 
-    def examples(self) -> list[Any]:
+    def corners(self) -> list[Any]:
         return list(self.bounds())
 
 
@@ -149,7 +147,7 @@ def domain_type(values: Any) -> type[Domain]:
 def describe(domain: Domain) -> dict[str, Any]:
     """The domain as a plain record for tables and plots: kind, and values or low and high."""
     if isinstance(domain, Choice | Cases):
-        return {"kind": "choice", "values": domain.examples()}
+        return {"kind": "choice", "values": domain.corners()}
     kind = next(key for key, cls in _BY_KEY.items() if isinstance(domain, cls))
     low, high = domain.bounds()
     return {"kind": kind, "low": low, "high": high}

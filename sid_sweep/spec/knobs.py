@@ -1,14 +1,13 @@
 """Every knob of a trial by its dotted path: the manual behind `--knobs` and the messages."""
 
 import difflib
-import types
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from .base import fill, plain
+from .base import alternatives, fill, models_in, plain
 from .trial import Trial
 
 
@@ -81,31 +80,14 @@ def chosen_kinds(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return chosen
 
 
-def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The groups that a field may hold."""
-    return [
-        part
-        for part in _alternatives(annotation)
-        if isinstance(part, type) and issubclass(part, BaseModel)
-    ]
-
-
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    if get_origin(annotation) is Annotated:
-        return _alternatives(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, types.UnionType):
-        return tuple(a for part in get_args(annotation) for a in _alternatives(part))
-    return (annotation,)
-
-
 def _type_name(annotation: Any) -> str:
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) is Literal:
         return " | ".join(str(arg) for arg in get_args(annotation))
-    parts = _alternatives(annotation)
-    if len(parts) > 1:
-        return " | ".join(_type_name(part) for part in parts)
+    united = alternatives(annotation)
+    if len(united) > 1:
+        return " | ".join(_type_name(part) for part in united)
     if annotation is type(None):
         return "null"
     return getattr(annotation, "__name__", str(annotation))

@@ -7,12 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from .arm import Arm
 from .base import SpecError
-from .domain import Cases, Choice, domain_type, leaves
+from .domain import Cases, Choice, domain_type
 from .knobs import knobs, nearest, no_such_knob
-from .messages import dotted, finding, keys_at
+from .messages import finding, keys_at
+from .paths import assign, dotted, leaves, lookup
 from .reader import Document, Path_, read, read_value
-from .sweep import Arm, GridSearch, Sweep, assign, lookup
+from .sweep import GridSearch, Sweep
 from .trial import Trial
 
 _KNOB_GROUPS = ("scientific", "nuisance", "baseline")
@@ -47,7 +49,7 @@ def _override(document: Document, text: str) -> None:
     value = read_value(value_text, source=source)
     location = _location(path.strip())
     try:
-        assign(document.values, list(location), value)
+        assign(document.values, location, value)
     except ValueError as error:
         raise SpecError(f"{source}: {error}") from None
     for known in [place for place in document.places if place[: len(location)] == location]:
@@ -136,7 +138,7 @@ def _check_trials(sweep: Sweep, document: Document) -> None:
             ("generator", trial.batch.generator_latents),
             ("fake score", trial.batch.fake_score_latents),
         ):
-            if trial.method.kind != "sampler" and latents % workers:
+            if trial.method.groups and latents % workers:
                 raise SpecError(
                     f"{document.place(('resources', 'workers'))}: resources.workers = {workers}: "
                     f"the {name}'s {latents} latents of a step cannot be shared equally; "
@@ -187,13 +189,12 @@ def _representatives(sweep: Sweep) -> list[Arm]:
     """Arms that together visit every choice and every end of a range."""
     if isinstance(sweep.search, GridSearch):
         return list(sweep.grid())
-    first = {knob: domain.examples()[0] for knob, domain in sweep.domains.items()}
-    arms = [
-        {**first, knob: value}
+    first = {knob: domain.corners()[0] for knob, domain in sweep.domains.items()}
+    return [
+        sweep.prune({**first, knob: value})
         for knob, domain in sweep.domains.items()
-        for value in domain.examples()
+        for value in domain.corners()
     ]
-    return [sweep.prune(arm) for arm in arms]
 
 
 def _trial(sweep: Sweep, arm: Arm, document: Document) -> Trial:
@@ -212,7 +213,7 @@ def _trial(sweep: Sweep, arm: Arm, document: Document) -> Trial:
             first = next(iter(leaves(detail["input"], "")), ("", None))[0]
             sentence = no_such_knob(".".join(filter(None, (dotted(path), first))), values)
         if not path:
-            sentence += _in_arm(arm)
+            sentence += f" (in the arm {arm})"
         raise SpecError(f"{document.place(_origin(sweep, arm, path))}: {sentence}") from None
 
 
@@ -227,10 +228,6 @@ def _origin(sweep: Sweep, arm: Arm, path: Path_) -> Path_:
                 if any(own.startswith(dotted(path)) for own in domain.settings(case)):
                     return (group, knob, "cases", case, *path)
     return ("fixed", *path)
-
-
-def _in_arm(arm: Arm) -> str:
-    return f" (in the arm {', '.join(f'{knob} = {value}' for knob, value in arm.items())})"
 
 
 def _first(

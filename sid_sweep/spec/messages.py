@@ -4,7 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from .knobs import models_in, nearest
+from .base import models_in
+from .knobs import nearest
+from .paths import dotted
 from .reader import Path_
 
 
@@ -91,11 +93,6 @@ def keys_at(model: type[BaseModel], path: Path_) -> list[str]:
         fields = [own.model_fields[str(part)] for own in models if str(part) in own.model_fields]
         models = [inner for field in fields for inner in models_in(field.annotation)]
     return [field.alias or name for own in models for name, field in own.model_fields.items()]
-
-
-def dotted(path: Path_) -> str:
-    """`a.b.c`."""
-    return ".".join(str(part) for part in path)
 
 
 def _rule(detail: Any) -> str:

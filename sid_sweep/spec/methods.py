@@ -1,71 +1,18 @@
-"""Methods: ways from a teacher to few steps or one, and the losses of score distillation."""
+"""Methods: ways from a teacher to a sampler of few steps or one.
 
-from typing import Annotated, Literal
+Each declares `groups`, the parts of a trial that it trains, and refuses what it cannot work with.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from .base import Count, Positive, Spec
 from .nets import MLP, Adam, Net
 
-# ---- the generator's loss in score distillation (sid_sweep/distill/losses.py)
-
-
-class SidLoss(Spec):
-    """L2 - λ L1 with L1 = |ε_φ - ε_ψ|² and L2 = <ε_φ - ε_ψ, ε_φ - ε> (Zhou et al. 2024)."""
-
-    kind: Literal["sid"] = "sid"
-    lambda_: float = Field(default=1.0, alias="lambda")
-    """λ; the official code calls it alpha (1.2, for AFHQ 1.0)."""
-    lambda_end: float | None = None
-    """λ at the end of the budget, reached linearly in images; null: constant."""
-
-
-class NaiveLoss(Spec):
-    """L1 alone, the first form of the article; reported not to train."""
-
-    kind: Literal["naive"]
-
-
-class MiddleLoss(Spec):
-    """|ε_φ|² - 2<ε_φ, ε> + |ε_ψ|²: only the cross term converted (article, like LSGAN)."""
-
-    kind: Literal["middle"]
-
-
-class FullLoss(Spec):
-    """|ε_φ|² - 2<ε_φ, ε> + <ε_ψ, ε>: everything converted (article: no experiments known)."""
-
-    kind: Literal["full"]
-
-
-class TeacherOnlyLoss(Spec):
-    """|ε_φ - ε|²: the fake score left out; the article warns that it collapses."""
-
-    kind: Literal["teacher_only"]
-
-
-class PlaneLoss(Spec):
-    """|ε_φ|² - 2<ε_φ, (1-c) ε_ψ + c ε> + <ε_ψ, (1-s) ε_ψ + s ε>, which contains the others.
-
-    (0, 0) naive, (1/2, 1) L2, (1, 0) middle, (1, 1) full; L2 - λ L1 over 1 - λ lies at
-    c = 1/(2(1-λ)), s = 2c.
-    """
-
-    kind: Literal["plane"]
-    cross: float
-    """c: how much of the cross term is converted through the score identity."""
-    self_: float = Field(alias="self")
-    """s: how much of the self term is."""
-
-
-Loss = Annotated[
-    SidLoss | NaiveLoss | MiddleLoss | FullLoss | TeacherOnlyLoss | PlaneLoss,
-    Field(discriminator="kind"),
-]
-
-
-# ---- methods
-
+if TYPE_CHECKING:
+    from .trial import Trial
 
 class Critic(Spec):
     """A network with one output that the generator plays against."""
@@ -76,22 +23,30 @@ class Critic(Spec):
     """Its optimiser."""
 
 
-class Sid(Spec):
-    """Score identity Distillation (Zhou et al. 2024): fake score and generator in turn."""
+class _Method(Spec):
+    groups: ClassVar[tuple[str, ...]]
+    """The parts of a trial that exist with it: what it trains, and with which loss."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if "groups" not in vars(cls):
+            raise TypeError(f"{cls.__name__} must say which groups of a trial it trains")
+
+
+class Sid(_Method):
+    """Score distillation: fake score and generator in turn (Zhou et al. 2024, Alg. 1), with the loss
+    that `loss` names."""
+
+    groups: ClassVar[tuple[str, ...]] = ("loss", "fake_score", "generator")
 
     kind: Literal["sid"] = "sid"
 
 
-class DiffInstruct(Spec):
-    """Diff-Instruct (Luo et al. 2023): reverse KL, gradient w (ε_φ - ε_ψ) on x_t, networks
-    detached."""
-
-    kind: Literal["diff_instruct"]
-
-
-class KD(Spec):
+class KD(_Method):
     """Knowledge distillation (Luhman & Luhman 2021): regress g(z) on the teacher's deterministic
     sample from the same z."""
+
+    groups: ClassVar[tuple[str, ...]] = ("generator",)
 
     kind: Literal["kd"]
     pairs: Count = 32_768
@@ -103,19 +58,26 @@ class KD(Spec):
     sigma_max: Positive = 20.0
     """First noise level."""
 
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        yield from _needs_all_levels(trial, path)
 
-class GAN(Spec):
+
+class GAN(_Method):
     """LSGAN (Mao et al. 2017) on the data: no teacher is asked, unless weights start from it."""
+
+    groups: ClassVar[tuple[str, ...]] = ("generator",)
 
     kind: Literal["gan"]
     discriminator: Critic = Critic()
     """Told apart data (1) from samples (0)."""
 
 
-class DDE(Spec):
+class DDE(_Method):
     """Denoising Density Estimators (Bigdeli et al. 2020): two scalar networks estimate log
     densities at one noise level, of the data and of the generator, which descends the smoothed
     reverse KL. Needs noise.kind = fixed."""
+
+    groups: ClassVar[tuple[str, ...]] = ("generator",)
 
     kind: Literal["dde"]
     estimator: Critic = Critic()
@@ -123,9 +85,18 @@ class DDE(Spec):
     warmup_steps: Annotated[int, Field(ge=0)] = 500
     """Steps of the data's estimator before the generator begins."""
 
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        if not trial.noise.single_level:
+            yield (
+                f"{path}.kind = dde estimates densities at one noise level; "
+                "use noise: {kind: fixed, sigma: ...}"
+            )
 
-class Progressive(Spec):
+
+class Progressive(_Method):
     """Progressive distillation (Salimans & Ho 2022): N steps become N/2, ..., 2, 1."""
+
+    groups: ClassVar[tuple[str, ...]] = ("generator",)
 
     kind: Literal["progressive"]
     start_steps: Annotated[int, Field(ge=2)] = 16
@@ -135,17 +106,38 @@ class Progressive(Spec):
     sigma_max: Positive = 20.0
     """First noise level."""
 
+    @property
+    def num_stages(self) -> int:
+        """Stages from `start_steps` down to one step."""
+        return self.start_steps.bit_length()
+
     @model_validator(mode="after")
     def _power_of_two(self) -> "Progressive":
         if self.start_steps & (self.start_steps - 1):
             raise ValueError(f"start_steps = {self.start_steps} must be a power of two, such as 16")
         return self
 
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        yield from _needs_all_levels(trial, path)
+        if not trial.teacher.has_weights:
+            yield (
+                f"{path}.kind = progressive begins with the teacher's weights, and an exact teacher "
+                "has none; use teacher.kind = trained"
+            )
+        if trial.batch.latents * self.num_stages > trial.budget.images:
+            yield (
+                f"{path}.start_steps = {self.start_steps} makes {self.num_stages} stages of at least a "
+                f"step of {trial.batch.latents} images, and budget.images = {trial.budget.images}; "
+                "raise the budget or start with fewer steps"
+            )
 
-class Sampler(Spec):
+
+class PlainTeacher(_Method):
     """The teacher itself: nothing is trained."""
 
-    kind: Literal["sampler"]
+    groups: ClassVar[tuple[str, ...]] = ()
+
+    kind: Literal["teacher"]
     solver: Literal["ancestral", "ddim", "heun"] = "ddim"
     """ancestral: DDPM (Ho et al. 2020); ddim: Euler (Song et al. 2021); heun: second order (Karras
     et al. 2022), two evaluations a step but for the last."""
@@ -158,7 +150,19 @@ class Sampler(Spec):
     rho: Positive = 7.0
     """Exponent of the schedule between them (Karras et al. 2022, eq. 5)."""
 
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        yield from _needs_all_levels(trial, path)
+
+
+def _needs_all_levels(trial: "Trial", path: str) -> Iterator[str]:
+    """One noise level has no ODE."""
+    if trial.noise.single_level:
+        yield (
+            f"{path}.kind = {trial.method.kind} follows the teacher through all noise levels, and "
+            f"noise.kind = {trial.noise.kind} has one; use vp, edm or flow"
+        )
+
 
 Method = Annotated[
-    Sid | DiffInstruct | KD | GAN | DDE | Progressive | Sampler, Field(discriminator="kind")
+    Sid | KD | GAN | DDE | Progressive | PlainTeacher, Field(discriminator="kind")
 ]

@@ -1,10 +1,14 @@
 """Networks, where their weights come from, and how they move."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from .base import Count, Positive, Spec
+
+if TYPE_CHECKING:
+    from .trial import Trial
 
 # ---- architectures
 
@@ -41,6 +45,23 @@ class UNet(Spec):
     """Residual blocks of a level (official: 4)."""
     attention_resolutions: list[Count] = Field(default=[4])
     """Heights at which blocks attend over all positions (official: 16)."""
+
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        height = trial.data.pixels
+        if height is None:
+            yield f"{path}.kind = unet is for images, and data.kind = {trial.data.kind}; use mlp"
+            return
+        heights = [height >> level for level in range(len(self.channel_mult))]
+        if not heights[-1]:
+            yield (
+                f"{path}.channel_mult = {self.channel_mult} halves {height} x {height} pixels below "
+                f"one; at most {height.bit_length()} levels"
+            )
+        elif unknown := set(self.attention_resolutions) - set(heights):
+            yield (
+                f"{path}.attention_resolutions names {min(unknown)}, and its levels are "
+                f"{', '.join(map(str, heights))} pixels high"
+            )
 
 
 Net = Annotated[MLP | ResidualMLP | UNet, Field(discriminator="kind")]
@@ -98,6 +119,14 @@ class TeacherInit(Spec):
     kind: Literal["teacher"]
     lora: LoRA | None = None
     """Train low-rank additions alone; null: train all weights."""
+
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        if not trial.teacher.has_weights:
+            lora = " and LoRA adds to them" if self.lora else ""
+            yield (
+                f"{path}.kind = teacher needs a teacher with weights{lora}, and an exact teacher has "
+                "none; use init.kind = random or teacher.kind = trained"
+            )
 
 
 Init = Annotated[RandomInit | TeacherInit, Field(discriminator="kind")]

@@ -3,16 +3,29 @@
 σ = β̄/ᾱ is the noise-to-signal ratio of x_t = ᾱ x_0 + β̄ ε; levels of noise are always given as σ.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from .base import Fraction, Positive, Spec, Unit
 
+if TYPE_CHECKING:
+    from .trial import Trial
+
 # ---- processes
 
 
-class VP(Spec):
+class _Process(Spec):
+    single_level: ClassVar[bool] = False
+    """One noise level: no ODE, and nothing to choose from."""
+    beta_above_one: ClassVar[bool] = False
+    """β̄ is not bounded by 1."""
+    infinite_at_one: ClassVar[bool] = False
+    """σ(1) is infinite."""
+
+
+class VP(_Process):
     """Variance preserving, ᾱ² + β̄² = 1, with the linear schedule of Song et al. 2021 (App. C)."""
 
     kind: Literal["vp"] = "vp"
@@ -22,8 +35,10 @@ class VP(Spec):
     """Rate of noise at t = 1."""
 
 
-class EDM(Spec):
+class EDM(_Process):
     """ᾱ = 1, β̄ = σ; t in [0, 1] runs along the ρ-schedule of Karras et al. 2022 (eq. 5)."""
+
+    beta_above_one: ClassVar[bool] = True
 
     kind: Literal["edm"]
     sigma_min: Positive = 0.002
@@ -34,16 +49,22 @@ class EDM(Spec):
     """Exponent of the schedule; larger puts more of [0, 1] at small σ."""
 
 
-class FixedNoise(Spec):
+class FixedNoise(_Process):
     """A single noise level, ᾱ = 1 and β̄ = sigma, as in Denoising Density Estimators (2020)."""
+
+    lacks: ClassVar[tuple[str, ...]] = ("fd_ratio",)  # its teacher has no samples to compare with
+    single_level: ClassVar[bool] = True
+    beta_above_one: ClassVar[bool] = True
 
     kind: Literal["fixed"]
     sigma: Positive
     """The one noise level."""
 
 
-class Flow(Spec):
+class Flow(_Process):
     """Straight lines, ᾱ = 1 - t and β̄ = t (Lipman et al. 2023; Liu et al. 2023)."""
+
+    infinite_at_one: ClassVar[bool] = True
 
     kind: Literal["flow"]
 
@@ -68,6 +89,10 @@ class UniformTimes(Spec):
         if self.low >= self.high:
             raise ValueError(f"low = {self.low} must be below high = {self.high}")
         return self
+
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        if trial.noise.infinite_at_one and self.high == 1:
+            yield f"{path}.high = 1 is σ = ∞ with noise.kind = {trial.noise.kind}; use 0.99"
 
 
 class LogNormalTimes(Spec):
@@ -145,9 +170,16 @@ class Importance(Spec):
     bins: Annotated[int, Field(ge=2)] = 16
     """Bins of equal probability under the unchanged distribution."""
     uniform_fraction: Fraction = 0.1
-    """Share of the draws that keep the unchanged distribution, which bounds the weights."""
+    """Part of the draws that keep the unchanged distribution, which bounds the weights."""
     half_life_images: Positive = 20_000.0
     """Samples after which a squared loss counts half."""
+
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        if trial.noise.single_level:
+            yield (
+                f"{path} chooses among noise levels, and noise.kind = {trial.noise.kind} has one; "
+                "remove it"
+            )
 
 
 class PowerWeight(Spec):
@@ -170,6 +202,13 @@ class ComplementWeight(Spec):
 
     kind: Literal["complement"]
 
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        if trial.noise.beta_above_one:
+            yield (
+                f"{path}.kind = complement is 1 - β̄, which is negative where β̄ > 1, as with "
+                f"noise.kind = {trial.noise.kind}; use noise.kind = vp or flow, or another weight"
+            )
+
 
 class SidLegacyWeight(Spec):
     """w = σ²/mean|x_g - f_φ| on the ε form, detached, per sample, the mean at least 1e-5: the
@@ -177,6 +216,13 @@ class SidLegacyWeight(Spec):
     mildly, in low dimension badly."""
 
     kind: Literal["sid_legacy"]
+
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        if path != "generator.weight":
+            yield (
+                f"{path}.kind = sid_legacy is made from the teacher's error, which this loss does "
+                "not have; it is for generator.weight"
+            )
 
 
 Weight = Annotated[

@@ -4,6 +4,7 @@
 |---|---|
 | `sid_cifar10`, `sid_imagenet64`, `sid_ffhq64`, `sid_afhqv2` | Zhou et al. 2024, official code |
 | `fgm` | Flow Generator Matching, Huang et al. 2024: 2 (L2 - L1/2), the exact gradient |
+| `diff_instruct` | Diff-Instruct, Luo et al. 2023: reverse KL |
 | `sim` | Score Implicit Matching, Luo et al. 2024: 2 (L2 - L1) |
 
 Architecture, data and budget are the sweep's own. What the official code calls `batch` is drawn
@@ -50,6 +51,7 @@ PRESETS: dict[str, Values] = {
     "sid_imagenet64": _sid(lam=1.2, lr=4e-6, batch=8192, half_life_images=2_000_000.0),
     "sid_ffhq64": _sid(lam=1.2, lr=1e-5, batch=512, half_life_images=500_000.0),
     "sid_afhqv2": _sid(lam=1.0, lr=5e-6, batch=512, half_life_images=500_000.0),
+    "diff_instruct": {"loss": {"kind": "reverse_kl"}},
     "fgm": {"loss": {"kind": "sid", "lambda": 0.5}, "generator": {"loss_scale": 2.0}},
     "sim": {"loss": {"kind": "sid", "lambda": 1.0}, "generator": {"loss_scale": 2.0}},
 }

@@ -5,16 +5,17 @@ is fair, *fixed* values are neither.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from .arm import Arm, Scalar
 from .base import Count, Spec, digest
-from .domain import Cases, Choice, Domain, Scalar, describe
+from .domain import Cases, Domain, describe
+from .paths import assign, lookup
 from .trial import Trial
 
-Arm = dict[str, Scalar]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
@@ -90,7 +91,7 @@ class Sweep(Spec):
     """Repetitions of every arm, shared by all arms."""
     scientific: dict[str, Domain] = Field(min_length=1)
     nuisance: dict[str, Domain] = Field(default_factory=dict)
-    baseline: Arm = Field(default_factory=dict)
+    baseline: dict[str, Scalar] = Field(default_factory=dict)
     """The arm that others are compared with: values of some swept knobs."""
     fixed: dict[str, Any]
     """What all trials share, as a trial without the swept knobs."""
@@ -115,28 +116,36 @@ class Sweep(Spec):
             return sum(1 for _ in self.grid())
         return self.search.arms
 
+    @property
+    def num_trials(self) -> int:
+        """Trials in all: every arm at every seed."""
+        return self.num_arms * len(self.seeds)
+
     def grid(self) -> Iterator[Arm]:
         """Every combination of choices, each once; a knob whose condition fails is left out."""
-        seen: list[Arm] = []
-        options = [domain.examples() for domain in self.domains.values()]
-        for values in itertools.product(*options):
-            arm = self.prune(dict(zip(self.domains, values, strict=True)))
-            if arm not in seen:
-                seen.append(arm)
-                yield arm
+        options = [domain.corners() for domain in self.domains.values()]
+        arms = (
+            self.prune(dict(zip(self.domains, values, strict=True)))
+            for values in itertools.product(*options)
+        )
+        yield from dict.fromkeys(arms)
 
-    def applies(self, knob: str, arm: Arm) -> bool:
+    def first_arm(self) -> Arm:
+        """An arm that the space certainly has, for what all trials share."""
+        return self.prune({knob: domain.corners()[0] for knob, domain in self.domains.items()})
+
+    def applies(self, knob: str, arm: Mapping[str, Scalar]) -> bool:
         """Whether the conditions of `knob` hold in `arm` or in the fixed values."""
         conditions = self.domains[knob].when
         return all(arm.get(path, lookup(self.fixed, path)) == v for path, v in conditions.items())
 
-    def prune(self, arm: Arm) -> Arm:
-        """`arm` without the knobs whose conditions fail, in the order of definition."""
-        kept: Arm = {}
-        for knob, value in arm.items():
+    def prune(self, values: Mapping[str, Scalar]) -> Arm:
+        """The arm of `values`, without the knobs whose conditions fail."""
+        kept: dict[str, Scalar] = {}
+        for knob, value in values.items():
             if self.applies(knob, kept):
                 kept[knob] = value
-        return kept
+        return Arm(kept)
 
     def trial(self, arm: Arm, seed: int) -> Trial:
         """The resolved trial of an arm at a seed."""
@@ -157,7 +166,7 @@ class Sweep(Spec):
         """Whether `arm` is the one that others are compared with."""
         return bool(self.baseline) and all(arm.get(k) == v for k, v in self.baseline.items())
 
-    def record(self) -> dict[str, Any]:
+    def outline(self) -> dict[str, Any]:
         """The question as plain values, for tables that outlive this program's memory."""
         return {
             "sweep": self.sweep,
@@ -168,17 +177,16 @@ class Sweep(Spec):
             "nuisance": list(self.nuisance),
             "baseline": self.baseline,
             "seeds": self.seeds,
-            "columns": list(self._columns()),
+            "columns": self._columns(),
             **({"cost": self.cost.metric, "cost_goal": self.cost.goal} if self.cost else {}),
             "domains": {knob: describe(domain) for knob, domain in self.domains.items()},
         }
 
-    def _columns(self) -> tuple[str, ...]:
+    def _columns(self) -> list[str]:
         """What a table shows beside the objective."""
-        first = {knob: domain.examples()[0] for knob, domain in self.domains.items()}
-        columns = self.trial(self.prune(first), self.seeds[0]).data.columns
+        usual = self.trial(self.first_arm(), self.seeds[0]).data.columns
         asked = [*([self.cost.metric] if self.cost else []), *self.columns]
-        return tuple(c for c in dict.fromkeys([*columns, *asked]) if c != self.objective.metric)
+        return [c for c in dict.fromkeys([*usual, *asked]) if c != self.objective.metric]
 
 
 def space_digest(sweep: Sweep) -> str:
@@ -186,33 +194,6 @@ def space_digest(sweep: Sweep) -> str:
     search = sweep.search.model_dump(exclude={"arms"})
     domains = {knob: domain.model_dump() for knob, domain in sweep.domains.items()}
     return digest({"search": search, "domains": domains, "seeds": sorted(sweep.seeds)})
-
-
-def is_numeric_choice(domain: Domain) -> bool:
-    """Whether the domain is a list of numbers."""
-    return isinstance(domain, Choice) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in domain.choice
-    )
-
-
-def lookup(values: dict[str, Any], path: str) -> Any:
-    """The value at a dotted path, or None."""
-    node: Any = values
-    for part in path.split("."):
-        if not isinstance(node, dict) or part not in node:
-            return None
-        node = node[part]
-    return node
-
-
-def assign(values: dict[str, Any], parts: list[str], value: Any) -> None:
-    """Set the value at a path, making the mappings on the way."""
-    for part in parts[:-1]:
-        node = values.setdefault(part, {})
-        if not isinstance(node, dict):
-            raise ValueError(f"{part} is a value, not a group, so {'.'.join(parts)} cannot be set")
-        values = node
-    values[parts[-1]] = value
 
 
 def _copy(values: Any) -> Any:

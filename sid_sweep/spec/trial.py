@@ -3,14 +3,16 @@
 *Images*, the clock of training, are generator samples that entered the generator's loss.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Count, Fraction, Positive, Spec, digest, fill, plain
+from .base import Count, Fraction, Positive, Spec, digest, fill, parts, plain, variants
 from .data import Data
-from .methods import Loss, Method, Sid, SidLoss
+from .losses import Loss, SidLoss
+from .methods import Method, Sid
 from .nets import EMA, Adam, Init, Net, RandomInit, ResidualMLP
 from .noise import (
     VP,
@@ -24,7 +26,6 @@ from .noise import (
     Weight,
 )
 from .presets import with_preset
-from .sense import problems
 
 COSTS = {
     "cost/forwards": "network evaluations of training, per sample: student, fake score, teacher",
@@ -39,13 +40,28 @@ COSTS = {
 # ---- teachers
 
 
-class ExactTeacher(Spec):
+class _Teacher(Spec):
+    has_weights: ClassVar[bool] = True
+    """A network that a student can begin with."""
+
+
+class ExactTeacher(_Teacher):
     """The closed-form denoiser of a mixture."""
+
+    lacks: ClassVar[tuple[str, ...]] = ("cost/of_teacher",)  # nothing was spent on it
+    has_weights: ClassVar[bool] = False
 
     kind: Literal["exact"] = "exact"
 
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        if not trial.data.closed_form:
+            yield (
+                f"{path}.kind = exact needs data.kind = mixture, not {trial.data.kind}: "
+                "only a mixture has a closed-form score; use teacher.kind = trained"
+            )
 
-class TrainedTeacher(Spec):
+
+class TrainedTeacher(_Teacher):
     """A denoiser trained on the data at first use, then cached under a digest of this record."""
 
     kind: Literal["trained"]
@@ -78,7 +94,7 @@ class Generator(Spec):
     sigma_init: Positive = 2.5
     """Scale of the latents z (official SiD: 2.5)."""
     times: Times = LogUniformTimes(kind="log_uniform", low=0.1, high=5.0)
-    """Noise levels of its loss (sid, diff_instruct)."""
+    """Noise levels of its loss (sid)."""
     importance: Importance | None = None
     """Draw levels in proportion to their loss; null: as `times` says."""
     weight: Weight = PowerWeight(exponent=2.0)
@@ -117,7 +133,7 @@ class Batch(Spec):
     latents: Annotated[int, Field(ge=2)] = 256
     """Latents of one step, over all workers."""
     generator_fraction: Fraction = 0.5
-    """Share that enters the generator's loss; the others train the fake score or the critics."""
+    """Part that enters the generator's loss; the others train the fake score or the critics."""
 
     @property
     def generator_latents(self) -> int:
@@ -147,18 +163,6 @@ class Evaluation(Spec):
 
 
 # ---- the trial
-
-GROUPS: dict[str, tuple[str, ...]] = {
-    "sid": ("loss", "fake_score", "generator"),
-    "diff_instruct": ("fake_score", "generator"),
-    "kd": ("generator",),
-    "gan": ("generator",),
-    "dde": ("generator",),
-    "progressive": ("generator",),
-    "sampler": (),
-}
-"""What a method trains: the groups of a trial that exist with it."""
-
 
 class Trial(Spec):
     """One arm at one seed, and all that its metrics depend on.
@@ -190,31 +194,35 @@ class Trial(Spec):
         values = with_preset(values)
         method = values.get("method", {})
         kind = method.get("kind", "sid") if isinstance(method, dict) else "sid"
-        groups = GROUPS.get(kind, ())
-        for name in ("loss", "generator", "fake_score"):
-            if values.get(name) is not None and name not in groups and kind in GROUPS:
-                owners = ", ".join(owner for owner in GROUPS if name in GROUPS[owner])
+        kinds = variants(Method)
+        if kind not in kinds:
+            return values  # the union says what there is
+        own = {"loss": SidLoss(), "generator": Generator(), "fake_score": FakeScore()}
+        groups = kinds[kind].groups
+        for name in own:
+            if values.get(name) is not None and name not in groups:
+                owners = ", ".join(other for other, cls in kinds.items() if name in cls.groups)
                 raise ValueError(
                     f"{name} belongs to method.kind = {owners}; {kind} has none, so leave it out "
                     "or set it to null"
                 )
-        own = {"loss": SidLoss(), "generator": Generator(), "fake_score": FakeScore()}
         given = {name: {} if values.get(name) is None else values[name] for name in groups}
         return values | {name: fill(plain(own[name]), given[name]) for name in groups}
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Trial":
-        if problem := next(problems(self), ""):
-            raise ValueError(problem)
+        """Every part is valid by itself; now each looks at the others."""
+        for path, part in parts(self):
+            for problem in part.refuses(self, path):
+                raise ValueError(problem)
         return self
 
     @property
     def metrics(self) -> dict[str, str]:
         """What a student is judged by, and what it costs: metrics that an objective may name."""
-        single_level = self.noise.kind == "fixed"  # a teacher of one level has no samples
-        own = {k: v for k, v in self.data.metrics.items() if not (single_level and k == "fd_ratio")}
-        trained = isinstance(self.teacher, TrainedTeacher)
-        return own | {k: v for k, v in COSTS.items() if trained or k != "cost/of_teacher"}
+        lacking = {name for _, part in parts(self) for name in part.lacks}
+        offered = self.data.metrics | COSTS
+        return {name: doc for name, doc in offered.items() if name not in lacking}
 
 
 TEACHER_VERSION = 3  # raise it when the networks or their training change

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sid_sweep import spec
-from sid_sweep.data import mixture, source
+from sid_sweep.data import source
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.streams import seeded
@@ -44,15 +44,12 @@ def load(
         cache: folder of trained teachers.
         report: called with (images, total, loss) during training.
     """
-    data, teacher = trial.data, trial.teacher
-    if isinstance(teacher, spec.TrainedTeacher):
-        own = source(data)
-        path = spec.teacher_file(spec.teacher_name(trial), cache)
-        denoiser = trained.load(path, trial.noise, teacher, own, device=device, report=report)
-        if trial.precision == "bfloat16":
-            denoiser.precision = torch.bfloat16
-        return Teacher(denoiser, own.shape, own.sigma_data, denoiser)
-    assert isinstance(data, spec.Mixture)  # the specification refuses an exact teacher without one
-    exact = mixture(data)
-    placed = exact.to(device, torch.float32)
-    return Teacher(placed.epsilon, (placed.means.shape[1],), exact.deviation())
+    own = source(trial.data)
+    if not isinstance(trial.teacher, spec.TrainedTeacher):
+        assert own.exact is not None  # the specification refuses an exact teacher without one
+        exact = own.exact.to(device, torch.float32)
+        return Teacher(exact.epsilon, own.shape, own.sigma_data)
+    path = spec.teacher_file(spec.teacher_name(trial), cache)
+    denoiser = trained.load(path, trial.noise, trial.teacher, own, device=device, report=report)
+    denoiser.compute_in(trial.precision)
+    return Teacher(denoiser, own.shape, own.sigma_data, denoiser)

@@ -2,7 +2,6 @@
 them."""
 
 import copy
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +12,11 @@ from torch import Tensor
 from sid_sweep import spec
 from sid_sweep.data import Source
 from sid_sweep.diffusion import noise as diffusion
+from sid_sweep.files import locked, replacing
 from sid_sweep.nets import average
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.nets.optim import Optimiser
 from sid_sweep.streams import seeded, stream
-
-from .lock import locked
 
 Report = Callable[[int, int, float], None]
 REPORT_STEPS = 50
@@ -42,9 +40,8 @@ def load(
         with locked(path.with_suffix(".lock")):
             if not path.exists():
                 trained = train(noise, teacher, source, device=device, report=report)
-                partial = path.with_suffix(f".{os.getpid()}.tmp")
-                save_file({k: v.cpu() for k, v in trained.state_dict().items()}, partial)
-                partial.replace(path)
+                with replacing(path) as partial:
+                    save_file({k: v.cpu() for k, v in trained.state_dict().items()}, partial)
     denoiser = build(teacher.net, source.shape, sigma_data=source.sigma_data)
     denoiser.load_state_dict(load_file(path))
     return denoiser.to(device).requires_grad_(False).eval()
@@ -72,14 +69,12 @@ def train(
         sigma = diffusion.draw_sigma(teacher.times, process, uniforms)
         level = process.level(sigma.view(-1, *[1] * len(source.shape)))
         weight = diffusion.loss_weight(teacher.weight, level, sigma_data=source.sigma_data)
-        error = network(diffusion.diffuse(x0, noise_, level), level) - noise_
-        loss = (weight * error.square().flatten(1).sum(1)).mean()
+        loss = (weight * diffusion.denoising_error(network, x0, noise_, level)).mean()
         optimiser.descend(loss, images)
-        ema = teacher.ema
-        beta = average.decay(
-            teacher.batch, images, half_life=ema.half_life_images, ramp_up=ema.ramp_up
-        )
-        average.update(list(averaged.parameters()), list(network.parameters()), beta)
+        average.step(
+            teacher.ema, list(averaged.parameters()), list(network.parameters()),
+            batch_images=teacher.batch, images=images,
+        )  # fmt: skip
         if step % REPORT_STEPS == 0:
             report(images, teacher.images, _finite(loss.detach()))
     report(teacher.images, teacher.images, _finite(loss.detach()))

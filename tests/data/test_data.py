@@ -28,7 +28,7 @@ def test_halves_are_disjoint_and_equal(num):
 
 
 def test_a_ring_by_its_specification():
-    ring = mixture(spec.Mixture(kind="mixture", radius=2.0, deviation=0.3))
+    ring = mixture(spec.data.Mixture(kind="mixture", radius=2.0, deviation=0.3))
     assert ring.means.shape == (8, 2)
     assert ring.means.norm(dim=1).tolist() == pytest.approx([2.0] * 8)
     assert ring.variances.tolist() == pytest.approx([0.09] * 8)
@@ -41,7 +41,7 @@ planar = pytest.mark.parametrize("name", ["ring8", "grid25", "spirals", "checker
 
 def named(name, **values):
     extra = {"components": 12, "dimensions": 5} if name == "scattered" else {}
-    return mixture(spec.Mixture(kind="mixture", name=name, **extra, **values))
+    return mixture(spec.data.Mixture(kind="mixture", name=name, **extra, **values))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -40,7 +40,7 @@ def test_density_integrates_to_one():
 def test_samples_have_the_mixture_s_moments():
     """Mean and deviation within 4 standard errors; a wrong radius is 40 away."""
     num = 40_000
-    samples = mixture(spec.Mixture(kind="mixture")).sample(
+    samples = mixture(spec.data.Mixture(kind="mixture")).sample(
         num, generator=torch.Generator().manual_seed(0)
     )
     squares = samples.square().sum(1)
@@ -48,7 +48,7 @@ def test_samples_have_the_mixture_s_moments():
     expected = 1.4**2 + 2 * 0.1**2
     assert abs(float(squares.mean()) - expected) < 4 * error
     assert abs(float(squares.mean()) - 1.37**2) > 40 * error
-    assert mixture(spec.Mixture(kind="mixture")).deviation() == pytest.approx(
+    assert mixture(spec.data.Mixture(kind="mixture")).deviation() == pytest.approx(
         math.sqrt(expected / 2)
     )
 

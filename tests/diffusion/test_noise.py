@@ -59,13 +59,13 @@ def test_parametrisations_go_round(process):
 
 def test_times_are_inverse_transforms():
     u = torch.tensor([0.158655, 0.5, 0.841345], dtype=torch.float64)
-    normal = spec.LogNormalTimes(kind="log_normal", mean=-1.2, deviation=1.2)
+    normal = spec.noise.LogNormalTimes(kind="log_normal", mean=-1.2, deviation=1.2)
     drawn = noise.draw_sigma(normal, noise.EDM(), u).log()
     assert drawn.tolist() == pytest.approx([-2.4, -1.2, 0.0], abs=1e-4)
-    ranged = spec.LogUniformTimes(kind="log_uniform", low=0.1, high=10.0)
+    ranged = spec.noise.LogUniformTimes(kind="log_uniform", low=0.1, high=10.0)
     ends = noise.draw_sigma(ranged, noise.VP(), torch.tensor([0.0, 0.5, 1.0]))
     assert ends.tolist() == pytest.approx([0.1, 1.0, 10.0], rel=1e-5)
-    uniform = spec.UniformTimes(low=0.2, high=0.4)
+    uniform = spec.noise.UniformTimes(low=0.2, high=0.4)
     middle = noise.draw_sigma(uniform, noise.VP(), torch.tensor([0.5]))
     torch.testing.assert_close(middle, noise.VP().sigma(torch.tensor([0.3])))
 
@@ -73,18 +73,18 @@ def test_times_are_inverse_transforms():
 def test_weights():
     sigma = torch.tensor([0.5, 2.0])
     level = noise.EDM().level(sigma[:, None])
-    power = noise.loss_weight(spec.PowerWeight(exponent=2.0), level, sigma_data=0.5)
-    edm = noise.loss_weight(spec.EDMWeight(kind="edm"), level, sigma_data=0.5)
+    power = noise.loss_weight(spec.noise.PowerWeight(exponent=2.0), level, sigma_data=0.5)
+    edm = noise.loss_weight(spec.noise.EDMWeight(kind="edm"), level, sigma_data=0.5)
     assert power.tolist() == [0.25, 4.0]
     assert edm.tolist() == [2.0, 17.0]  # (σ² + σ_d²)/σ_d²
     vp = noise.VP().level(sigma[:, None])
-    complement = noise.loss_weight(spec.ComplementWeight(kind="complement"), vp, sigma_data=0.5)
+    complement = noise.loss_weight(spec.noise.ComplementWeight(kind="complement"), vp, sigma_data=0.5)
     torch.testing.assert_close(complement, 1 - sigma / (1 + sigma**2).sqrt())
 
 
 def test_a_fixed_level_is_weighed_by_itself_whatever_was_drawn():
     level = noise.Fixed(0.3).level(torch.tensor([[0.5], [2.0]]))
-    weight = noise.loss_weight(spec.PowerWeight(exponent=2.0), level, sigma_data=0.5)
+    weight = noise.loss_weight(spec.noise.PowerWeight(exponent=2.0), level, sigma_data=0.5)
     assert weight.tolist() == pytest.approx([0.09, 0.09])
 
 
@@ -95,7 +95,7 @@ def test_the_legacy_weight_is_the_official_one():
     teacher = (eps + 0.1).requires_grad_()
     f = noise.x0_from_epsilon(teacher, noise.diffuse(x0, eps, level), level)
     official = 1 / (x0 - f).abs().mean(1).clamp(min=1e-5)
-    kind = spec.SidLegacyWeight(kind="sid_legacy")
+    kind = spec.noise.SidLegacyWeight(kind="sid_legacy")
     own = noise.loss_weight(kind, level, sigma_data=0.5, error=teacher - eps)
     torch.testing.assert_close(own, (level.sigma.flatten() ** 2 * official).detach())
     assert not own.requires_grad
@@ -120,7 +120,7 @@ def test_flow_velocity_is_v_over_alpha_plus_beta():
 
 
 def test_karras_times_are_the_official_generators():
-    times = spec.KarrasTimes(kind="karras")
+    times = spec.noise.KarrasTimes(kind="karras")
     ends = noise.draw_sigma(times, noise.VP(), torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64))
     t = np.array([0.0, 0.4, 0.8])
     official = (80 ** (1 / 7) + (1 - t) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
@@ -128,7 +128,7 @@ def test_karras_times_are_the_official_generators():
 
 
 def test_logit_normal_times_pass_through_the_middle():
-    times = spec.LogitNormalTimes(kind="logit_normal", mean=0.5, deviation=2.0)
+    times = spec.noise.LogitNormalTimes(kind="logit_normal", mean=0.5, deviation=2.0)
     t = torch.sigmoid(torch.tensor([0.5 - 2, 0.5, 0.5 + 2], dtype=torch.float64))
     u = torch.tensor([0.15865525393145707, 0.5, 0.8413447460685429], dtype=torch.float64)
     drawn = noise.draw_sigma(times, noise.Flow(), u)

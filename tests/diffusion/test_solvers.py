@@ -26,7 +26,7 @@ def exact(sigma):
 
 def test_the_path_is_that_of_every_process():
     start = 10 * torch.randn(20, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    ring = mixture(spec.Mixture(kind="mixture"))
+    ring = mixture(spec.data.Mixture(kind="mixture"))
     sigmas = sigma_steps(20, sigma_min=0.01, sigma_max=10.0)
     processes = (VP(), EDM(), Flow())
     ends = [solve(ring.epsilon, start, sigmas, process=own, order=2) for own in processes]

@@ -28,17 +28,17 @@ METHODS: dict[str, dict[str, Any]] = {
     "fixed": FIXED,
     "lora": {**TRAINED, "generator": LORA, "fake_score": LORA},
     "bfloat16": {"precision": "bfloat16"},
-    "diff_instruct": {"method": {"kind": "diff_instruct"}},
+    "reverse_kl": {"loss": {"kind": "reverse_kl"}},
     "kd": {"method": {"kind": "kd", "pairs": 256, "steps": 4}},
     "gan": {"method": {"kind": "gan"}},
     "dde": {**FIXED, "method": {"kind": "dde", "warmup_steps": 3}},
     "progressive": {**TRAINED, "method": {"kind": "progressive", "start_steps": 4}},
-    "ancestral": {"method": {"kind": "sampler", "solver": "ancestral", "steps": 5}},
-    "ddim": {**TRAINED, "method": {"kind": "sampler", "solver": "ddim", "steps": 5}},
-    "heun": {"method": {"kind": "sampler", "solver": "heun", "steps": 5}},
+    "ancestral": {"method": {"kind": "teacher", "solver": "ancestral", "steps": 5}},
+    "ddim": {**TRAINED, "method": {"kind": "teacher", "solver": "ddim", "steps": 5}},
+    "heun": {"method": {"kind": "teacher", "solver": "heun", "steps": 5}},
 }
-SAMPLERS = ("ancestral", "ddim", "heun")
-TRAINED_METHODS = [name for name in METHODS if name not in SAMPLERS]
+PLAIN_TEACHERS = ("ancestral", "ddim", "heun")
+TRAINED_METHODS = [name for name in METHODS if name not in PLAIN_TEACHERS]
 
 
 def small(name: str, **changes: Any) -> Trial:

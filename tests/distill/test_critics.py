@@ -77,9 +77,9 @@ def test_least_squares():
 @pytest.mark.parametrize(
     ("net", "shape"),
     [
-        (spec.MLP(width=8), (2,)),
-        (spec.ResidualMLP(kind="residual_mlp", width=8), (1, 8, 8)),
-        (spec.UNet(kind="unet", channels=8), (1, 8, 8)),
+        (spec.nets.MLP(width=8), (2,)),
+        (spec.nets.ResidualMLP(kind="residual_mlp", width=8), (1, 8, 8)),
+        (spec.nets.UNet(kind="unet", channels=8), (1, 8, 8)),
     ],
 )
 def test_a_critic_scores_each_sample_by_itself(net, shape):

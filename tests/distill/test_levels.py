@@ -12,7 +12,7 @@ PROBABILITIES = torch.tensor([0.1, 0.4, 0.2, 0.3], dtype=F64)
 
 
 def levels(**importance):
-    part = spec.FakeScore(importance=spec.Importance(**importance))
+    part = spec.FakeScore(importance=spec.noise.Importance(**importance))
     return Levels(part, diffusion.VP())
 
 

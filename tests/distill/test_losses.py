@@ -151,10 +151,10 @@ def test_losses_are_their_formulas(kind, values, formula):
 
 
 def test_lambda_moves_linearly_to_its_end():
-    loss = spec.SidLoss.model_validate({"lambda": 1.0, "lambda_end": 0.5})
+    loss = spec.losses.SidLoss.model_validate({"lambda": 1.0, "lambda_end": 0.5})
     at = [losses.scheduled_lambda(loss, progress) for progress in (0.0, 0.5, 1.0, 1.1)]
     assert at == [1.0, 0.75, 0.5, 0.5]
-    assert losses.scheduled_lambda(spec.SidLoss.model_validate({"lambda": 1.2}), 0.7) == 1.2
+    assert losses.scheduled_lambda(spec.losses.SidLoss.model_validate({"lambda": 1.2}), 0.7) == 1.2
 
 
 def test_reverse_kl_has_the_gradient_of_the_kl():

@@ -9,7 +9,7 @@ from sid_sweep.nets import average
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.nets.optim import Optimiser, learning_rate
 
-NETS = [spec.MLP(width=16, depth=2), spec.ResidualMLP(kind="residual_mlp", width=16, depth=2)]
+NETS = [spec.nets.MLP(width=16, depth=2), spec.nets.ResidualMLP(kind="residual_mlp", width=16, depth=2)]
 
 
 class Zero(torch.nn.Module):
@@ -53,7 +53,7 @@ def test_the_average_ramps_up_with_the_images_seen():
 
 @pytest.mark.parametrize(("decay", "middle"), [("constant", 1.0), ("linear", 0.5), ("cosine", 0.5)])
 def test_learning_rate_schedules(decay, middle):
-    adam = spec.Adam(lr=0.1, warmup_images=100, decay=decay)
+    adam = spec.nets.Adam(lr=0.1, warmup_images=100, decay=decay)
     rates = [learning_rate(adam, images, budget_images=1000) for images in (49, 500, 1000)]
     assert rates[0] == pytest.approx(0.05, rel=0.1)
     assert rates[1] == pytest.approx(0.1 * middle)
@@ -63,7 +63,7 @@ def test_learning_rate_schedules(decay, middle):
 def test_the_optimiser_is_adam_with_clipping():
     start = torch.tensor([1.0, -2.0, 3.0])
     ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
-    adam = spec.Adam(lr=0.05, beta1=0.9, clip_norm=0.5)
+    adam = spec.nets.Adam(lr=0.05, beta1=0.9, clip_norm=0.5)
     optimiser = Optimiser([ours], adam, budget_images=100)
     reference = torch.optim.Adam([theirs], lr=0.05, betas=(0.9, 0.999), eps=1e-8)
     for step in range(5):

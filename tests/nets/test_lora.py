@@ -11,9 +11,9 @@ from sid_sweep.nets.denoiser import build
 
 SHAPE = (1, 8, 8)
 NETS = [
-    spec.MLP(width=16),
-    spec.ResidualMLP(kind="residual_mlp", width=16),
-    spec.UNet(kind="unet", channels=8),
+    spec.nets.MLP(width=16),
+    spec.nets.ResidualMLP(kind="residual_mlp", width=16),
+    spec.nets.UNet(kind="unet", channels=8),
 ]
 LEVEL = EDM().level(torch.linspace(0.1, 3, 5)[:, None, None, None])
 XT = torch.randn(5, *SHAPE, generator=torch.Generator().manual_seed(0))

@@ -20,13 +20,13 @@ BUDGET = 1000
     ],
 )
 def test_the_rate_falls_over_the_budget(decay, at):
-    adam = spec.Adam(lr=0.1, decay=decay)
+    adam = spec.nets.Adam(lr=0.1, decay=decay)
     rates = {images: learning_rate(adam, images, budget_images=BUDGET) for images in at}
     assert rates == pytest.approx(at, abs=1e-16)
 
 
 def test_the_rate_rises_linearly_over_the_warm_up():
-    adam = spec.Adam(lr=0.1, warmup_images=200)
+    adam = spec.nets.Adam(lr=0.1, warmup_images=200)
     rates = [learning_rate(adam, images, budget_images=BUDGET) for images in (0, 99, 199, 200, 999)]
     assert rates == pytest.approx([0.1 / 200, 0.05, 0.1, 0.1, 0.1])
 
@@ -42,7 +42,7 @@ def problem():
 
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
 def test_a_step_is_torchs_adam(clip_norm):
-    adam = spec.Adam(
+    adam = spec.nets.Adam(
         lr=0.05, beta1=0.5, eps=1e-6, decay="cosine", warmup_images=100, clip_norm=clip_norm
     )
     (a, b), loss = problem()
@@ -65,7 +65,7 @@ def test_a_step_is_torchs_adam(clip_norm):
 def test_only_its_own_parameters_move():
     (a, b), loss = problem()
     before = a.detach().clone(), b.detach().clone()
-    Optimiser([a], spec.Adam(), budget_images=BUDGET).descend(loss(a, b), 0)
+    Optimiser([a], spec.nets.Adam(), budget_images=BUDGET).descend(loss(a, b), 0)
     assert not torch.equal(a, before[0])
     assert torch.equal(b, before[1])
     assert b.grad is None
@@ -73,15 +73,15 @@ def test_only_its_own_parameters_move():
 
 def test_moments_go_on_from_a_state():
     (a, b), loss = problem()
-    first = Optimiser([a], spec.Adam(beta1=0.9), budget_images=BUDGET)
+    first = Optimiser([a], spec.nets.Adam(beta1=0.9), budget_images=BUDGET)
     first.descend(loss(a, b), 0)
     c = copy.deepcopy(a)
-    second = Optimiser([c], spec.Adam(beta1=0.9), budget_images=BUDGET)
+    second = Optimiser([c], spec.nets.Adam(beta1=0.9), budget_images=BUDGET)
     forgetful = copy.deepcopy(a)
     second.load(copy.deepcopy(first.state()))
     for optimiser, weights in ((first, a), (second, c)):
         optimiser.descend(loss(weights, b), 50)
-    Optimiser([forgetful], spec.Adam(beta1=0.9), budget_images=BUDGET).descend(
+    Optimiser([forgetful], spec.nets.Adam(beta1=0.9), budget_images=BUDGET).descend(
         loss(forgetful, b), 50
     )
     assert torch.equal(a, c)
@@ -90,7 +90,7 @@ def test_moments_go_on_from_a_state():
 
 def test_continuing_leaves_the_given_state_alone():
     weights = torch.nn.Parameter(torch.ones(3))
-    first, second = (Optimiser([weights], spec.Adam(), budget_images=10) for _ in range(2))
+    first, second = (Optimiser([weights], spec.nets.Adam(), budget_images=10) for _ in range(2))
     first.descend(weights.square().sum(), 0)
     given = copy.deepcopy(first.state())
     before = copy.deepcopy(given)

@@ -12,8 +12,8 @@ from sid_sweep.streams import seeded
 DEVIATION = 0.5
 SIGMAS = torch.logspace(-3, 3, 25, dtype=torch.float64)
 NETS = {
-    "mlp": spec.MLP(width=16, depth=2),
-    "residual_mlp": spec.ResidualMLP(kind="residual_mlp", width=16, depth=2),
+    "mlp": spec.nets.MLP(width=16, depth=2),
+    "residual_mlp": spec.nets.ResidualMLP(kind="residual_mlp", width=16, depth=2),
 }
 
 

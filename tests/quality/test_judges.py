@@ -11,7 +11,7 @@ from sid_sweep.quality.images import load_classifier
 from sid_sweep.quality.points import points_judge
 from sid_sweep.spec import Trial
 
-RING = spec.Mixture(kind="mixture")
+RING = spec.data.Mixture(kind="mixture")
 DIGITS = {
     "data": {"kind": "digits"},
     "noise": {"kind": "edm"},
@@ -56,7 +56,7 @@ def test_modes_are_counted():
 
 def test_metrics_are_those_that_the_specification_lists():
     judge = points_judge(RING, 64)
-    assert list(judge.measure(fresh(64, 0))) == list(spec.Mixture.metrics)
+    assert list(judge.measure(fresh(64, 0))) == list(spec.data.Mixture.metrics)
 
 
 def test_a_picture_is_bytes():
@@ -90,7 +90,7 @@ def test_digits_are_judged_relative_to_real_ones(cache):
     images, _ = digits()
     real = images[torch.randint(len(images), (judge.num_samples,), generator=torch.Generator())]
     good = judge.measure(real)
-    assert list(good) == list(spec.Digits.metrics)
+    assert list(good) == list(spec.data.Digits.metrics)
     assert 0.6 < good["fd_ratio_real"] < 1.4
     assert good["class_score_ratio"] == pytest.approx(1, abs=0.05)
     noise = judge.measure(torch.randn(real.shape, generator=torch.Generator().manual_seed(0)))

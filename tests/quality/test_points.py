@@ -12,7 +12,7 @@ from sid_sweep.data import mixture
 from sid_sweep.quality.distances import energy, w2_squared
 from sid_sweep.quality.points import MODE_SHARE, points_judge
 
-RING = spec.Mixture(kind="mixture")
+RING = spec.data.Mixture(kind="mixture")
 NUM = 2048
 
 
@@ -40,8 +40,8 @@ def looks_fresh(judge, data, *, draws=50):
 @pytest.mark.slow
 def test_fresh_data_has_ratio_one(judge):
     assert looks_fresh(judge, RING)
-    assert not looks_fresh(judge, spec.Mixture(kind="mixture", radius=1.5))
-    assert not looks_fresh(judge, spec.Mixture(kind="mixture", deviation=0.05))
+    assert not looks_fresh(judge, spec.data.Mixture(kind="mixture", radius=1.5))
+    assert not looks_fresh(judge, spec.data.Mixture(kind="mixture", deviation=0.05))
 
 
 @pytest.mark.parametrize("modes", [1, 4, 8])
@@ -124,7 +124,7 @@ def test_energy_is_unbiased_and_sees_a_shift():
 
 
 def test_mode_shares_are_compared_with_the_weights():
-    data = spec.Mixture(kind="mixture", weight_ratio=3.0)
+    data = spec.data.Mixture(kind="mixture", weight_ratio=3.0)
     judge, exact = points_judge(data, 8000), mixture(data)
     counts = (8000 * exact.weights).round().long()
     samples = exact.means.float().repeat_interleave(counts, 0)
@@ -135,7 +135,7 @@ def test_mode_shares_are_compared_with_the_weights():
 
 @pytest.mark.parametrize("dimensions", [1, 2, 8])
 def test_off_modes_has_one_tail_in_every_dimension(dimensions):
-    data = spec.Mixture(
+    data = spec.data.Mixture(
         kind="mixture", name="scattered", components=1, dimensions=dimensions, deviation=1.0
     )
     judge, num = points_judge(data, 64), 200_000
@@ -151,7 +151,7 @@ def test_off_modes_has_one_tail_in_every_dimension(dimensions):
 @pytest.mark.slow
 def test_fresh_data_is_perfect_whatever_the_mixture(name):
     extra = {"components": 6, "dimensions": 5} if name == "scattered" else {}
-    data = spec.Mixture(kind="mixture", name=name, **extra)
+    data = spec.data.Mixture(kind="mixture", name=name, **extra)
     judge = points_judge(data, NUM)
     measured = [judge.measure(fresh(NUM, data=data, seed=seed)) for seed in range(8)]
     for ratio in ("sw2_ratio", "w2_ratio"):
@@ -165,12 +165,12 @@ def test_a_sample_that_is_no_number_has_no_metric(judge):
     samples = fresh(NUM)
     samples[3, 1] = float("nan")
     measured = judge.measure(samples)
-    assert set(measured) == set(spec.Mixture.metrics)
+    assert set(measured) == set(spec.data.Mixture.metrics)
     assert all(math.isnan(value) for value in measured.values())
 
 
 def test_points_on_a_line_can_be_seen():
-    data = spec.Mixture(kind="mixture", name="scattered", components=3, dimensions=1)
+    data = spec.data.Mixture(kind="mixture", name="scattered", components=3, dimensions=1)
     judge = points_judge(data, 256)
     picture = judge.picture(fresh(256, data=data))
     assert picture.shape == (256, 256, 3)
