@@ -1,15 +1,20 @@
-"""From runs to a table that can be published.
+"""From trials to a table that can be published.
 
-    runs.py         the tidy frame, the question it answers, Parquet in and out
+    sources.py      a sweep from its folder, from MLflow or from an exported file
+    question.py     what a sweep asks
+    frame.py        the tidy frame: a row per arm, seed and evaluation; Parquet in and out
     statistics.py   seeds to a mean with its interval; one row per arm
     health.py       what a careful referee would object to
     notation.py     how knobs, values and numbers are written
     tables.py       Markdown, CSV, LaTeX, terminal
     canvas.py       size, style and axes of a plot
     plots.py        the metric against a knob, the training curves
+    maps.py         plots over two knobs, and quality against cost
     report.py       the above in one call, without a file
     compare.py      the command
 
-Only `compare.py` and the Parquet functions touch files, and nothing here imports ray, optuna,
-mlflow or torch: a report can be made years later from `runs.parquet` alone.
+Files are touched by `sources.py`, `compare.py` and the Parquet functions alone, and nothing here
+imports ray, optuna, mlflow or torch. The words (outcomes, columns, how a value is written) are
+those of `sid_sweep.spec` and `sid_sweep.trials`, which this package reads and which know nothing
+of it.
 """

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.notation import is_number, knob_name, plain, value_text
-from analysis.runs import Question
+from analysis.question import Question
 from analysis.statistics import value_place
 
 FILE_KINDS = ("png", "pdf")
@@ -30,10 +30,8 @@ PNG_DPI = 300
 METRIC_LOG_DECADES = 1.0  # on a linear axis that spans more, all the good arms are one line
 KNOB_LOG_DECADES = 1.5
 MAX_TICKED_VALUES = 7
-OVERSHOOT = {
-    "linear": 1.0,
-    "log": 0.3,
-}  # how far an interval widens the axis, in ranges of the seeds
+# How far an interval widens the axis, in ranges of the seeds.
+OVERSHOOT = {"linear": 1.0, "log": 0.3}
 MARGIN, HEADROOM = 0.06, 0.14  # of the range: around the data, and for marks at the edge
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
 CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -180,9 +178,9 @@ def short(number: float) -> str:
 
 
 def edge_height(question: Question) -> float:
-    """Where marks of lost runs stand, as a share of the axes' height: at the edge of bad values."""
-    share = HEADROOM / 2.5
-    return 1 - share if question.goal == "minimize" else share
+    """Where marks of lost trials stand, in heights of the axes: at the edge of bad values."""
+    distance = HEADROOM / 2.5
+    return 1 - distance if question.goal == "minimize" else distance
 
 
 def _widened(low: float, high: float, *, scale: str, margin: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The command: `python -m analysis.compare lambda` turns a sweep's runs into tables and plots."""
+"""The command: `python -m analysis.compare lambda` turns a sweep's trials into tables and plots."""
 
 import argparse
 import sys
@@ -6,8 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from analysis import sources
+from analysis.frame import write_parquet
 from analysis.report import Report, make_report
-from analysis.runs import Question, read_parquet, write_parquet
 
 EXIT_INPUT = 2
 PIPE_WIDTH = 400  # a table in a file must not be cut to the width of no terminal
@@ -26,9 +27,9 @@ writes into DIR:
 examples:
   python -m analysis.compare lambda
   python -m analysis.compare lambda --tracking-uri http://localhost:5000 --out paper/tables
-  python -m analysis.compare --from reports/lambda/runs.parquet       without MLflow
+  python -m analysis.compare --from reports/lambda/runs.parquet       without the sweep's folder
 
-exit status: 0 done; 2 the input is wrong. The same runs give the same bytes.
+exit status: 0 done; 2 the input is wrong. The same trials give the same bytes.
 """
 
 
@@ -42,16 +43,23 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("sweep", nargs="?", metavar="SWEEP", help="name of the sweep")
     parser.add_argument(
+        "--storage",
+        type=Path,
+        default=sources.STORAGE,
+        metavar="DIR",
+        help="where sweeps lie (default: ./sweeps)",
+    )
+    parser.add_argument(
         "--tracking-uri",
         metavar="URI",
-        help="MLflow tracking server or database (default: MLflow's own, ./mlflow.db)",
+        help="read from this MLflow server or database, such as sqlite:///mlflow.db, instead",
     )
     parser.add_argument(
         "--from",
         type=Path,
         dest="parquet",
         metavar="FILE",
-        help="read an exported runs.parquet instead of MLflow",
+        help="read an exported runs.parquet instead",
     )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default: reports/SWEEP)"
@@ -66,8 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     try:
-        report = read(options.sweep, tracking_uri=options.tracking_uri, parquet=options.parquet)
-        out = options.out or Path("reports") / report.question.sweep
+        report = read(options)
+        out = options.out or sources.REPORTS / report.question.sweep
         paths = write(report, out)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -77,27 +85,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def read(sweep: str | None, *, tracking_uri: str | None, parquet: Path | None) -> Report:
-    """The report of a sweep, from an exported file or from MLflow.
+def read(options: argparse.Namespace) -> Report:
+    """The report of the sweep that the command line names.
 
     Raises:
-        ValueError: there are no such runs, or they break the schema.
+        ValueError: there are no such trials, or they break the schema.
     """
-    if parquet is not None:
-        frame, question = read_parquet(parquet)
-        if sweep not in (None, question.sweep):
-            raise ValueError(f"{parquet}: holds sweep {question.sweep}, not {sweep}")
-        return make_report(frame, question)
-    if sweep is None:
+    if options.parquet is not None:
+        source = sources.from_parquet(options.parquet)
+        if options.sweep not in (None, source.question.sweep):
+            named = source.question.sweep
+            raise ValueError(f"{options.parquet}: holds sweep {named}, not {options.sweep}")
+        return make_report(*source)
+    if options.sweep is None:
         raise ValueError("name a sweep, such as lambda, or a file with --from; see --help")
-    # only here, so that --from works where MLflow is not installed
-    from sid_sweep.tracking import read_sweep
-
-    try:
-        rows, record = read_sweep(sweep, tracking_uri=tracking_uri)
-    except LookupError as error:
-        raise ValueError(error.args[0]) from error
-    return make_report(rows, Question.from_record(record))
+    found = sources.find(options.sweep, storage=options.storage, tracking_uri=options.tracking_uri)
+    return make_report(*found)
 
 
 def write(report: Report, out: Path) -> list[Path]:
@@ -109,10 +112,10 @@ def write(report: Report, out: Path) -> list[Path]:
         raise ValueError(f"--out {out}: is a file; name a folder")
     out.mkdir(parents=True, exist_ok=True)
     texts = {"table.md": report.markdown(), "table.csv": report.csv(), "table.tex": report.latex()}
-    paths = [out / name for name in (*texts, "runs.parquet")]
+    paths = [out / name for name in (*texts, sources.EXPORT)]
     for name, text in texts.items():
         (out / name).write_text(text, "utf-8", newline="\n")
-    write_parquet(report.frame, report.question, out / "runs.parquet")
+    write_parquet(report.frame, report.question, out / sources.EXPORT)
     for stem, figure in plots.figures(report.frame, report.arms, report.question).items():
         for kind in canvas.FILE_KINDS:
             paths.append(out / f"{stem}.{kind}")

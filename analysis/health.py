@@ -10,13 +10,14 @@ import pandas as pd
 from scipy import stats
 
 from analysis.notation import arm_text, is_number, knob_name, significant, value_text
-from analysis.runs import Question
+from analysis.question import Question
+from sid_sweep.spec import LOST
 
 ALPHA = 0.05
 POWER = 0.8
 MAX_SEEDS = 50  # beyond this the answer is that the arms are equal for all practical purposes
 MAX_BUDGET_SPREAD = 0.02
-EDGE_SHARE = 0.05  # of a continuous range; nothing is ever drawn exactly at its end
+EDGE_FRACTION = 0.05  # of a continuous range; nothing is ever drawn exactly at its end
 NAMED_ARMS = 3  # more arms than this are counted, not listed
 
 Check = Callable[[pd.DataFrame, pd.DataFrame, Question], list[str]]
@@ -39,31 +40,31 @@ def warnings(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> lis
 
 def unfinished(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
     """Trials without an end, and seeds of a started arm that have not begun."""
-    runs = frame[frame["final"]]
-    running = int((runs["outcome"] == "running").sum())
-    started = runs.groupby("arm")["seed"].agg(set)
+    trials = frame[frame["final"]]
+    running = int((trials["outcome"] == "running").sum())
+    started = trials.groupby("arm")["seed"].agg(set)
     waiting = sum(len(set(question.seeds) - seeds) for seeds in started)
     if not running + waiting:
         return []
     return [
-        f"{running} of {len(runs) + waiting} trials are still running and {waiting} have not "
+        f"{running} of {len(trials) + waiting} trials are still running and {waiting} have not "
         "started: this table is preliminary."
     ]
 
 
 def lost(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
     """The share of trials that diverged or failed, and why most of them did."""
-    runs = frame[frame["final"]]
-    bad = runs[runs["outcome"].isin(["diverged", "failed"])]
+    trials = frame[frame["final"]]
+    bad = trials[trials["outcome"].isin(LOST)]
     if bad.empty:
         return []
     counts = [f"{(bad['outcome'] == name).sum()} {name}" for name in ("diverged", "failed")]
     counts = [count for count in counts if not count.startswith("0 ")]
     (cause, times), *_ = Counter(bad["cause"]).most_common(1)
     why = f"; most often ({times}): {cause}" if cause else ""
-    share = len(bad) / len(runs)
+    share = len(bad) / len(trials)
     return [
-        f"{len(bad)} of {len(runs)} trials ({share:.0%}) ended without a value: "
+        f"{len(bad)} of {len(trials)} trials ({share:.0%}) ended without a value: "
         f"{', '.join(counts)}{why}."
     ]
 
@@ -134,7 +135,7 @@ def baseline_not_beaten(frame: pd.DataFrame, arms: pd.DataFrame, question: Quest
     base = arms[arms["baseline"] & (arms["n"] > 0)]
     if base.empty:
         name = arm_text(question.baseline)
-        return [f"The baseline ({name}) has no finished run: nothing can be compared with it."]
+        return [f"The baseline ({name}) has no finished trial: nothing can be compared with it."]
     if not (arms["best"] & arms["baseline"]).any():
         return []
     mean = significant(arms[arms["best"]].iloc[0]["mean"])
@@ -213,9 +214,9 @@ def _edge(value: Any, domain: dict[str, Any]) -> str | None:
             margin = 0.0
         case {"kind": "log_uniform", "low": low, "high": high}:
             value, domain = math.log(value), {"low": math.log(low), "high": math.log(high)}
-            margin = EDGE_SHARE
+            margin = EDGE_FRACTION
         case {"low": _, "high": _}:
-            margin = EDGE_SHARE
+            margin = EDGE_FRACTION
         case _:
             return None
     low, high = _bounds(domain)

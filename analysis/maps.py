@@ -23,7 +23,7 @@ from analysis.canvas import (
     short,
 )
 from analysis.notation import arm_text, is_number, knob_name, value_text
-from analysis.runs import Question
+from analysis.question import Question
 
 PLANE = ("loss.cross", "loss.self")
 LINE_STYLES: tuple[dict[str, Any], ...] = (  # white on dark cells, dark on light ones

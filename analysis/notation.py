@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from sid_sweep import spec
+
 SYMBOLS = {
     "loss.lambda": "λ",
     "loss.cross": "c",
@@ -18,8 +20,6 @@ SYMBOLS = {
 MISSING = "-"
 INTERVAL_DIGITS = 2
 MEAN_DIGITS = 4
-VALUE_DIGITS = 4
-WRITTEN_LENGTH = 9
 ROUNDING = 1e-12  # relative; equal seeds spread no more than this
 PLAIN_MIN, PLAIN_MAX = 1e-4, 1e10  # numbers outside are written with an exponent
 
@@ -34,22 +34,13 @@ def value_text(value: Any) -> str:
 
     A number that someone wrote is short and stays whole; one that a sampler drew gets four digits.
     """
-    if is_missing(value):
-        return MISSING
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value
-    if float(value).is_integer() and abs(value) < PLAIN_MAX:
-        return thousands(value) if abs(value) >= 10_000 else str(int(value))
-    whole = f"{value:.12g}"
-    return whole if len(whole) <= WRITTEN_LENGTH else f"{value:.{VALUE_DIGITS}g}"
+    return MISSING if is_missing(value) else spec.value_text(plain(value))
 
 
 def arm_text(values: Mapping[str, Any]) -> str:
     """`λ = 0.5, noise.kind = vp`, from values by knob; knobs that an arm lacks are left out."""
     given = {knob: value for knob, value in values.items() if not is_missing(value)}
-    return ", ".join(f"{knob_name(knob)} = {value_text(value)}" for knob, value in given.items())
+    return spec.arm_text({knob: plain(value) for knob, value in given.items()}, names=SYMBOLS)
 
 
 def estimate(mean: float, low: float, high: float) -> str:

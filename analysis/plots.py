@@ -31,8 +31,8 @@ from analysis.canvas import (
     short,
 )
 from analysis.notation import arm_text, knob_name, plain, value_text
-from analysis.runs import Question
-from analysis.statistics import LOST
+from analysis.question import Question
+from sid_sweep.spec import LOST
 
 POINTS_PER_INCH = 72
 SEED_OFFSET_POINTS = 3.5  # seeds stand beside their interval, not under it
@@ -86,7 +86,7 @@ class _Group:
 def metric_figure(
     frame: pd.DataFrame, arms: pd.DataFrame, question: Question, *, knob: str
 ) -> Figure:
-    """Each arm's mean and t interval over the knob, its seeds beside it, lost runs at the edge.
+    """Each arm's mean and t interval over the knob, its seeds beside it, lost trials at the edge.
 
     The mean over the survivors of an arm is hollow. With several scientific knobs, arms that share
     all others have one colour.
@@ -180,7 +180,7 @@ def _draw_baseline(ax: Axes, arms: pd.DataFrame) -> list[Artist]:
 def _draw_lost(
     ax: Axes, lost: pd.DataFrame, finals: pd.DataFrame, question: Question, axis: KnobAxis
 ) -> list[Artist]:
-    """A cross over each value that lost runs, with how many of how many."""
+    """A cross over each value that lost trials, with how many of how many."""
     if lost.empty:
         return []
     column, height = f"param.{axis.knob}", edge_height(question)
@@ -215,9 +215,9 @@ def _shifted(ax: Axes, points: float) -> Transform:
 def curves_figure(
     frame: pd.DataFrame, arms: pd.DataFrame, question: Question, *, knob: str
 ) -> Figure:
-    """The metric while training: the mean of an arm's finished seeds, every run faintly behind it.
+    """The metric while training: the mean of an arm's finished seeds, each trial faintly behind it.
 
-    A cross at the edge, in the arm's colour, marks where a run diverged, failed or was pruned.
+    A cross at the edge, in the arm's colour, marks where a trial diverged or failed.
     """
     axis = knob_axis(arms, question, knob=knob)
     metric = f"metric.{question.metric}"
@@ -229,10 +229,10 @@ def curves_figure(
         for _, arm in arms.iterrows():
             color = colors[plain(arm[f"param.{knob}"])]
             _draw_curves(ax, frame[frame["arm"] == arm["arm"]], metric, color=color)
-        for _, run in ended.iterrows():
-            color = colors[plain(run[f"param.{knob}"])]
+        for _, trial in ended.iterrows():
+            color = colors[plain(trial[f"param.{knob}"])]
             ax.plot(
-                run["images"], edge_height(question), "x", ms=4, mew=1.1, color=color,
+                trial["images"], edge_height(question), "x", ms=4, mew=1.1, color=color,
                 transform=ax.get_xaxis_transform(), zorder=5, clip_on=False,
             )  # fmt: skip
         _dress_images_axis(ax)
@@ -240,12 +240,12 @@ def curves_figure(
     return figure
 
 
-def _draw_curves(ax: Axes, runs: pd.DataFrame, metric: str, *, color: str) -> None:
-    evaluated = runs.dropna(subset=metric)
-    for _, run in evaluated.groupby("seed"):
-        # a lost run has no mean in front of it, so it is drawn less faintly
-        alpha = 0.75 if run["outcome"].iloc[0] in LOST else 0.3
-        ax.plot(run["images"], run[metric], color=color, lw=0.6, alpha=alpha, zorder=2)
+def _draw_curves(ax: Axes, trials: pd.DataFrame, metric: str, *, color: str) -> None:
+    evaluated = trials.dropna(subset=metric)
+    for _, trial in evaluated.groupby("seed"):
+        # a lost trial has no mean in front of it, so it is drawn less faintly
+        alpha = 0.75 if trial["outcome"].iloc[0] in LOST else 0.3
+        ax.plot(trial["images"], trial[metric], color=color, lw=0.6, alpha=alpha, zorder=2)
     finished = evaluated[evaluated["outcome"] == "finished"]
     by_images = finished.groupby("images")[metric].agg(["mean", "count"])
     # where a seed was not evaluated, a mean over the others would jump

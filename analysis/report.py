@@ -1,24 +1,22 @@
-"""A sweep's rows in, everything to say about them out, without a file or a plot.
+"""A sweep's frame in, everything to say about them out, without a file or a plot.
 
-report = make_report(rows, Question.from_record(record))
+report = make_report(*sources.find("lambda"))
 console.print(report.terminal())
 mlflow_description = report.markdown()
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 from rich.table import Table
 
 from analysis import health, statistics, tables
-from analysis.runs import Question, tidy
+from analysis.question import Question
 
 
 @dataclass(frozen=True)
 class Report:
-    """A question, its runs, its arms and what speaks against them."""
+    """A question, its trials, its arms and what speaks against them."""
 
     question: Question
     frame: pd.DataFrame
@@ -45,12 +43,11 @@ class Report:
         return tables.terminal(self.arms, self.question)
 
 
-def make_report(rows: Iterable[Mapping[str, Any]] | pd.DataFrame, question: Question) -> Report:
-    """Validate, average, object.
+def make_report(frame: pd.DataFrame, question: Question) -> Report:
+    """Average, object.
 
     Raises:
-        ValueError: the rows break the schema, or a finished run has no finite metric.
+        ValueError: a finished trial has no finite metric.
     """
-    frame = tidy(rows, question)
     arms = statistics.arms(frame, question)
     return Report(question, frame, arms, tuple(health.warnings(frame, arms, question)))

@@ -1,7 +1,7 @@
-"""Seeds to a mean with its interval, runs to a row per arm. Pure: frames in, frames out.
+"""Seeds to a mean with its interval, trials to a row per arm. Pure: frames in, frames out.
 
-The unit is the seed. The value of a run is its last evaluation, never the best over time, which
-would reward noise. Only finished runs enter a mean; the others are counted beside it, and an arm
+The unit is the seed. The value of a trial is its last evaluation, never the best over time, which
+would reward noise. Only finished trials enter a mean; the others are counted beside it, and an arm
 that has some is marked, because the mean over its survivors flatters it.
 """
 
@@ -15,11 +15,10 @@ import pandas as pd
 from scipy import stats
 
 from analysis.notation import is_missing, same_value, value_text
-from analysis.runs import OUTCOMES, Question
+from analysis.question import Question
+from sid_sweep.spec import LOST, OUTCOMES
 
 CONFIDENCE = 0.95
-LOST = ("diverged", "failed", "pruned")
-"""Outcomes of runs that ended without a value."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +54,17 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     """A row per arm, in the order of the scientific knobs.
 
     Columns: `arm`; `param.<knob>`; `mean`, `low`, `high`, `sd` of the metric; `n` finished seeds;
-    `diverged`, `failed`, `pruned`, `running` seeds; `images`, `seconds` (means) and
-    `peak_memory_bytes` (largest) of the finished runs; means `metric.<name>` of the extra columns;
+    `diverged`, `failed`, `running` seeds; `images`, `seconds` (means) and
+    `peak_memory_bytes` (largest) of the finished trials; means `metric.<name>` of more columns;
     `marked` (some seeds ended without a value), `complete` (every declared seed finished),
     `baseline`, `best`, `pareto` (no complete arm is better in metric and cost; needs a cost).
 
     Raises:
-        ValueError: a finished run has a metric that is not finite.
+        ValueError: a finished trial has a metric that is not finite.
     """
-    runs = frame[frame["final"]]
-    _require_finite(runs, question)
-    table = pd.DataFrame([_arm(runs_of_arm, question) for _, runs_of_arm in runs.groupby("arm")])
+    trials = frame[frame["final"]]
+    _require_finite(trials, question)
+    table = pd.DataFrame([_arm(own, question) for _, own in trials.groupby("arm")])
     table["best"] = _best(table, question)
     table["pareto"] = _pareto(table, question)
     order = sorted(table.index, key=lambda row: _place(table.loc[row], question))
@@ -82,14 +81,15 @@ def value_place(value: Any, knob: str, question: Question) -> tuple[int, float, 
     return (1, float(values.index(value)) if value in values else math.inf, value)
 
 
-def _arm(runs: pd.DataFrame, question: Question) -> dict[str, Any]:
-    finished = runs[runs["outcome"] == "finished"]
+def _arm(trials: pd.DataFrame, question: Question) -> dict[str, Any]:
+    finished = trials[trials["outcome"] == "finished"]
     values = finished[f"metric.{question.metric}"].to_numpy()
     interval = student_interval(values)
-    params = {f"param.{knob}": runs[f"param.{knob}"].iloc[0] for knob in question.knobs}
-    counts = {name: int((runs["outcome"] == name).sum()) for name in OUTCOMES if name != "finished"}
+    params = {f"param.{knob}": trials[f"param.{knob}"].iloc[0] for knob in question.knobs}
+    outcomes = trials["outcome"].value_counts()
+    counts = {name: int(outcomes.get(name, 0)) for name in OUTCOMES if name != "finished"}
     return {
-        "arm": runs["arm"].iloc[0],
+        "arm": trials["arm"].iloc[0],
         **params,
         "mean": interval.mean,
         "low": interval.low,
@@ -140,13 +140,13 @@ def _place(row: pd.Series, question: Question) -> tuple[Any, ...]:
     return (*keys, row["arm"])
 
 
-def _require_finite(runs: pd.DataFrame, question: Question) -> None:
-    finished = runs[runs["outcome"] == "finished"]
+def _require_finite(trials: pd.DataFrame, question: Question) -> None:
+    finished = trials[trials["outcome"] == "finished"]
     for name in (question.metric, *question.columns):
         values = finished[f"metric.{name}"]
         if (bad := ~np.isfinite(values)).any():
-            run = finished[bad].iloc[0]
+            trial = finished[bad].iloc[0]
             raise ValueError(
-                f"arm {run['arm']}, seed {run['seed']} finished with {name} = "
-                f"{run[f'metric.{name}']}; a run whose metric is not finite has diverged"
+                f"arm {trial['arm']}, seed {trial['seed']} finished with {name} = "
+                f"{trial[f'metric.{name}']}; a trial whose metric is not finite has diverged"
             )

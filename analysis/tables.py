@@ -12,8 +12,9 @@ import pandas as pd
 from rich.table import Table
 
 from analysis.notation import estimate, knob_name, significant, thousands, value_text
-from analysis.runs import Question
-from analysis.statistics import CONFIDENCE, LOST
+from analysis.question import Question
+from analysis.statistics import CONFIDENCE
+from sid_sweep.spec import LOST
 
 MARK = "†"
 MEBIBYTE = 2**20

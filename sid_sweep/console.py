@@ -12,9 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sid_sweep.orchestration.events import Run
-from sid_sweep.orchestration.folder import Result
-from sid_sweep.spec import Arm, Sweep
+from sid_sweep.spec import LOST, Arm, Sweep, value_text
+from sid_sweep.trials import Entry, Result
 
 CELLS = {
     "finished": ("■", "green"),
@@ -24,11 +23,6 @@ CELLS = {
     "waiting": ("·", "dim"),
 }
 MAX_ROWS = 24  # of the live table; a longer sweep shows the best, the running and the newest
-
-
-def arm_name(arm: Arm) -> str:
-    """`loss.lambda=0.5 batch.latents=256`."""
-    return " ".join(f"{knob}={value}" for knob, value in arm.items())
 
 
 def duration(seconds: float) -> str:
@@ -43,23 +37,25 @@ def duration(seconds: float) -> str:
 
 @dataclass
 class _Row:
-    values: Arm
+    arm: Arm
     states: dict[int, str] = field(default_factory=dict)
     latest: dict[int, float] = field(default_factory=dict)
     """Objective metric of each seed, at its last evaluation."""
-    share: dict[int, float] = field(default_factory=dict)
-    """Part of the budget done by each running seed."""
+    trained: dict[int, float] = field(default_factory=dict)
+    """Part of the budget that each running seed has spent."""
 
 
 class Board(AbstractContextManager["Board"]):
-    """Follows a sweep: best so far, running, done, diverged, failed, and the time that is left."""
+    """A watcher that shows the best so far, what is running, done or lost, and the time left.
 
-    def __init__(self, sweep: Sweep, *, console: Console, total: int) -> None:
+    What it counts is for the eyes; the truth is in the folders.
+    """
+
+    def __init__(self, sweep: Sweep, *, console: Console) -> None:
         self.sweep = sweep
         self.console = console
-        self.total = total
+        self.total = sweep.num_trials
         self.rows: dict[int, _Row] = {}
-        self.failures: list[tuple[Run, str]] = []
         self._began = time.monotonic()
         self._ready = 0  # trials that were done before this run began
         self._live = Live(
@@ -87,36 +83,39 @@ class Board(AbstractContextManager["Board"]):
 
     # ---- events
 
-    def started(self, run: Run) -> None:
-        self._row(run).states[run.seed] = "running"
+    def started(self, entry: Entry) -> None:
+        self._row(entry).states[entry.seed] = "running"
 
-    def progressed(self, run: Run, images: int, metrics: dict[str, float]) -> None:
-        row = self._row(run)
-        row.share[run.seed] = min(images / run.trial.budget.images, 1.0)
+    def progressed(self, entry: Entry, images: int, metrics: dict[str, float]) -> None:
+        row = self._row(entry)
+        row.trained[entry.seed] = min(images / entry.trial.budget.images, 1.0)
         if (value := metrics.get(self.sweep.objective.metric)) is not None:
-            row.latest[run.seed] = value
+            row.latest[entry.seed] = value
 
-    def ended(self, run: Run, result: Result) -> None:
-        row = self._row(run)
-        fresh = row.states.get(run.seed) == "running"
+    def ended(self, entry: Entry, result: Result) -> None:
+        row = self._row(entry)
+        fresh = row.states.get(entry.seed) == "running"
         self._ready += not fresh
-        row.states[run.seed] = result.outcome
-        row.share.pop(run.seed, None)
-        row.latest.pop(run.seed, None)
-        metric = self.sweep.objective.metric
+        row.states[entry.seed] = result.outcome
+        row.trained.pop(entry.seed, None)
+        row.latest.pop(entry.seed, None)
         if result.outcome == "finished":
-            row.latest[run.seed] = result.metrics[metric]
-        if result.outcome == "failed":
-            self.failures.append((run, result.cause))
+            row.latest[entry.seed] = result.metrics[self.sweep.objective.metric]
         if fresh and not self.console.is_terminal:
-            self.console.print(self._line(run, result), highlight=False, soft_wrap=True)
+            self.console.print(self._line(entry, result), highlight=False, soft_wrap=True)
+
+    def interrupted(self) -> None:
+        """Nothing: the command says it."""
+
+    def concluded(self, report: str, *, failed: bool) -> None:
+        """Nothing: the command shows the table."""
 
     # ---- figures
 
     @property
     def done(self) -> int:
         """Trials with an end."""
-        return sum(self.count(outcome) for outcome in ("finished", "diverged", "failed"))
+        return sum(self.count(outcome) for outcome in ("finished", *LOST))
 
     def count(self, state: str) -> int:
         """Trials in a state."""
@@ -136,7 +135,7 @@ class Board(AbstractContextManager["Board"]):
 
     def remaining_seconds(self) -> float | None:
         """Time left at the rate so far, counting the parts of running trials."""
-        partial = sum(sum(row.share.values()) for row in list(self.rows.values()))
+        partial = sum(sum(row.trained.values()) for row in list(self.rows.values()))
         work = self.done - self._ready + partial
         if work < 0.25:
             return None
@@ -158,11 +157,12 @@ class Board(AbstractContextManager["Board"]):
         best = self.best()
         for row in self._visible(best):
             mean = self.mean(row)
-            shares = list(row.share.values())
+            trained = list(row.trained.values())
+            values = [row.arm.get(knob) for knob in self.sweep.domains]
             table.add_row(
-                *[str(row.values.get(knob, "")) for knob in self.sweep.domains],
+                *["" if value is None else value_text(value) for value in values],
                 Text.assemble(*[CELLS[row.states.get(s, "waiting")] for s in self.sweep.seeds]),
-                f"{sum(shares) / len(shares):.0%}" if shares else "",
+                f"{sum(trained) / len(trained):.0%}" if trained else "",
                 " ".join(f"{value:.3g}" for _, value in sorted(row.latest.items())),
                 "" if mean is None else f"{mean:.4g}",
                 style="bold" if row is best else "",
@@ -178,24 +178,24 @@ class Board(AbstractContextManager["Board"]):
 
     def _summary(self) -> Text:
         parts = [f"{self.done}/{self.total} done", f"{self.count('running')} running"]
-        parts += [f"{n} {state}" for state in ("diverged", "failed") if (n := self.count(state))]
+        parts += [f"{n} {state}" for state in LOST if (n := self.count(state))]
         if (best := self.best()) is not None:
             value = f"{self.sweep.objective.metric} = {self.mean(best):.4g}"
-            parts.append(f"best {arm_name(best.values)}: {value}")
+            parts.append(f"best {best.arm}: {value}")
         if (left := self.remaining_seconds()) is not None:
             parts.append(f"about {duration(left)} left")
         return Text("  " + "  ·  ".join(parts) + "\n")
 
-    def _line(self, run: Run, result: Result) -> str:
+    def _line(self, entry: Entry, result: Result) -> str:
         metric = self.sweep.objective.metric
-        value = f" {metric}={result.metrics[metric]:.4g}" if metric in result.metrics else ""
+        value = f" {metric} = {result.metrics[metric]:.4g}" if metric in result.metrics else ""
         cause = f" ({result.cause})" if result.cause else ""
         left = self.remaining_seconds()
         eta = f", about {duration(left)} left" if left is not None else ""
         return (
-            f"[{self.done}/{self.total}] {arm_name(run.values)} seed={run.seed}: "
+            f"[{self.done}/{self.total}] {entry}: "
             f"{result.outcome}{value}{cause} after {duration(result.seconds)}{eta}"
         )
 
-    def _row(self, run: Run) -> _Row:
-        return self.rows.setdefault(run.arm, _Row(run.values))
+    def _row(self, entry: Entry) -> _Row:
+        return self.rows.setdefault(entry.number, _Row(entry.arm))

@@ -54,9 +54,20 @@ def read_lines(path: Path) -> list[Any]:
 
 def drop_half_line(path: Path) -> None:
     """Forget what a kill in the middle of a write has left at the end."""
-    if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
-        with replacing(path) as partial:
-            partial.write_bytes(content[: content.rfind(b"\n") + 1])
+    if not path.exists() or ends_whole(path):
+        return
+    content = path.read_bytes()
+    with replacing(path) as partial:
+        partial.write_bytes(content[: content.rfind(b"\n") + 1])
+
+
+def ends_whole(path: Path) -> bool:
+    """Whether the last line of a file is a whole one."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 @contextmanager

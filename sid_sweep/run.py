@@ -18,9 +18,8 @@ PIPE_WIDTH = 400  # of what is written to a file or a pipe; nothing is cut there
 
 DESCRIPTION = """\
 Run a sweep of Score identity Distillation: train every arm at every seed, watch it live, and end
-with a comparison table. To resume, run the same command again: what is done is not done again, and
-a larger
-space runs only what is missing."""
+with a comparison table. To resume, run the same command again: what is done is not done again,
+and a larger space runs only what is missing."""
 
 EXAMPLES = """\
 examples:
@@ -116,12 +115,12 @@ def _load(options: argparse.Namespace) -> Sweep:
 
 
 def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Console) -> int:
-    from sid_sweep.orchestration import record
     from sid_sweep.plan import make_plan
+    from sid_sweep.trials import SweepFolder, agreement
 
-    folder = options.storage / sweep.sweep
-    record.check(folder, sweep)
-    plan = make_plan(sweep, storage=options.storage, address=options.address)
+    folder = SweepFolder(options.storage / sweep.sweep)
+    agreement.check(folder, sweep)
+    plan = make_plan(sweep, folder, address=options.address)
     console.print(plan.render(dry_run=options.dry_run))
     if options.dry_run:
         return 0
@@ -129,10 +128,10 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Co
     from sid_sweep.session import Session
 
     command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
-    with record.sole_driver(folder):
-        record.agree(folder, sweep)
-        session = Session(sweep, plan, console=console, command=command)
-        return session.run(tracking_uri=options.tracking_uri, address=options.address)
+    with folder.sole_driver():
+        agreement.agree(folder, sweep)
+        session = Session(plan, console=console, command=command, tracking_uri=options.tracking_uri)
+        return session.run(address=options.address)
 
 
 def _print_knobs(console: Console, prefix: str) -> int:

@@ -49,9 +49,16 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument(
+        "--storage",
+        type=Path,
+        default=Path("sweeps"),
+        metavar="DIR",
+        help="where sweeps lie (default: ./sweeps)",
+    )
+    parser.add_argument(
         "--tracking-uri",
         metavar="URI",
-        help="MLflow tracking server or database (default: MLflow's own, ./mlflow.db)",
+        help="fetch from this MLflow server or database instead (for a run id: MLflow's default)",
     )
     return parser
 
@@ -78,13 +85,13 @@ def draw(options: argparse.Namespace) -> str:
         raise ValueError(f"--num {options.num}: draw at least one sample")
     if options.out.suffix not in (".png", ".npz"):
         raise ValueError(f"--out {options.out}: name a .png picture or an .npz array")
-    found = find(options.run, tracking_uri=options.tracking_uri)
+    found = find(options)
 
     from sid_sweep.student import Student
 
-    student = Student.load(found.path)
     try:
-        samples = student.sample(options.num, seed=options.seed, device=options.device).cpu()
+        student = Student.load(found.path, device=options.device)
+        samples = student.sample(options.num, seed=options.seed).cpu()
     except RuntimeError as error:
         raise ValueError(f"--device {options.device}: {str(error).splitlines()[0]}") from None
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -96,9 +103,10 @@ def draw(options: argparse.Namespace) -> str:
     else:
         from PIL import Image
 
-        from sid_sweep.quality.pictures import picture
+        from sid_sweep.quality import picture
 
-        Image.fromarray(picture(student.trial.data, samples)).save(options.out)
+        drawn = picture(student.trial.data, samples, num_images=options.num)
+        Image.fromarray(drawn).save(options.out)
     return f"{options.out}: {options.num} samples {list(student.shape)} of {found.name}"
 
 
@@ -109,44 +117,58 @@ class Found(NamedTuple):
     name: str
 
 
-def find(run: str, *, tracking_uri: str | None) -> Found:
-    """The student of a run: on this disk, or fetched from MLflow.
+def find(options: argparse.Namespace) -> Found:
+    """The student that the command line names: on this disk, or fetched from MLflow.
 
     Raises:
-        LookupError: there is no such run or sweep.
+        LookupError, ValueError: there is no such run or sweep.
     """
+    from sid_sweep.trials import SweepFolder, TrialFolder
+
+    run = options.run
     path = Path(run)
     if path.is_dir():
-        return Found(path / "generator.safetensors", run)
+        return Found(TrialFolder(path).student, run)
     if path.exists() or path.suffix == ".safetensors":
         return Found(path, run)
 
     from sid_sweep.tracking import fetch_student
 
     if len(run) == 32 and set(run) <= set("0123456789abcdef"):
-        return Found(fetch_student(run, tracking_uri=tracking_uri), f"run {run}")
-    run_id, name = best_run(run, tracking_uri=tracking_uri)
-    return Found(fetch_student(run_id, tracking_uri=tracking_uri), name)
+        return Found(fetch_student(run, tracking_uri=options.tracking_uri), f"run {run}")
+    best = best_trial(run, storage=options.storage, tracking_uri=options.tracking_uri)
+    if options.tracking_uri is None:
+        folder = SweepFolder(options.storage / run).trial_of(best.digest)
+        return Found(folder.student, best.name)
+    return Found(fetch_student(best.run_id, tracking_uri=options.tracking_uri), best.name)
 
 
-def best_run(sweep: str, *, tracking_uri: str | None) -> tuple[str, str]:
-    """The run id and the name of a sweep's best arm at the first of its seeds."""
+class Best(NamedTuple):
+    """The first trial of a sweep's best arm."""
+
+    digest: str
+    run_id: str
+    name: str
+
+
+def best_trial(sweep: str, *, storage: Path, tracking_uri: str | None) -> Best:
+    """A sweep's best arm at the first of its seeds.
+
+    Raises:
+        ValueError: there is no such sweep.
+        LookupError: no arm of it has finished.
+    """
+    from analysis import sources, statistics
     from analysis.notation import arm_text
-    from analysis.runs import Question, tidy
-    from analysis.statistics import arms
-    from sid_sweep.tracking import read_sweep
 
-    rows, record = read_sweep(sweep, tracking_uri=tracking_uri)
-    question = Question.from_record(record)
-    frame = tidy(rows, question)
-    table = arms(frame, question)
+    frame, question = sources.find(sweep, storage=storage, tracking_uri=tracking_uri)
+    table = statistics.arms(frame, question)
     if not table["best"].any():
-        raise LookupError(f"sweep {sweep!r} has no arm all of whose seeds finished; name a run id")
+        raise LookupError(f"sweep {sweep!r} has no arm all of whose seeds finished; name a trial")
     best = table[table["best"]].iloc[0]
-    runs = frame[frame["final"] & (frame["arm"] == best["arm"])].sort_values("seed")
-    first = runs.iloc[0]
+    first = frame[frame["final"] & (frame["arm"] == best["arm"])].sort_values("seed").iloc[0]
     values = arm_text({knob: best[f"param.{knob}"] for knob in question.knobs})
-    return first["run_id"], f"{sweep}: {values}, seed {first['seed']} (run {first['run_id']})"
+    return Best(first["trial"], first["run_id"], f"{sweep}: {values}, seed {first['seed']}")
 
 
 if __name__ == "__main__":

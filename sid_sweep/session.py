@@ -1,158 +1,192 @@
 """One run of the command, from a checked plan to the final table."""
 
 import time
+from contextlib import AbstractContextManager, suppress
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.status import Status
 
-from sid_sweep.console import Board, arm_name, duration
-from sid_sweep.orchestration.drive import Interrupted, Signals, cluster, drive
-from sid_sweep.orchestration.events import Run
-from sid_sweep.orchestration.folder import Result
-from sid_sweep.orchestration.rows import rows
-from sid_sweep.orchestration.search import Ledger
+from sid_sweep.console import Board, duration
+from sid_sweep.orchestration import cluster
+from sid_sweep.orchestration.drive import drive
+from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Plan
-from sid_sweep.spec import Sweep
-from sid_sweep.tracking import Tracker
+from sid_sweep.search import Ledger
+from sid_sweep.spec import Trial
+from sid_sweep.tracking import track
+from sid_sweep.tracking.tracker import INTERRUPTED_SECONDS, PATIENCE_SECONDS
+from sid_sweep.trials import Entry, Result, Watcher
+from sid_sweep.trials.rows import rows_of
 
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 
 class Session:
-    """What the steps of a run share: sweep, plan, console, and the command to repeat."""
+    """What the steps of a run share: plan, console, watchers, and the command to repeat."""
 
-    def __init__(self, sweep: Sweep, plan: Plan, *, console: Console, command: str) -> None:
-        self.sweep = sweep
+    def __init__(
+        self, plan: Plan, *, console: Console, command: str, tracking_uri: str | None
+    ) -> None:
         self.plan = plan
+        self.sweep, self.folder = plan.sweep, plan.folder
         self.console = console
         self.command = command
-        self.board = Board(sweep, console=console, total=plan.total)
         self.signals = Signals()
+        self.board = Board(self.sweep, console=console)
+        self.tracker = track(self.sweep, self.folder, uri=tracking_uri)
+        self.watchers: list[Watcher] = [self.board, self.tracker]
 
-    def run(self, *, tracking_uri: str | None, address: str | None) -> int:
+    def run(self, *, address: str | None) -> int:
         """Train what is missing, track it, show the table; returns the exit status."""
         began = time.monotonic()
-        with (
-            self.signals.installed(),
-            Tracker(self.sweep, self.plan.folder, tracking_uri=tracking_uri) as tracker,
-        ):
-
-            def known(run: Run, result: Result) -> None:
-                self.board.ended(run, result)
-                tracker.ended(run, result)
-
-            ledger = Ledger(self.plan.folder, self.sweep, known=known)
+        with self.signals.installed(), self.tracker:
+            ledger = Ledger(self.folder, self.sweep, known=self._known)
             try:
                 if ledger.has_work():
                     self._train_teachers()
-                    self._train_students(ledger, tracker, address)
+                    self._train_students(ledger, address)
+                status = self._conclude(ledger, began=began)
+                self._send_rest(PATIENCE_SECONDS)
             except Interrupted:
-                tracker.interrupted()
-                return self._say_interrupted()
-            self._conclude(ledger, tracker, seconds=time.monotonic() - began)
-        if tracker.unsent:
-            self.console.print(
-                f"[yellow]tracking:[/] {tracker.unsent} updates could not be sent to {tracker.uri} "
-                f"({escape(tracker.trouble)}); they are kept, and the same command sends them"
-            )
-        self._say_next(tracker.ui_hint)
-        return self._status()
+                status = self._interrupt(ledger)
+        self._say_unsent()
+        if status != EXIT_INTERRUPTED:
+            self._say_next()
+        return status
 
     # ---- steps
 
+    def _known(self, entry: Entry, result: Result) -> None:
+        for watcher in self.watchers:
+            watcher.ended(entry, result)
+
     def _train_teachers(self) -> None:
         """Train the teachers that the grid needs and the cache lacks, with a progress bar."""
-        trials = self.plan.untrained
-        if not trials:
+        if not self.plan.untrained:
             return
         import torch
 
+        torch.set_num_threads(self.sweep.resources.cpus_per_worker)
+        for trial in self.plan.untrained:
+            self._train_teacher(trial)
+
+    def _train_teacher(self, trial: Trial) -> None:
         from sid_sweep import quality, teachers
 
-        torch.set_num_threads(self.sweep.resources.cpus_per_worker)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        for trial in trials:
-            with Progress(
-                TextColumn("  teacher"),
-                BarColumn(),
-                TextColumn(
-                    "{task.completed:,}/{task.total:,} images, loss {task.fields[loss]:.4f}"
-                ),
-                TimeRemainingColumn(),
-                console=self.console,
-                transient=True,
-            ) as bar:
-                assert trial.teacher.kind == "trained"
-                task = bar.add_task("", total=trial.teacher.images, loss=float("nan"))
+        began, cache = time.monotonic(), self.folder.cache
+        with Progress(
+            TextColumn("  teacher"),
+            BarColumn(),
+            TextColumn("{task.completed:,}/{task.total:,} images, loss {task.fields[loss]:.4f}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        ) as bar:
+            task = bar.add_task("", total=None, loss=float("nan"))
 
-                def report(images: int, total: int, loss: float) -> None:
-                    self.signals.check()
-                    bar.update(task, completed=images, total=total, loss=loss)  # noqa: B023
+            def report(images: int, total: int, loss: float) -> None:
+                self.signals.check()
+                bar.update(task, completed=images, total=total, loss=loss)
 
-                began = time.monotonic()
-                teacher = teachers.load(trial, cache=self.plan.cache, device=device, report=report)
-            judge = quality.judge(trial, teacher, cache=self.plan.cache)
-            figures = ", ".join(f"{name} {value:.4g}" for name, value in judge.references.items())
-            took = duration(time.monotonic() - began)
-            self.console.print(f"  teacher   trained in {took}: {figures}", soft_wrap=True)
+            device = self._teacher_device()
+            teacher = teachers.load(trial, cache=cache, device=device, report=report)
+        references = quality.judge(trial, teacher, cache=cache).references
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in references.items())
+        took = duration(time.monotonic() - began)
+        self.console.print(f"  teacher   trained in {took}: {figures}", soft_wrap=True)
 
-    def _train_students(self, ledger: Ledger, tracker: Tracker, address: str | None) -> None:
-        logs = self.plan.folder / "logs"
-        status = self.console.status("  starting Ray") if self.console.is_terminal else None
-        if status:
-            status.start()
-        try:
-            with cluster(self.sweep, address=address, signals=self.signals, logs=logs) as connected:
-                if status:
-                    status.stop()
-                with self.board:
-                    drive(
-                        self.sweep,
-                        ledger,
-                        connected,
-                        cache=self.plan.cache,
-                        watchers=[self.board, tracker],
-                        signals=self.signals,
-                    )
-        finally:
-            if status:
-                status.stop()
+    def _teacher_device(self) -> str:
+        """Where a trial's worker would train; before a cluster is seen, as this machine allows."""
+        import torch
 
-    def _conclude(self, ledger: Ledger, tracker: Tracker, *, seconds: float) -> None:
-        """The table and its warnings: on the screen, and in the description of the parent run."""
+        layout = self.plan.layout
+        wanted = layout.device if layout else "cuda"
+        if layout is None and self.sweep.resources.gpus_per_worker == 0:
+            wanted = "cpu"
+        return wanted if torch.cuda.is_available() else "cpu"
+
+    def _train_students(self, ledger: Ledger, address: str | None) -> None:
+        status = self._waiting("starting Ray")
+        with status, self._cluster(address) as connected:
+            status.stop()
+            with self.board:
+                drive(ledger, connected, watchers=self.watchers, signals=self.signals)
+
+    def _cluster(self, address: str | None) -> AbstractContextManager[cluster.Cluster]:
+        if address is None:
+            assert self.plan.layout is not None
+            logs = self.folder.logs
+            return cluster.local(self.plan.layout, signals=self.signals, logs=logs)
+        scratch = self.folder.path / "ray"
+        return cluster.remote(self.sweep, address, signals=self.signals, scratch=scratch)
+
+    def _conclude(self, ledger: Ledger, *, began: float) -> int:
+        """The table and its warnings, for the screen and the watchers, as the folders say; returns
+        the exit status."""
+        from analysis.frame import tidy
+        from analysis.question import Question
         from analysis.report import make_report
-        from analysis.runs import Question
 
-        all_runs = [ledger.run(job) for arm in range(len(ledger.arms)) for job in ledger.jobs(arm)]
-        question = Question.from_record(self.sweep.record())
-        report = make_report(rows(self.sweep.sweep, all_runs), question)
+        entries = ledger.entries()
+        question = Question.from_outline(self.sweep.outline())
+        frame = tidy(rows_of(self.sweep.sweep, entries), question)
+        report = make_report(frame, question)
         self.console.print(report.terminal())
         for warning in report.warnings:
             self.console.print(f"  [yellow]![/] {escape(warning)}", soft_wrap=True)
-        for run, cause in self.board.failures:
-            where = run.folder.path / "failure.json"
-            name = f"{arm_name(run.values)} seed={run.seed}"
-            line = escape(f"{name}: {cause} ({where})")
-            self.console.print(f"  [red]failed[/] {line}", soft_wrap=True)
-        self.console.print(f"\n  took {duration(seconds)}", style="dim")
-        tracker.conclude(report.markdown())
+        standings = [(entry, entry.folder.standing()) for entry in entries]
+        lost = [pair for pair in standings if pair[1].outcome not in ("finished", "diverged")]
+        for entry, standing in lost:
+            line = f"{entry}: {standing.cause or 'it has no end'} ({entry.folder.failure})"
+            self.console.print(f"  [red]failed[/] {escape(line)}", soft_wrap=True)
+        self.console.print(f"\n  took {duration(time.monotonic() - began)}", style="dim")
+        for watcher in self.watchers:
+            watcher.concluded(report.markdown(), failed=bool(lost))
+        return EXIT_FAILED if lost else EXIT_DONE
+
+    def _interrupt(self, ledger: Ledger) -> int:
+        for watcher in self.watchers:
+            watcher.interrupted()
+        done = sum(entry.folder.standing().is_end for entry in ledger.entries())
+        self.console.print(
+            f"\n  interrupted, {done} of {self.sweep.num_trials} trials done; to go on:\n\n"
+            f"  {self.command}\n",
+            soft_wrap=True,
+        )
+        self.tracker.drain(patience=INTERRUPTED_SECONDS)
+        return EXIT_INTERRUPTED
+
+    def _send_rest(self, patience: float) -> None:
+        """Wait for the tracker, and show what it still has to send."""
+        with self._waiting("") as status:
+
+            def show(left: int) -> None:
+                self.signals.check()
+                status.update(f"  sending {left:,} updates to {escape(self.tracker.store)}")
+
+            with suppress(Interrupted):  # what is left is kept, like everything else
+                self.tracker.drain(patience=patience, show=show)
 
     # ---- words
 
-    def _say_next(self, ui_hint: str) -> None:
+    def _waiting(self, text: str) -> Status:
+        """A line with a spinner; nothing where there is no terminal."""
+        quiet = Console(quiet=True)
+        return Status(f"  {text}", console=self.console if self.console.is_terminal else quiet)
+
+    def _say_unsent(self) -> None:
+        if self.tracker.unsent:
+            self.console.print(
+                f"[yellow]tracking:[/] {self.tracker.unsent} updates could not be sent to "
+                f"{escape(self.tracker.store)} ({escape(self.tracker.trouble)}); they are kept, "
+                "and the same command sends them"
+            )
+
+    def _say_next(self) -> None:
         name = self.sweep.sweep
         self.console.print(
-            f"\n  look    {ui_hint}\n  report  python -m analysis.compare {name}\n", soft_wrap=True
-        )
-
-    def _say_interrupted(self) -> int:
-        done, total = self.board.done, self.plan.total
-        self.console.print(
-            f"\n  interrupted, {done} of {total} trials done; to go on:\n\n  {self.command}\n",
+            f"\n  look    {self.tracker.hint}\n  report  python -m analysis.compare {name}\n",
             soft_wrap=True,
         )
-        return EXIT_INTERRUPTED
-
-    def _status(self) -> int:
-        return EXIT_FAILED if self.board.failures else EXIT_DONE

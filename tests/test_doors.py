@@ -1,4 +1,4 @@
-"""Each heavy library has one room; what must answer at once loads none of them."""
+"""Rooms and doors: who may import whom, where the heavy libraries are, who spells which path."""
 
 import ast
 import subprocess
@@ -10,48 +10,136 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = [*(ROOT / "sid_sweep").rglob("*.py"), *(ROOT / "analysis").rglob("*.py")]
 
-ROOMS = {  # library: where it may be imported, lazily or not
+LIBRARIES = {  # where a library may be imported, lazily or not
     "ray": ("sid_sweep/orchestration/",),
-    "optuna": ("sid_sweep/orchestration/search.py",),
+    "optuna": ("sid_sweep/search/",),
     "mlflow": ("sid_sweep/tracking/",),
     "yaml": ("sid_sweep/spec/",),
     "ot": ("sid_sweep/quality/",),
-    "sid_sweep": ("sid_sweep/", "analysis/compare.py"),
 }
+ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms is one too
+    "spec": "",
+    "files": "",
+    "streams": "",
+    "diffusion": "spec",
+    "nets": "spec diffusion",
+    "data": "spec diffusion streams",
+    "student": "spec diffusion nets data streams files",
+    "teachers": "spec diffusion nets data streams files",
+    "quality": "spec diffusion data teachers streams files",
+    "distill": "spec diffusion nets data teachers quality student streams",
+    "trials": "spec files",
+    "search": "spec files trials",
+    "worker": "spec files trials quality distill",
+    "orchestration": "spec trials search worker distill",
+    "tracking": "spec files trials",
+    "console": "spec trials",
+    "plan": "spec trials console orchestration",
+    "session": "spec trials search orchestration tracking console plan quality teachers analysis",
+    "run": "spec trials plan session",
+    "sample": "spec trials tracking student quality analysis",
+    "analysis": "spec trials tracking",
+}
+ABOVE = ("session", "sample")
+"""Commands, which end with what the analysis makes of a sweep. It reads what the rooms write, and no
+room knows of it."""
+PATHS = ("trials", "trial.json", "failure.json", "result.json", "sweep.json", "measurements.jsonl")
 
 
-def imported(source: str) -> set[str]:
-    """Top-level packages that a module imports anywhere in it."""
+def imports(source: str, *, package: str = "") -> set[str]:
+    """All that a module imports, anywhere in it but for the type checker, by full names."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    for_types = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
+    for_types = [node for node in for_types if ast.unparse(node.test) == "TYPE_CHECKING"]
+    left_out = {id(inner) for node in for_types for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in left_out:
+            continue
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            found.add((node.module or "").partition(".")[0])
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: -(node.level - 1) or None] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            found |= {f"{module}.{alias.name}" for alias in node.names}
     return found
 
 
-@pytest.mark.parametrize("library", ROOMS)
+def package_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).parent.parts)
+
+
+def room_of(module: str) -> str:
+    """The room of a module of this project, or ""."""
+    top, _, rest = module.partition(".")
+    if top == "analysis":
+        return "analysis"
+    return rest.partition(".")[0] if top == "sid_sweep" else ""
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
 def test_a_library_is_imported_in_its_room_alone(library):
     users = [
-        str(path.relative_to(ROOT)) for path in SOURCES if library in imported(path.read_text())
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if library in {name.partition(".")[0] for name in imports(path.read_text())}
     ]
     assert users, f"nothing imports {library}: this test watches an empty room"
-    assert [user for user in users if not user.startswith(ROOMS[library])] == []
+    assert [user for user in users if not user.startswith(LIBRARIES[library])] == []
 
 
-def test_the_watch_sees_lazy_imports():
-    assert imported("def f():\n    from ray import tune\n    import torch.nn") == {"ray", "torch"}
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_knows_those_below_it_alone(path):
+    package = package_of(path)
+    own = room_of(f"{package}.{path.stem}")
+    known = {room_of(name) for name in imports(path.read_text(), package=package)} - {"", own}
+    if own != "__init__":
+        assert known <= set(ROOMS[own].split())
 
 
-@pytest.mark.parametrize("package", ["diffusion", "nets", "data", "teachers", "quality", "distill"])
-def test_the_pure_part_needs_only_the_pure_part(package):
-    """`distill` runs where there is only torch: no room below it knows of orchestration or
-    tracking."""
-    for path in (ROOT / "sid_sweep" / package).rglob("*.py"):
-        text = path.read_text()
-        assert "orchestration" not in text.replace("orchestration:", "")
-        assert "tracking" not in text
+def test_the_watch_sees_lazy_and_relative_imports():
+    source = "def f():\n    from ray import tune\n    import torch.nn\n    from .a import b\n"
+    assert imports(source, package="x.y") == {"ray.tune", "torch.nn", "x.y.a.b"}
+    assert imports("from ..a import b", package="x.y") == {"x.a.b"}
+    assert imports("if TYPE_CHECKING:\n    import torch\nimport os") == {"os"}
+    assert room_of("sid_sweep.trials.folder.LOG") == "trials"
+    assert room_of("numpy.random") == ""
+
+
+def test_every_room_is_watched_and_rooms_form_no_circle():
+    package = ROOT / "sid_sweep"
+    rooms = {p.stem for p in package.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    assert rooms - {"__init__"} | {"analysis"} == set(ROOMS)
+    below: set[str] = set()
+    left = dict(ROOMS)
+    while left:
+        free = [room for room, known in left.items() if set(known.split()) <= below]
+        assert free, f"these know each other in a circle: {', '.join(left)}"
+        below |= set(free)
+        left = {room: known for room, known in left.items() if room not in free}
+    assert {room for room, known in ROOMS.items() if "analysis" in known.split()} == set(ABOVE)
+
+
+def test_files_form_no_circle():
+    """Not even a lazy one, within a room or between rooms."""
+    modules = {f"{package_of(path)}.{path.stem}": path for path in SOURCES}
+    graph = {}
+    for module, path in modules.items():
+        if path.stem == "__init__":
+            continue
+        names = imports(path.read_text(), package=package_of(path))
+        candidates = names | {name.rpartition(".")[0] for name in names}
+        graph[module] = (candidates & set(modules)) - {module}
+    while leaves := [m for m, known in graph.items() if not known & set(graph)]:
+        graph = {m: known for m, known in graph.items() if m not in leaves}
+    assert graph == {}
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_the_disks_room_alone_spells_its_paths(name):
+    spelt = f'"{name}"' if "." in name else f'/ "{name}"'
+    users = [path for path in SOURCES if spelt in path.read_text()]
+    assert {path.parent.name for path in users} == {"trials"}
 
 
 def loaded_by(code: str) -> set[str]:
@@ -70,6 +158,19 @@ def test_a_dry_run_loads_nothing_heavy(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_driver_loads_no_torch():
-    modules = "drive, events, folder, hooks, job, machine, record, rows, search"
-    assert "torch" not in loaded_by(f"from sid_sweep.orchestration import {modules}")
+@pytest.mark.parametrize(
+    ("modules", "allowed"),
+    [
+        ("from sid_sweep import spec, trials, files", set()),
+        ("from sid_sweep.worker import job", set()),
+        ("from sid_sweep.orchestration import machine, signals, failures, trainable", set()),
+        ("from sid_sweep import search", {"optuna", "pandas"}),
+        ("from sid_sweep.orchestration import cluster, drive, hooks", {"ray", "optuna", "pandas"}),
+        ("from sid_sweep import session", {"optuna", "pandas"}),
+        ("from sid_sweep import tracking", set()),
+        ("from analysis import sources, compare", {"pandas"}),
+    ],
+)
+def test_what_is_light_stays_light(modules, allowed):
+    """The driver loads no torch; what Tune loads in a worker loads it there and not before."""
+    assert loaded_by(modules) <= allowed

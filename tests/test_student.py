@@ -11,10 +11,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from sid_sweep import sample, teachers
-from sid_sweep.orchestration.folder import TrialFolder
-from sid_sweep.orchestration.job import Work
-from sid_sweep.orchestration.work import work
-from sid_sweep.student import Student
+from sid_sweep.distill import distill
+from sid_sweep.streams import stream
+from sid_sweep.student import OneStep, Student
+from sid_sweep.trials import TrialFolder
+from sid_sweep.worker.job import Job
+from sid_sweep.worker.run import run
 
 sys.path.insert(0, str(Path(__file__).parent / "distill"))
 from methods import METHODS, small
@@ -33,7 +35,10 @@ def folders(tmp_path_factory, cache):
     def folder(name):
         if name not in made:
             made[name] = TrialFolder(tmp_path_factory.mktemp(name))
-            work(Work(small(name), made[name].path, cache, 1e9, 1), lambda figures: None)
+            job = Job(
+                trial=small(name), folder=made[name], cache=cache, checkpoint_seconds=1e9, threads=1
+            )
+            run(job, lambda figures: None)
         return made[name]
 
     return folder
@@ -41,19 +46,40 @@ def folders(tmp_path_factory, cache):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_finished_trial_exports_a_student_that_draws(folders, name):
-    student = Student.load(folders(name).generator)
+    student = Student.load(folders(name).student)
     assert student.trial == small(name)
     samples = student.sample(32, seed=3)
     assert samples.shape == (32, 2)
-    assert torch.equal(samples, Student.load(folders(name).generator).sample(32, seed=3))
+    assert torch.equal(samples, Student.load(folders(name).student).sample(32, seed=3))
     assert not torch.equal(samples, student.sample(32, seed=4))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_exported_student_draws_what_its_trials_student_drew(folders, cache, name):
+    """On one stream of latents, from the first noise level to the last: bitwise, but for low-rank
+    additions, which are added to the weights before and not to the outputs after."""
+    *_, last = distill(small(name), cache=cache)
+    expected = last.student.draw(64, random=stream("test"))
+    drawn = Student.load(folders(name).student).draw(64, random=stream("test"))
+    if name == "lora":
+        torch.testing.assert_close(drawn, expected)
+    else:
+        assert torch.equal(drawn, expected)
+
+
+def test_a_student_that_begins_at_another_level_is_noticed(folders, cache, monkeypatch):
+    """The test above can fail: with another σ_init the same weights draw something else."""
+    *_, last = distill(small("sid"), cache=cache)
+    monkeypatch.setattr("sid_sweep.student.sampling", lambda trial: OneStep(1.0))
+    drawn = Student.load(folders("sid").student).draw(64, random=stream("test"))
+    assert not torch.allclose(drawn, last.student.draw(64, random=stream("test")))
 
 
 def test_it_needs_neither_teacher_nor_data(folders, monkeypatch):
     def absent(*args, **options):
         raise AssertionError("a student asked for its teacher")
 
-    path = folders("lora").generator
+    path = folders("lora").student
     monkeypatch.setattr(teachers, "load", absent)
     assert Student.load(path).sample(4).shape == (4, 2)
 
@@ -66,7 +92,7 @@ def test_the_command_draws_a_picture_and_an_array(folders, tmp_path, capsys):
     assert "64 samples [2]" in capsys.readouterr().out
     assert sample.main([run, "--num", "10", "--seed", "5", "--out", str(tmp_path / "x.npz")]) == 0
     with np.load(tmp_path / "x.npz") as archive:
-        expected = Student.load(folders("sid").generator).sample(10, seed=5)
+        expected = Student.load(folders("sid").student).sample(10, seed=5)
         np.testing.assert_array_equal(archive["samples"], expected)
         assert json.loads(str(archive["trial"]))["method"]["kind"] == "sid"
 
@@ -88,7 +114,7 @@ def test_bad_input_is_one_line(folders, tmp_path, monkeypatch, capsys, arguments
     monkeypatch.chdir(tmp_path)
     save_file({"w": torch.zeros(1)}, "foreign.safetensors")
     Path("text.safetensors").write_text("no")
-    here = str(folders("sid").generator)
+    here = str(folders("sid").student)
     assert sample.main([here if word == "HERE" else word for word in arguments]) == 2
     told = capsys.readouterr().err
     assert sentence in told

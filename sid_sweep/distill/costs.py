@@ -11,7 +11,7 @@ TEACHER_PASSES = 3  # of an image in the teacher's training: forward, and backwa
 
 
 class Costs:
-    """Passes through networks so far, per sample, over all ranks (COSTS in sid_sweep/spec/trial.py).
+    """Passes through networks so far, per sample, over all ranks.
 
     A backward pass to the input alone counts 1, to the weights too 2. A closed-form teacher counts
     as a network: that is what takes its place on real data.

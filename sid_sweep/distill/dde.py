@@ -22,7 +22,7 @@ class DensityEstimation(OneStepMethod):
         super().__init__(setting)
         self.method = method
         self.images_per_step = setting.trial.batch.generator_latents
-        assert isinstance(setting.trial.noise, spec.noise.FixedNoise)  # the specification demands it
+        assert isinstance(setting.trial.noise, spec.noise.FixedNoise)  # the rule of DDE
         self.sigma = setting.trial.noise.sigma
         for role in ("data", "samples"):
             self._add_estimator(role)

@@ -13,8 +13,8 @@ from sid_sweep.nets.ranks import SOLO, Ranks
 class Meters:
     """Means since the last reset, over all ranks: of everything, and by bin.
 
-    Within a bin, samples count by their `ratio`, the likelihood ratio that they were drawn with, so that
-    a mean is that of the unchanged distribution of levels.
+    Within a bin, samples count by their `ratio`, the likelihood ratio that they were drawn with, so
+    that a mean is that of the unchanged distribution of levels.
     """
 
     def __init__(

@@ -30,6 +30,8 @@ from .draws import Draws
 from .levels import Levels
 from .meters import Monitor
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -38,7 +40,7 @@ class Setting:
     trial: spec.Trial
     teacher: Teacher
     data: Source
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     ranks: Ranks = SOLO
 
 

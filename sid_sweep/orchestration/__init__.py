@@ -1,1 +1,1 @@
-"""From a sweep to its results: the ledger, the trials, and the only room that knows of Ray."""
+"""The one room that knows of Ray: a cluster, Tune's loop over the ledger, Train's workers."""

@@ -1,8 +1,10 @@
-"""Where Tune meets the ledger: a searcher that hands out its jobs, a callback that tells how they
-end."""
+"""Where Tune meets the ledger: a searcher that hands out its trials, a callback that tells how they
+end.
 
-import re
-from collections.abc import Callable
+What is called trial here is Tune's: a slip with an id, under which one of our trials is run.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,46 +12,41 @@ from typing import Any
 from ray import tune
 from ray.tune.search import Searcher
 
-from .events import Run, Watcher
-from .folder import Result, TrialFolder
-from .search import Job, Ledger
+from sid_sweep.search import Ledger
+from sid_sweep.trials import Entry, Watcher
 
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
+from .failures import explain_death
 
 
 @dataclass
-class Jobs:
-    """The ledger's jobs by Tune's trial ids."""
+class Handed:
+    """The ledger's entries by the ids under which Tune runs them."""
 
     ledger: Ledger
-    config: Callable[[Job], dict[str, Any]]
-    taken: dict[str, Job] = field(default_factory=dict)
+    config: Callable[[Entry], dict[str, Any]]
+    entries: dict[str, Entry] = field(default_factory=dict)
 
     def take(self, trial_id: str) -> dict[str, Any] | None:
-        """The configuration of the next job, or None if nothing is left."""
-        job = self.ledger.next_job()
-        if job is None:
+        """The configuration of the next entry, or None if nothing is left."""
+        entry = self.ledger.next_entry()
+        if entry is None:
             return None
-        self.taken[trial_id] = job
-        return self.config(job)
-
-    def run(self, trial_id: str) -> Run:
-        """The job of a Tune trial, as watchers see it."""
-        return self.ledger.run(self.taken[trial_id])
+        self.entries[trial_id] = entry
+        return self.config(entry)
 
     def __reduce__(self) -> Any:
-        return (str, ("jobs",))  # Tune pickles its parts into snapshots that nobody restores
+        return (str, ("handed",))  # Tune pickles its parts into snapshots that nobody restores
 
 
 class Dispatcher(Searcher):
-    """Hands the ledger's jobs to Tune, one at a time."""
+    """Hands the ledger's entries to Tune, one at a time."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, handed: Handed) -> None:
         super().__init__()
-        self._jobs = jobs
+        self._handed = handed
 
     def suggest(self, trial_id: str) -> Any:
-        return self._jobs.take(trial_id) or Searcher.FINISHED
+        return self._handed.take(trial_id) or Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Nothing: the trial's folder knows better, and Relay reads it."""
@@ -64,63 +61,53 @@ class Dispatcher(Searcher):
 class Relay(tune.Callback):
     """Tells ledger and watchers what happens; between two of Tune's steps it is safe to stop."""
 
-    def __init__(self, jobs: Jobs, watchers: list[Watcher], *, check: Callable[[], None]) -> None:
-        self._jobs = jobs
+    def __init__(
+        self, handed: Handed, watchers: Sequence[Watcher], *, check: Callable[[], None]
+    ) -> None:
+        self._handed = handed
         self._watchers = watchers
         self._check = check
 
     def __reduce__(self) -> Any:
-        return (tune.Callback, ())  # as for Jobs
+        return (tune.Callback, ())  # as for Handed
 
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
         self._check()
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        run = self._jobs.run(trial.trial_id)
         for watcher in self._watchers:
-            watcher.started(run)
+            watcher.started(self._handed.entries[trial.trial_id])
 
     def on_trial_result(
         self, iteration: int, trials: list, trial: Any, result: dict, **info: Any
     ) -> None:
         if result.get("over"):
             return
-        run = self._jobs.run(trial.trial_id)
-        metrics = {name: result[name] for name in run.trial.data.metrics if name in result}
+        entry = self._handed.entries[trial.trial_id]
+        metrics = {name: result[name] for name in entry.trial.metrics if name in result}
         for watcher in self._watchers:
-            watcher.progressed(run, result["images"], metrics)
+            watcher.progressed(entry, result["images"], metrics)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self._end(trial.trial_id)
+        self._end(self._handed.entries[trial.trial_id])
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """The process died: whatever a trial raises by itself is in its folder already."""
-        folder = self._jobs.run(trial.trial_id).folder
-        if folder.result() is None:
-            text = ANSI.sub("", Path(trial.error_file).read_text()).partition("\n")[2].strip()
-            folder.write_failure(f"its process died ({first_sentence(text)})", traceback=text)
-        self._end(trial.trial_id)
+        entry = self._handed.entries[trial.trial_id]
+        if entry.folder.result() is None:
+            _note_death(entry, Path(trial.error_file).read_text())
+        self._end(entry)
 
-    def _end(self, trial_id: str) -> None:
-        job, run = self._jobs.taken[trial_id], self._jobs.run(trial_id)
-        result = outcome(run.folder)
-        self._jobs.ledger.tell(job, result)
+    def _end(self, entry: Entry) -> None:
+        """Its folder says how it ended."""
+        if not entry.folder.standing().is_end:
+            _note_death(entry, "")
+        result = entry.folder.standing()
+        self._handed.ledger.tell(entry, result)
         for watcher in self._watchers:
-            watcher.ended(run, result)
+            watcher.ended(entry, result)
 
 
-def first_sentence(text: str) -> str:
-    """The beginning of what Ray says of a dead process."""
-    return text.splitlines()[0].split(". ")[0].rstrip(".") if text else "no reason given"
-
-
-def outcome(folder: TrialFolder) -> Result:
-    """How a trial ended that is no longer running: its result, or its failure."""
-    if (result := folder.result()) is not None:
-        return result
-    records = folder.records()
-    cause = folder.failure() or "its process died"
-    if not records:
-        return Result("failed", cause, 0, 0.0, 0)
-    last = records[-1]
-    return Result("failed", cause, last.images, last.seconds, last.peak_memory_bytes)
+def _note_death(entry: Entry, report: str) -> None:
+    cause, trace = explain_death(report)
+    entry.folder.write_failure(cause, traceback=trace)

@@ -1,5 +1,4 @@
-"""What this machine offers, and how many trials fit on it at once. Imports neither torch nor
-ray."""
+"""What this machine offers, and how trials are laid out on it. Imports neither torch nor ray."""
 
 import os
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ class Capacity:
 
 
 @dataclass(frozen=True)
-class Share:
+class Layout:
     """What one trial takes, and how many run at a time."""
 
     workers: int
@@ -34,6 +33,11 @@ class Share:
     def gpus(self) -> float:
         """GPUs of a trial."""
         return self.workers * self.gpus_per_worker
+
+    @property
+    def device(self) -> str:
+        """Where networks live, as torch says it."""
+        return "cuda" if self.gpus_per_worker else "cpu"
 
     def __str__(self) -> str:
         gpus = f" and {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
@@ -54,8 +58,8 @@ def _gpus() -> int:
     return num if visible is None else min(num, len([v for v in visible.split(",") if v.strip()]))
 
 
-def share(sweep: Sweep, capacity: Capacity) -> Share:
-    """How trials are laid on the machine.
+def lay_out(sweep: Sweep, capacity: Capacity) -> Layout:
+    """As many trials at a time as fit, or as the sweep allows.
 
     Raises:
         SpecError: not even one trial fits.
@@ -74,6 +78,5 @@ def share(sweep: Sweep, capacity: Capacity) -> Share:
     fits = capacity.cpus // need_cpus
     if need_gpus:
         fits = min(fits, int(capacity.gpus / need_gpus + 1e-9))
-    trials = sweep.num_arms * len(sweep.seeds)
-    limit = wanted.concurrency or fits
-    return Share(wanted.workers, wanted.cpus_per_worker, gpus, max(1, min(fits, limit, trials)))
+    concurrency = min(fits, wanted.concurrency or fits, sweep.num_trials)
+    return Layout(wanted.workers, wanted.cpus_per_worker, gpus, max(1, concurrency))

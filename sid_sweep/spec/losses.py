@@ -1,7 +1,7 @@
 """The generator's losses in score distillation; the formulas are in sid_sweep/distill/losses.py.
 
-Each declares `crosses`, the networks that its gradient crosses to their input on the way to x_t: what
-it costs beyond the generator's own backward pass.
+Each declares `crosses`, the networks that its gradient crosses to their input on the way to x_t:
+what it costs beyond the generator's own backward pass.
 """
 
 from typing import Annotated, Any, ClassVar, Literal

@@ -14,6 +14,7 @@ from .nets import MLP, Adam, Net
 if TYPE_CHECKING:
     from .trial import Trial
 
+
 class Critic(Spec):
     """A network with one output that the generator plays against."""
 
@@ -34,8 +35,8 @@ class _Method(Spec):
 
 
 class Sid(_Method):
-    """Score distillation: fake score and generator in turn (Zhou et al. 2024, Alg. 1), with the loss
-    that `loss` names."""
+    """Score distillation: fake score and generator in turn (Zhou et al. 2024, Alg. 1), with any
+    `loss`."""
 
     groups: ClassVar[tuple[str, ...]] = ("loss", "fake_score", "generator")
 
@@ -121,14 +122,14 @@ class Progressive(_Method):
         yield from _needs_all_levels(trial, path)
         if not trial.teacher.has_weights:
             yield (
-                f"{path}.kind = progressive begins with the teacher's weights, and an exact teacher "
-                "has none; use teacher.kind = trained"
+                f"{path}.kind = progressive begins with the teacher's weights, and an exact "
+                "teacher has none; use teacher.kind = trained"
             )
         if trial.batch.latents * self.num_stages > trial.budget.images:
             yield (
-                f"{path}.start_steps = {self.start_steps} makes {self.num_stages} stages of at least a "
-                f"step of {trial.batch.latents} images, and budget.images = {trial.budget.images}; "
-                "raise the budget or start with fewer steps"
+                f"{path}.start_steps = {self.start_steps} makes {self.num_stages} stages of at "
+                f"least a step of {trial.batch.latents} images each, and budget.images = "
+                f"{trial.budget.images}; raise the budget or start with fewer steps"
             )
 
 
@@ -163,6 +164,4 @@ def _needs_all_levels(trial: "Trial", path: str) -> Iterator[str]:
         )
 
 
-Method = Annotated[
-    Sid | KD | GAN | DDE | Progressive | PlainTeacher, Field(discriminator="kind")
-]
+Method = Annotated[Sid | KD | GAN | DDE | Progressive | PlainTeacher, Field(discriminator="kind")]

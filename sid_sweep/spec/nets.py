@@ -54,8 +54,8 @@ class UNet(Spec):
         heights = [height >> level for level in range(len(self.channel_mult))]
         if not heights[-1]:
             yield (
-                f"{path}.channel_mult = {self.channel_mult} halves {height} x {height} pixels below "
-                f"one; at most {height.bit_length()} levels"
+                f"{path}.channel_mult = {self.channel_mult} halves {height} x {height} pixels "
+                f"below one; at most {height.bit_length()} levels"
             )
         elif unknown := set(self.attention_resolutions) - set(heights):
             yield (
@@ -124,8 +124,8 @@ class TeacherInit(Spec):
         if not trial.teacher.has_weights:
             lora = " and LoRA adds to them" if self.lora else ""
             yield (
-                f"{path}.kind = teacher needs a teacher with weights{lora}, and an exact teacher has "
-                "none; use init.kind = random or teacher.kind = trained"
+                f"{path}.kind = teacher needs a teacher with weights{lora}, and an exact teacher "
+                "has none; use init.kind = random or teacher.kind = trained"
             )
 
 

@@ -164,6 +164,7 @@ class Evaluation(Spec):
 
 # ---- the trial
 
+
 class Trial(Spec):
     """One arm at one seed, and all that its metrics depend on.
 

@@ -18,6 +18,8 @@ ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+VIEW = "sid_sweep"  # name of the view that the address of the runs table asks for
+SERVER = "http://127.0.0.1:5000"  # of a bare `mlflow ui`
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -44,3 +46,17 @@ def absolute(uri: str) -> str:
 def redact(text: str) -> str:
     """`text` without the credentials of any URI in it."""
     return _CREDENTIALS.sub("***@", text)
+
+
+def ui_hint(uri: str | None, *, experiment_id: str = "") -> str:
+    """How to look at the runs: the command, and the page on which they open."""
+    server, command = SERVER, "mlflow ui"
+    if uri is not None:
+        command = f"mlflow ui --backend-store-uri {redact(uri)}"
+        if uri.startswith("http"):
+            server, command = redact(uri), ""
+    # MLflow opens an experiment as a GenAI project unless the address says otherwise.
+    view = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
+    path = f"/#/experiments/{experiment_id}/runs?{view}"
+    page = f"{server}{path}" if experiment_id else server
+    return f"{command}   then {page}" if command else page

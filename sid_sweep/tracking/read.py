@@ -1,22 +1,31 @@
-"""A tracked sweep as rows of the tidy table: the same rows that its folders give."""
+"""A tracked sweep as rows of the tidy table: the same rows that its folders give.
+
+Each run of a trial keeps its log of measurements as an artifact, and how it stands as tags, so that
+a sweep is read in one search and one small file per trial, bit for bit what was written.
+"""
 
 import atexit
 import json
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sid_sweep.files import read_json
+from sid_sweep.trials import Measurement, Result, TrialFolder
+from sid_sweep.trials.folder import LOG, STUDENT
+from sid_sweep.trials.rows import rows
+
 from .client import absolute, connect, redact
-from .mirror import TAG
+from .mlflow_mirror import TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-COSTS = {"cost/seconds": "seconds", "cost/peak_memory_bytes": "peak_memory_bytes"}
 PAGE = 1000
-STUDENT = "generator.safetensors"
+READERS = 8  # files of a server that are fetched at a time
 
 
 def read_sweep(
@@ -50,15 +59,16 @@ def read_sweep(
         )
         if not parents:
             raise LookupError(f"experiment {name!r} in {from_where} holds no sweep of sid_sweep")
-        parent = parents[0].info.run_id
-        question = _question(client, parent)
-        runs = _seed_runs(client, experiment.experiment_id, parent)
-        arms = _arms(runs)
-        rows = [row for run in runs for row in _rows(client, name, run, arms)]
+        (parent,) = parents
+        runs = _seed_runs(client, experiment.experiment_id, parent.info.run_id)
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(READERS) as pool:
+            fetch = _Fetcher(Path(folder), client.tracking_uri)
+            question = read_json(fetch(parent, "question.json"))
+            found = pool.map(lambda run: _rows(name, run, fetch), runs)
+            return [row for own in found for row in own], question
     except MlflowException as error:
         first = redact(str(error).strip().splitlines()[0])
         raise LookupError(f"{from_where} cannot be read: {first}") from None
-    return rows, question
 
 
 def fetch_student(run_id: str, *, tracking_uri: str | None = None) -> Path:
@@ -81,12 +91,6 @@ def fetch_student(run_id: str, *, tracking_uri: str | None = None) -> Path:
         ) from None
 
 
-def _question(client: "MlflowClient", parent: str) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = client.download_artifacts(parent, "question.json", folder)
-        return json.loads(Path(path).read_text("utf-8"))
-
-
 def _seed_runs(client: "MlflowClient", experiment_id: str, parent: str) -> list["Run"]:
     found: list[Run] = []
     token = None
@@ -101,43 +105,46 @@ def _seed_runs(client: "MlflowClient", experiment_id: str, parent: str) -> list[
         token = page.token
         if not token:
             break
-    return sorted(found, key=lambda r: (_tag(r, "arm", int), _tag(r, "seed", int)))
+    return sorted(found, key=lambda run: (int(_tag(run, "arm")), int(_tag(run, "seed"))))
 
 
-def _arms(runs: list["Run"]) -> dict[str, int]:
-    """A number for each arm. The runs' own may clash: a ledger that was resumed counts anew."""
-    values = dict.fromkeys(run.data.tags[f"{TAG}values"] for run in runs)
-    return {arm: index for index, arm in enumerate(values)}
+class _Fetcher:
+    """Copies of files that runs keep."""
+
+    def __init__(self, folder: Path, tracking_uri: str) -> None:
+        self._folder, self._tracking_uri = folder, tracking_uri
+
+    def __call__(self, run: "Run", name: str) -> Path:
+        """A file of a run, in a folder of the run's own."""
+        from mlflow.artifacts import download_artifacts
+
+        own = self._folder / run.info.run_id
+        own.mkdir(exist_ok=True)
+        uri = f"{run.info.artifact_uri}/{name}"
+        options = {"dst_path": str(own), "tracking_uri": self._tracking_uri}
+        return Path(download_artifacts(artifact_uri=uri, **options))
 
 
-def _rows(
-    client: "MlflowClient", sweep: str, run: "Run", arms: dict[str, int]
-) -> list[dict[str, Any]]:
-    by_images: dict[int, dict[str, float]] = {}
-    for key in run.data.metrics:
-        for point in client.get_metric_history(run.info.run_id, key):
-            by_images.setdefault(point.step, {})[key] = point.value
-    last = max(by_images, default=0)
-    outcome = run.data.tags.get(f"{TAG}outcome", "running")
-    values = json.loads(run.data.tags[f"{TAG}values"])
-    return [
-        {
-            "sweep": sweep,
-            "arm": arms[run.data.tags[f"{TAG}values"]],
-            "seed": _tag(run, "seed", int),
-            "trial": run.data.tags[f"{TAG}trial"],
-            "run_id": run.info.run_id,
-            "outcome": outcome,
-            "cause": run.data.tags.get(f"{TAG}cause", ""),
-            "images": images,
-            **{column: float(metrics.get(key, 0.0)) for key, column in COSTS.items()},
-            "final": images == last,
-            **{f"param.{knob}": value for knob, value in values.items()},
-            **{f"metric.{key}": value for key, value in metrics.items() if key not in COSTS},
-        }
-        for images, metrics in sorted(by_images.items() or [(0, {})])
-    ]
+def _rows(sweep: str, run: "Run", fetch: _Fetcher) -> list[dict[str, Any]]:
+    place = {
+        "sweep": sweep,
+        "arm": int(_tag(run, "arm")),
+        "seed": int(_tag(run, "seed")),
+        "trial": _tag(run, "trial"),
+        "run_id": run.info.run_id,
+    }
+    measurements = TrialFolder(fetch(run, LOG).parent).measurements() if run.data.metrics else []
+    standing = _standing(run, measurements)
+    return rows(place, json.loads(_tag(run, "values")), standing, measurements)
 
 
-def _tag(run: "Run", name: str, kind: type) -> Any:
-    return kind(run.data.tags[f"{TAG}{name}"])
+def _standing(run: "Run", measurements: list[Measurement]) -> Result:
+    outcome: Any = run.data.tags.get(f"{TAG}outcome", "running")
+    if end := run.data.tags.get(f"{TAG}end"):
+        return Result(outcome=outcome, cause=_tag(run, "cause"), **json.loads(end))
+    images = measurements[-1].images if measurements else 0
+    return Result(outcome=outcome, images=images)
+
+
+def _tag(run: "Run", name: str) -> str:
+    return run.data.tags.get(f"{TAG}{name}", "")

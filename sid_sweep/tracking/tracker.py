@@ -1,47 +1,73 @@
-"""Sends what happens to MLflow from a thread of its own, so that no server can slow or stop
-training.
+"""Sends what happens to a store from a thread of its own, so that none can slow or stop training.
 
-The buffer is the sweep's folder: what could not be sent now is sent later, or by the next run.
+The buffer is the sweep's folder: what could not be sent now is sent later, or by the next run. What
+a store is made of is a `Mirror`'s business; a new one needs nothing here.
 """
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
-from sid_sweep.orchestration.events import Run
-from sid_sweep.orchestration.folder import Result
-from sid_sweep.spec import Sweep, digest
+from sid_sweep.trials import Entry, Result
 
-from .client import absolute, connect, redact
-from .mirror import VIEW, Mirror
+from .client import redact
 
 RETRY_SECONDS = 5.0
-CLOSING_SECONDS = 120.0  # to send what is left at the end, as long as the store answers
-INTERRUPTED_SECONDS = 10.0  # the same for somebody who pressed Ctrl-C
+PATIENCE_SECONDS = 40.0  # at the end, for a store that takes nothing any more
+MAX_FAILURES = 2  # in a row, after which nothing more is tried at the end
+INTERRUPTED_SECONDS = 10.0  # to close what is open, for somebody who pressed Ctrl-C
+POLL_SECONDS = 0.2
+
+
+class Mirror(Protocol):
+    """Makes a store equal to a sweep's folders. Each call may raise, and is then made again."""
+
+    @property
+    def hint(self) -> str:
+        """How to look at it: a command, an address."""
+        ...
+
+    def show(self, entry: Entry) -> None:
+        """Send what a trial has written since the last time."""
+
+    def end(self, entry: Entry, result: Result) -> None:
+        """Send the rest of a trial, and how it ended."""
+
+    def interrupt(self) -> None:
+        """Nothing may look as if it were still going on."""
+
+    def conclude(self, report: str, *, failed: bool) -> None:
+        """All trials have an end: keep the comparison, in Markdown."""
+
 
 Task = Callable[[Mirror], None]
 
 
 class Tracker(AbstractContextManager["Tracker"]):
-    """A watcher that mirrors a sweep into MLflow."""
+    """A watcher that feeds a mirror."""
 
-    def __init__(self, sweep: Sweep, folder: Path, *, tracking_uri: str | None) -> None:
-        self.sweep = sweep
-        self.folder = folder
-        self.uri = redact(tracking_uri or "MLflow's default store")
+    def __init__(self, open_mirror: Callable[[], Mirror], *, store: str, hint: str) -> None:
+        """
+        Args:
+            open_mirror: called in the thread, again and again until it succeeds.
+            store: its name for the user, without secrets.
+            hint: how to look at it, as long as it could not be reached.
+        """
+        self.store = store
         self.unsent = 0
         """After the end: things that could not be sent."""
         self.trouble = ""
         """Why not."""
-        self._given_uri = tracking_uri
-        self._failed = False
-        self._experiment_id = ""
+        self._hint = hint
+        self._open_mirror = open_mirror
+        self._mirror: Mirror | None = None
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._closing = threading.Event()
-        self._patience = CLOSING_SECONDS
+        self._done = self._given = self._failures = 0
         self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
 
     def __enter__(self) -> "Tracker":
@@ -56,68 +82,80 @@ class Tracker(AbstractContextManager["Tracker"]):
     ) -> None:
         if error is not None:
             self.interrupted()
+            self.drain(patience=INTERRUPTED_SECONDS)
         self._closing.set()
         self._tasks.put(None)
-        self._thread.join(self._patience)
+        self._thread.join(RETRY_SECONDS if self.pending else None)
         if self._thread.is_alive():
-            self.unsent += self._tasks.qsize()
+            self.unsent += self.pending
             self.trouble = self.trouble or "it answers too slowly"
 
     @property
-    def ui_hint(self) -> str:
-        """How to look at the runs: the command, and the page on which they open."""
-        server, command = "http://127.0.0.1:5000", "mlflow ui"
-        if self._given_uri is not None:
-            command = f"mlflow ui --backend-store-uri {self.uri}"
-            if self.uri.startswith("http"):
-                server, command = self.uri, ""
-        # MLflow opens an experiment as a GenAI project unless the address says otherwise.
-        view = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
-        path = f"/#/experiments/{self._experiment_id}/runs?{view}"
-        page = f"{server}{path}" if self._experiment_id else server
-        return f"{command}   then {page}" if command else page
+    def pending(self) -> int:
+        """Things that are still to be sent."""
+        return self._given - self._done
+
+    @property
+    def hint(self) -> str:
+        """How to look at what was sent."""
+        return self._mirror.hint if self._mirror is not None else self._hint
+
+    def drain(
+        self, *, patience: float = PATIENCE_SECONDS, show: Callable[[int], None] = lambda left: None
+    ) -> None:
+        """Wait until all is sent, or until nothing could be sent for `patience` seconds; what fails
+        from now on is not tried again.
+
+        Args:
+            show: called with what is left, several times a second; may raise to stop waiting.
+        """
+        self._closing.set()
+        left, since = self.pending, time.monotonic()
+        while self.pending and time.monotonic() - since < patience:
+            if self.pending < left:
+                left, since = self.pending, time.monotonic()
+            show(left)
+            time.sleep(POLL_SECONDS)
 
     # ---- events
 
-    def started(self, run: Run) -> None:
-        self._tasks.put(lambda mirror: mirror.show(run))
+    def started(self, entry: Entry) -> None:
+        self._give(lambda mirror: mirror.show(entry))
 
-    def progressed(self, run: Run, images: int, metrics: dict[str, float]) -> None:
-        self._tasks.put(lambda mirror: mirror.show(run))
+    def progressed(self, entry: Entry, images: int, metrics: dict[str, float]) -> None:
+        self._give(lambda mirror: mirror.show(entry))
 
-    def ended(self, run: Run, result: Result) -> None:
-        self._failed |= result.outcome == "failed"
-        self._tasks.put(lambda mirror: mirror.end(run, result))
-
-    def conclude(self, report: str) -> None:
-        """The sweep is done: question and table, in Markdown, become the description of its run."""
-        self._tasks.put(lambda mirror: mirror.conclude(report, failed=self._failed))
+    def ended(self, entry: Entry, result: Result) -> None:
+        self._give(lambda mirror: mirror.end(entry, result))
 
     def interrupted(self) -> None:
-        """The sweep was stopped: no run may look as if it were still going on."""
-        self._patience = INTERRUPTED_SECONDS
-        self._tasks.put(lambda mirror: mirror.interrupt())
+        self._give(lambda mirror: mirror.interrupt())
+
+    def concluded(self, report: str, *, failed: bool) -> None:
+        self._give(lambda mirror: mirror.conclude(report, failed=failed))
+
+    def _give(self, task: Task) -> None:
+        self._given += 1
+        self._tasks.put(task)
 
     # ---- the thread
 
     def _work(self) -> None:
-        mirror: Mirror | None = None
         while (task := self._tasks.get()) is not None:
-            while True:
-                try:
-                    mirror = mirror or self._mirror()
-                    task(mirror)
-                    break
-                except Exception as error:  # whatever a server, a database or a disk can do
-                    self.trouble = redact(str(error).strip().splitlines()[0])
-                    if self._closing.is_set() or self._closing.wait(RETRY_SECONDS):
-                        self.unsent += 1
-                        break
+            self._do(task)
+            self._done += 1
 
-    def _mirror(self) -> Mirror:
-        client = connect(self._given_uri)
-        store = absolute(client.tracking_uri)
-        cursor = self.folder / f"tracking-{digest({'uri': redact(store)})}.json"
-        mirror = Mirror(client, self.sweep, self.folder, cursor)
-        self._experiment_id = mirror.experiment_id
-        return mirror
+    def _do(self, task: Task) -> None:
+        """Do it, again and again while there is time; else count it as unsent."""
+        while not (self._closing.is_set() and self._failures >= MAX_FAILURES):
+            try:
+                self._mirror = self._mirror or self._open_mirror()
+                task(self._mirror)
+            except Exception as error:  # whatever a server, a database or a disk can do
+                self._failures += 1
+                self.trouble = redact(str(error).strip().splitlines()[0])
+                self._closing.wait(RETRY_SECONDS)
+            else:
+                self._failures = 0
+                return
+        self.unsent += 1

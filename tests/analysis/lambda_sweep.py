@@ -4,7 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.runs import Question, tidy
+from analysis.frame import tidy
+from analysis.question import Question
+from analysis.report import Report, make_report
 
 LAMBDAS = (0.0, 0.5, 1.0, 1.5)
 SEEDS = (0, 1, 2)
@@ -31,7 +33,7 @@ def question(**changes: Any) -> Question:
         "domains": {"loss.lambda": {"kind": "choice", "values": list(LAMBDAS)}},
         "columns": ["modes"],
     }
-    return Question.from_record(record | changes)
+    return Question.from_outline(record | changes)
 
 
 def run_rows(
@@ -82,3 +84,8 @@ def rows() -> list[dict[str, Any]]:
 def frame() -> pd.DataFrame:
     """The sweep's tidy frame."""
     return tidy(rows(), question())
+
+
+def report_of(rows: Any, question: Question) -> Report:
+    """From rows, not yet tidy."""
+    return make_report(tidy(rows, question), question)

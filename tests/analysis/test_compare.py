@@ -5,11 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from lambda_sweep import frame, question, rows, sweep_of
+from lambda_sweep import frame, question, report_of, rows, sweep_of
 
 from analysis.compare import main
-from analysis.report import make_report
-from analysis.runs import tidy, write_parquet
+from analysis.frame import tidy, write_parquet
 
 ROOT = Path(__file__).parents[2]
 FILES = {
@@ -51,7 +50,7 @@ def test_it_writes_everything_and_says_what_it_found(parquet, tmp_path):
     assert set(contents(folder)) == FILES
     for name in FILES:
         assert f"reports/lambda/{name}" in done.stdout
-    report = make_report(rows(), question())
+    report = report_of(rows(), question())
     assert (folder / "table.md").read_text("utf-8") == report.markdown()
     assert report.question.question in done.stdout
     assert "1.40 [1.15, 1.65]" in done.stdout
@@ -67,7 +66,7 @@ def test_a_report_of_a_report_is_the_same_report(parquet, tmp_path, capsys):
 
 
 def test_markdown_holds_question_table_and_warnings():
-    report = make_report(rows(), question())
+    report = report_of(rows(), question())
     text = report.markdown()
     assert text.startswith(f"**{report.question.question}**\n\n| λ |")
     assert report.warnings

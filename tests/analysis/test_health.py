@@ -6,8 +6,8 @@ import pytest
 from lambda_sweep import CAUSE, question, run_rows, sweep_of
 from scipy import stats
 
+from analysis.frame import tidy
 from analysis.health import seeds_needed, warnings
-from analysis.runs import tidy
 from analysis.statistics import arms
 
 CLEAR = {0.0: (28.0, 28.1, 27.9), 0.5: (1.4, 1.41, 1.39), 1.0: (2.0, 2.01, 1.99)}
@@ -120,7 +120,7 @@ def test_the_baseline_is_not_beaten():
 
 def test_the_baseline_did_not_finish():
     found = heard(sweep_of({**CLEAR, 1.5: (None, None, None)}), baseline={"loss.lambda": 1.5})
-    sentence = "The baseline (λ = 1.5) has no finished run: nothing can be compared with it."
+    sentence = "The baseline (λ = 1.5) has no finished trial: nothing can be compared with it."
     assert sentence in found
 
 

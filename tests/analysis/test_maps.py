@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from lambda_sweep import question, run_rows
+from lambda_sweep import question, report_of, run_rows
 
 from analysis import canvas, maps, plots
-from analysis.report import make_report
-from analysis.runs import Question
+from analysis.question import Question
 
 CROSSES, SELVES = (0.0, 0.5, 1.0), (0.0, 1.0, 2.0)
 
@@ -29,7 +28,7 @@ def plane_report(*, lost=(), drop=()):
             final = None if gone else 1 + abs(s - 2 * c)
             rows += run_rows(arm, 0, params, final=final, **gone)
             arm += 1
-    return make_report(rows, asked)
+    return report_of(rows, asked)
 
 
 def trade_report(points, **changes):
@@ -47,7 +46,7 @@ def trade_report(points, **changes):
     for arm, (name, (quality, cost)) in enumerate(points.items()):
         for row in run_rows(arm, 0, {"method": name}, final=quality):
             rows.append({**row, "metric.cost/nfe": float(cost)})
-    return make_report(rows, asked)
+    return report_of(rows, asked)
 
 
 def test_a_map_has_a_cell_for_every_arm_and_the_sid_line():
@@ -111,7 +110,7 @@ def test_a_cost_that_makes_no_sense_is_refused(changes, sentence):
 
 def test_without_a_cost_nothing_is_pareto():
     assert not plane_report().arms["pareto"].any()
-    assert Question.from_record({**vars_of(question())}).cost == ""
+    assert Question.from_outline({**vars_of(question())}).cost == ""
 
 
 def vars_of(asked):

@@ -4,17 +4,16 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from lambda_sweep import FINALS, question, rows, run_rows, sweep_of
+from lambda_sweep import FINALS, question, report_of, rows, run_rows, sweep_of
 
 from analysis.canvas import FILE_KINDS, canvas, dress_metric_axis, knob_axis, render
 from analysis.plots import curves_figure, figures, metric_figure
-from analysis.report import make_report
 
 KNOB = "loss.lambda"
 
 
 def drawn(data, **changes):
-    report = make_report(data, question(**changes))
+    report = report_of(data, question(**changes))
     return report.frame, report.arms, report.question
 
 

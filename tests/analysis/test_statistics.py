@@ -8,7 +8,7 @@ import pytest
 from lambda_sweep import frame, question, rows, run_rows, sweep_of
 from scipy import stats
 
-from analysis.runs import tidy
+from analysis.frame import tidy
 from analysis.statistics import arms, student_interval
 
 VALUES = [1.31, 1.57, 1.22, 1.49, 1.40]

@@ -7,12 +7,11 @@ import subprocess
 
 import numpy as np
 import pytest
-from lambda_sweep import frame, question, rows, run_rows
+from lambda_sweep import frame, question, report_of, rows, run_rows
 from rich.console import Console
 
 from analysis import tables
-from analysis.report import make_report
-from analysis.runs import tidy
+from analysis.frame import tidy
 from analysis.statistics import arms
 
 MARKDOWN = """\
@@ -77,11 +76,11 @@ def test_the_terminal_shows_the_same_cells(table):
 def test_lost_and_running_seeds_are_counted():
     data = [
         row
-        for seed, outcome in enumerate(("finished", "failed", "pruned", "running"))
+        for seed, outcome in enumerate(("finished", "failed", "running"))
         for row in run_rows(0, seed, {"loss.lambda": 0.5}, final=1.0, outcome=outcome)
     ]
     text = tables.markdown(arms(tidy(data, question()), question()), question())
-    assert "| baseline, 1 failed, 1 pruned, 1 running |" in text
+    assert "| baseline, 1 failed, 1 running |" in text
 
 
 def test_the_legend_explains_no_mark_that_is_not_there():
@@ -90,7 +89,7 @@ def test_the_legend_explains_no_mark_that_is_not_there():
 
 
 def test_permuted_rows_give_the_same_bytes():
-    reports = [make_report(data, question()) for data in (rows(), rows()[::-1])]
+    reports = [report_of(data, question()) for data in (rows(), rows()[::-1])]
     for dress in ("markdown", "latex", "csv"):
         first, second = (getattr(report, dress)() for report in reports)
         assert first == second

@@ -13,9 +13,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from sid_sweep.orchestration.drive import Signals, cluster, drive
-from sid_sweep.orchestration.search import Ledger
+from sid_sweep.orchestration import cluster
+from sid_sweep.orchestration.drive import drive
+from sid_sweep.orchestration.machine import lay_out, this_machine
+from sid_sweep.orchestration.signals import Signals
+from sid_sweep.search import Ledger
 from sid_sweep.spec import Sweep
+from sid_sweep.trials import SweepFolder
 
 FIXED = {
     "data": {"kind": "mixture", "name": "ring8"},
@@ -43,14 +47,14 @@ def ours(num_trials: int, folder: Path) -> tuple[float, float]:
     """(seconds all told, seconds in Tune) of a sweep as the command runs it."""
     sweep, signals = near_empty(num_trials), Signals()
     began = time.perf_counter()
-    ledger = Ledger(folder, sweep)
-    with cluster(sweep, address=None, signals=signals, logs=folder / "logs") as connected:
+    ledger = Ledger(SweepFolder(folder), sweep)
+    layout = lay_out(sweep, this_machine())
+    with cluster.local(layout, signals=signals, logs=folder / "logs") as connected:
         driving = time.perf_counter()
-        drive(sweep, ledger, connected, cache=folder / "cache", watchers=[], signals=signals)
+        drive(ledger, connected, watchers=[], signals=signals)
         drove = time.perf_counter() - driving
-    assert all(
-        result.outcome == "finished" for arm in ledger.arms for result in arm.results.values()
-    )
+    standings = [entry.folder.standing() for entry in ledger.entries()]
+    assert all(standing.outcome == "finished" for standing in standings)
     return time.perf_counter() - began, drove
 
 

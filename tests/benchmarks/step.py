@@ -1,10 +1,10 @@
 """Images per second of a training step, by network and batch.
 
     python tests/benchmarks/step.py [--device cuda] [--seconds 2] [--threads 1]
-        [--profile | --shares]
+        [--profile | --extras]
 
 Images are latents, of which half enter the generator's loss. `--profile` prints where one step's
-time goes instead; `--shares` what the diagnostics and some knobs add to a step, with and without
+time goes instead; `--extras` what the diagnostics and some knobs add to a step, with and without
 in turns.
 """
 
@@ -48,7 +48,7 @@ def method(net: dict, batch: int, device: str, **values: dict) -> Method:
     return build(Setting(trial, teacher, data.source(trial.data), torch.device(device)))
 
 
-SHARES = {
+EXTRAS = {
     "diagnostics": {},
     "importance of both": {"generator": {"importance": {}}, "fake_score": {"importance": {}}},
     "bfloat16": {"precision": "bfloat16"},
@@ -57,19 +57,19 @@ SHARES = {
 }
 
 
-def shares(options: argparse.Namespace) -> None:
+def extras(options: argparse.Namespace) -> None:
     """A step's time relative to the default's, medians over rounds that take turns."""
     plain = method(NETS["mlp 128x3"], 256, options.device)
     num_steps = max(1, round(options.seconds / 10 / (run(plain, 20) / 20)))
-    for name, values in SHARES.items():
+    for name, values in EXTRAS.items():
         other = method(NETS["mlp 128x3"], 256, options.device, **values)
         if name == "diagnostics":
             other._observe = lambda *drawn: None  # the step without them
         run(other, 20)
         ratios = [run(other, num_steps) / run(plain, num_steps) for _ in range(10)]
         ratio = statistics.median(ratios)
-        share = 1 - ratio if name == "diagnostics" else ratio - 1
-        print(f"{name:20} {share:+7.1%} of a step (mlp 128x3, batch 256)")
+        added = 1 - ratio if name == "diagnostics" else ratio - 1
+        print(f"{name:20} {added:+7.1%} of a step (mlp 128x3, batch 256)")
 
 
 def run(sid: Method, num_steps: int) -> float:
@@ -77,7 +77,7 @@ def run(sid: Method, num_steps: int) -> float:
     began = time.perf_counter()
     for step in range(num_steps):
         sid.step(step * sid.images_per_step)
-    sid.trouble(largest=1e9)  # waits for the device
+    sid.monitor.trouble(largest=1e9)  # waits for the device
     return time.perf_counter() - began
 
 
@@ -94,11 +94,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--shares", action="store_true")
+    parser.add_argument("--extras", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    if options.shares:
-        shares(options)
+    if options.extras:
+        extras(options)
         return
     if options.profile:
         sid = method(NETS["mlp 128x3"], 256, options.device)

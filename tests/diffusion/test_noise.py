@@ -78,7 +78,9 @@ def test_weights():
     assert power.tolist() == [0.25, 4.0]
     assert edm.tolist() == [2.0, 17.0]  # (σ² + σ_d²)/σ_d²
     vp = noise.VP().level(sigma[:, None])
-    complement = noise.loss_weight(spec.noise.ComplementWeight(kind="complement"), vp, sigma_data=0.5)
+    complement = noise.loss_weight(
+        spec.noise.ComplementWeight(kind="complement"), vp, sigma_data=0.5
+    )
     torch.testing.assert_close(complement, 1 - sigma / (1 + sigma**2).sqrt())
 
 

@@ -96,7 +96,7 @@ def test_ranks_share_one_draw(tmp_path):
 
 def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(ValueError, match="shared equally"):
-        Ranks(0, 3).share(16)
+        Ranks(0, 3).part(16)
 
 
 def test_diagnostics_vanish_at_the_best_fake_score(tmp_path):
@@ -109,11 +109,11 @@ def test_diagnostics_vanish_at_the_best_fake_score(tmp_path):
     draw = sid.levels["generator"].draw(torch.full((num,), 0.3), dims=1)
     best = sid.teacher.epsilon(draw.level.alpha * x0 + draw.level.beta * noise, draw.level)
     sid._observe(x0, best, best, noise, draw)
-    figures = sid.diagnostics()
+    figures = sid.monitor.means()
     products = (best * (best - noise)).sum(1)
     error = float(products.std()) / num**0.5
-    assert figures["diagnostics/l1"] == 0
-    assert abs(figures["diagnostics/q"]) < 4 * error
+    assert figures["l1"] == 0
+    assert abs(figures["q"]) < 4 * error
     assert abs(float((best * (best - 1.2 * noise)).sum(1).mean())) > 4 * error
-    in_bins = {name for name in figures if name.startswith("diagnostics/q/")}
-    assert in_bins == {"diagnostics/q/sigma_0.43"}  # all at u = .3, the second of four bins
+    in_bins = {name for name in figures if name.startswith("q/")}
+    assert in_bins == {"q/sigma_0.43"}  # all at u = .3, the second of four bins

@@ -73,7 +73,9 @@ def plane(cross, self_):
 def named(kind, **values):
     """A loss as a specification names it."""
     loss = TypeAdapter(spec.Loss).validate_python({"kind": kind, **values})
-    return lambda *networks: losses.generator_loss(loss, *networks)
+    return lambda teacher, fake, noise: losses.generator_loss(
+        loss, teacher=teacher, fake=fake, noise=noise, xt=noise
+    )
 
 
 def sid(lam):

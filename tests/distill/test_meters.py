@@ -15,11 +15,11 @@ def test_means_of_all_and_by_bin():
     }  # fmt: skip
 
 
-def test_shares_undo_importance():
+def test_ratios_undo_importance():
     """Values 1 and 5 stand for halves of a bin; the second was drawn three times as often."""
     meters = Meters(["a"], bins=["all"])
-    values, share = torch.tensor([[1.0, 5.0, 5.0, 5.0]]), torch.tensor([2.0, 2 / 3, 2 / 3, 2 / 3])
-    meters.add(values, share=share, bins=torch.zeros(4, dtype=torch.long))
+    values, ratio = torch.tensor([[1.0, 5.0, 5.0, 5.0]]), torch.tensor([2.0, 2 / 3, 2 / 3, 2 / 3])
+    meters.add(values, ratio=ratio, bins=torch.zeros(4, dtype=torch.long))
     assert meters.means() == pytest.approx({"a": 3.0, "a/all": 3.0})
 
 

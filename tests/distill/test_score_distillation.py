@@ -33,7 +33,7 @@ def test_a_step_moves_every_network():
     before, after = stepped()
     assert not equal(before.fake_score, after.fake_score)
     assert not equal(before.generator, after.generator)
-    assert not equal(before.student, after.student)
+    assert not equal(before.averaged, after.averaged)
 
 
 def test_the_generators_step_leaves_the_fake_score_alone():
@@ -45,14 +45,14 @@ def test_the_generators_step_leaves_the_fake_score_alone():
 def test_the_fake_scores_step_leaves_the_generator_alone():
     before, after = stepped(generator__optim__lr=NEVER)
     assert equal(before.generator, after.generator)
-    assert equal(before.student, after.student)
+    assert equal(before.averaged, after.averaged)
     assert not equal(before.fake_score, after.fake_score)
 
 
 @pytest.mark.parametrize(("half_life", "follows"), [(1e-9, True), (500.0, False)])
 def test_the_student_is_the_average_of_the_generator(half_life, follows):
     _, after = stepped(generator__ema={"half_life_images": half_life, "ramp_up": None})
-    assert equal(after.student, after.generator) == follows
+    assert equal(after.averaged, after.generator) == follows
 
 
 @pytest.mark.parametrize(("fraction", "num"), [(0.5, 16), (0.75, 24), (0.01, 1)])
@@ -67,18 +67,20 @@ def test_the_fake_score_learns_a_still_generator():
     _, method = stepped(0, budget__images=10_000_000, **still)
     errors = []
     for begin in range(0, 40, 10):
-        method.reset_diagnostics()
+        method.monitor.reset()
         for step in range(begin, begin + 10):
             method.step(step * method.images_per_step)
-        errors.append(method.diagnostics()["diagnostics/fake_score_loss"])
+        errors.append(method.monitor.means()["fake_score_loss"])
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.9 * errors[0]
 
 
 def test_samples_are_a_function_of_their_stream():
     _, method = stepped(1)
-    first, again = (method.sample(100, random=torch.Generator().manual_seed(0)) for _ in range(2))
-    other = method.sample(100, random=torch.Generator().manual_seed(1))
+    first, again = (
+        method.student.draw(100, random=torch.Generator().manual_seed(0)) for _ in range(2)
+    )
+    other = method.student.draw(100, random=torch.Generator().manual_seed(1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert first.shape == (100, 2)

@@ -9,7 +9,10 @@ from sid_sweep.nets import average
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.nets.optim import Optimiser, learning_rate
 
-NETS = [spec.nets.MLP(width=16, depth=2), spec.nets.ResidualMLP(kind="residual_mlp", width=16, depth=2)]
+NETS = [
+    spec.nets.MLP(width=16, depth=2),
+    spec.nets.ResidualMLP(kind="residual_mlp", width=16, depth=2),
+]
 
 
 class Zero(torch.nn.Module):

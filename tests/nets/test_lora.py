@@ -44,7 +44,7 @@ def test_it_begins_as_the_teacher(teacher):
 def test_it_shares_the_teachers_weights_and_owns_its_additions(teacher):
     first, second = adapted(teacher), adapted(teacher)
     shared = {p.data_ptr() for p in teacher.parameters()}
-    for network in (first, second, lora.share(first)):
+    for network in (first, second, lora.twin(first)):
         frozen = [p for p in network.parameters() if not p.requires_grad]
         assert {p.data_ptr() for p in frozen} == shared
         assert not shared & {p.data_ptr() for p in learnt(network)}

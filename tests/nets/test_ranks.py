@@ -7,11 +7,11 @@ from sid_sweep.nets.ranks import SOLO, Ranks
 
 
 @pytest.mark.parametrize(("num", "size"), [(12, 1), (12, 2), (12, 3), (12, 12)])
-def test_shares_partition_a_batch(num, size):
+def test_parts_partition_a_batch(num, size):
     batch = list(range(num))
-    shares = [batch[Ranks(rank, size).share(num)] for rank in range(size)]
-    assert [index for share in shares for index in share] == batch
-    assert {len(share) for share in shares} == {num // size}
+    parts = [batch[Ranks(rank, size).part(num)] for rank in range(size)]
+    assert [index for share in parts for index in share] == batch
+    assert {len(share) for share in parts} == {num // size}
 
 
 def test_one_worker_needs_no_process_group():

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from sid_sweep.orchestration.folder import TrialFolder
 from sid_sweep.tracking import read_sweep
+from sid_sweep.trials import TrialFolder
 
 SPACE = """\
 question: Does it all hold together?
@@ -151,8 +151,8 @@ def test_interrupted_or_not_first_or_fifth_a_trial_is_a_function_of_its_specific
     )
     for trial, line in zip(ran, done.stdout.splitlines(), strict=True):
         *expected, outcome, cause = json.loads(line)
-        assert [[r.images, without_speed(r.metrics)] for r in trial.records()] == expected
-        assert all(r.metrics["cost/samples_per_second"] > 0 for r in trial.records())
+        assert [[r.images, without_speed(r.metrics)] for r in trial.measurements()] == expected
+        assert all(r.metrics["cost/samples_per_second"] > 0 for r in trial.measurements())
         assert [trial.result().outcome, trial.result().cause] == [outcome, cause]
 
 
@@ -168,7 +168,7 @@ def test_mlflow_holds_what_the_folders_hold_once(folder, monkeypatch):
     assert question["question"] == "Does it all hold together?"
     for (value, seed), trial in trials(folder).items():
         own = [r for r in rows if (r["param.generator.optim.lr"], r["seed"]) == (value, seed)]
-        records, result = trial.records(), trial.result()
+        records, result = trial.measurements(), trial.result()
         evaluated = [row for row in own if "metric.sw2_ratio" in row]
         assert [row["images"] for row in evaluated] == [record.images for record in records]
         for row, record in zip(evaluated, records, strict=True):
@@ -230,7 +230,7 @@ def test_two_workers_train_what_one_trains(folder):
         resources = ("--set", f"resources.workers={workers}")
         run(folder, "--name", name, *early, *one_arm, *resources)
         (path,) = (folder / "sweeps" / name / "trials").glob("*")
-        metrics.append([without_speed(r.metrics) for r in TrialFolder(path).records()])
+        metrics.append([without_speed(r.metrics) for r in TrialFolder(path).measurements()])
     assert len(metrics[0]) == len(metrics[1]) == 3  # at the start too
     for one, two in zip(*metrics, strict=True):
         assert two == pytest.approx(one, rel=1e-3, abs=1e-5)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from sid_sweep import teachers
+from sid_sweep import spec, teachers
 from sid_sweep.data import digits, halves
 from sid_sweep.quality import judge as build_judge
+from sid_sweep.quality import picture
 from sid_sweep.quality.images import NUM_SPLITS, load_classifier, teacher_samples
 from sid_sweep.spec import Trial
 
@@ -98,10 +99,10 @@ def test_the_classifier_is_deterministic(judge, tmp_path):
     assert accuracy == judge.references["classifier_accuracy"]
 
 
-def test_a_picture_shows_a_hundred_digits(judge):
-    picture = judge.picture(digits()[0][: judge.num_samples])
-    assert picture.dtype == np.uint8
-    assert picture.shape == (520, 520, 3)  # 10 x 10 digits, 8 pixels of 6, frames of 2
-    assert (picture.min(), picture.max()) == (0, 255)
+def test_a_picture_shows_a_hundred_digits():
+    drawn = picture(spec.data.Digits(kind="digits"), digits()[0])
+    assert drawn.dtype == np.uint8
+    assert drawn.shape == (520, 520, 3)  # 10 x 10 digits, 8 pixels of 6, frames of 2
+    assert (drawn.min(), drawn.max()) == (0, 255)
     first = digits()[0][0, 0].add(1).mul(127.5).round().byte().repeat_interleave(6, 0)
-    assert np.array_equal(picture[2:50, 2:50, 0], first.repeat_interleave(6, 1).numpy())
+    assert np.array_equal(drawn[2:50, 2:50, 0], first.repeat_interleave(6, 1).numpy())

@@ -60,7 +60,7 @@ def test_metrics_are_those_that_the_specification_lists():
 
 
 def test_a_picture_is_bytes():
-    picture = points_judge(RING, 64).picture(fresh(64, 0))
+    picture = quality.picture(RING, fresh(64, 0))
     assert picture.dtype == np.uint8
     assert picture.shape == (256, 256, 3)
 
@@ -95,7 +95,7 @@ def test_digits_are_judged_relative_to_real_ones(cache):
     assert good["class_score_ratio"] == pytest.approx(1, abs=0.05)
     noise = judge.measure(torch.randn(real.shape, generator=torch.Generator().manual_seed(0)))
     assert noise["fd_ratio_real"] > 10
-    assert judge.picture(real).shape == (520, 520, 3)
+    assert quality.picture(trial.data, real).shape == (520, 520, 3)
 
 
 def test_the_classifier_knows_digits_that_it_has_not_seen(cache):

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from sid_sweep import spec
 from sid_sweep.data import mixture
+from sid_sweep.quality import picture
 from sid_sweep.quality.distances import energy, w2_squared
 from sid_sweep.quality.points import MODE_SHARE, points_judge
 
@@ -77,12 +78,11 @@ def test_one_mode_is_far_worse_than_fresh_data(judge):
     assert measured["sw2_ratio"] > 10
 
 
-def test_a_picture_shows_the_samples(judge):
-    picture, other = judge.picture(fresh(NUM)), judge.picture(torch.zeros(NUM, 2))
-    assert picture.dtype == np.uint8
-    assert picture.ndim == 3
-    assert picture.shape[2] == 3
-    assert not np.array_equal(picture, other)
+def test_a_picture_shows_the_samples():
+    first, other = picture(RING, fresh(NUM)), picture(RING, torch.zeros(NUM, 2))
+    assert first.dtype == np.uint8
+    assert first.shape == (256, 256, 3)
+    assert not np.array_equal(first, other)
     assert other[128, 128].sum() < other[0, 0].sum()  # ink where the samples are, white elsewhere
 
 
@@ -171,10 +171,9 @@ def test_a_sample_that_is_no_number_has_no_metric(judge):
 
 def test_points_on_a_line_can_be_seen():
     data = spec.data.Mixture(kind="mixture", name="scattered", components=3, dimensions=1)
-    judge = points_judge(data, 256)
-    picture = judge.picture(fresh(256, data=data))
-    assert picture.shape == (256, 256, 3)
-    assert picture.min() < 200
+    drawn = picture(data, fresh(256, data=data))
+    assert drawn.shape == (256, 256, 3)
+    assert drawn.min() < 200
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

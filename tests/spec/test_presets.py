@@ -48,7 +48,11 @@ def test_a_preset_is_its_values():
 
 def test_cases_are_settings_over_the_fixed_ones():
     sweep = load(LAMBDA, [CASES, "baseline={method: sid}"])
-    assert list(sweep.grid()) == [{"method": "sid"}, {"method": "fgm"}, {"method": "gan"}]
+    assert [dict(arm) for arm in sweep.grid()] == [
+        {"method": "sid"},
+        {"method": "fgm"},
+        {"method": "gan"},
+    ]
     trials = {arm["method"]: sweep.trial(arm, 0) for arm in sweep.grid()}
     assert trials["sid"].loss.lambda_ == 1.0
     assert trials["fgm"].loss.lambda_ == 0.5
@@ -56,7 +60,7 @@ def test_cases_are_settings_over_the_fixed_ones():
     assert trials["gan"].generator.optim.lr == 0.5
     assert trials["gan"].generator.sigma_init == 5.0  # fixed
     assert [sweep.is_baseline(arm) for arm in sweep.grid()] == [True, False, False]
-    assert sweep.record()["domains"]["method"] == {
+    assert sweep.outline()["domains"]["method"] == {
         "kind": "choice",
         "values": ["sid", "fgm", "gan"],
     }

@@ -21,11 +21,14 @@ LORA = {"init": {"kind": "teacher", "lora": {"rank": 4}}}
         ({"data": {"kind": "digits"}}, "only a mixture has a closed-form score"),
         ({"method": {"kind": "dde"}}, "estimates densities at one noise level"),
         ({**FIXED, "method": {"kind": "kd"}}, "follows the teacher through all noise levels"),
-        ({**FIXED, "method": {"kind": "sampler"}}, "follows the teacher through all noise levels"),
+        ({**FIXED, "method": {"kind": "teacher"}}, "follows the teacher through all noise levels"),
         ({"method": {"kind": "progressive"}}, "begins with the teacher's weights"),
         ({"method": {"kind": "kd"}, "loss": {"lambda": 1.0}}, "loss belongs to method.kind = sid"),
-        ({"method": {"kind": "gan"}, "fake_score": {}}, "belongs to method.kind = sid, diff_inst"),
-        ({"method": {"kind": "sampler"}, "generator": {}}, "sampler has none, so leave it out"),
+        (
+            {"method": {"kind": "gan"}, "fake_score": {}},
+            "belongs to method.kind = sid; gan has none",
+        ),
+        ({"method": {"kind": "teacher"}, "generator": {}}, "teacher has none, so leave it out"),
         ({"noise": {"kind": "edm"}, "generator": {"weight": {"kind": "complement"}}}, "negative"),
         ({"fake_score": {"weight": {"kind": "sid_legacy"}}}, "it is for generator.weight"),
         (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sid_sweep.orchestration import record
 from sid_sweep.spec import SpecError, load
+from sid_sweep.trials import SweepFolder, agreement
 
 LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
 
@@ -18,10 +18,10 @@ def test_cases_may_be_added_and_not_changed(tmp_path):
     def cases(b, more=""):
         return spec(CASES.format(f"{{loss.lambda: {b}}}{more}"), "baseline={}")
 
-    record.agree(tmp_path, cases(0.5))
-    record.check(tmp_path, cases(0.5, ", c: {loss.lambda: 0.75}"))
+    agreement.agree(SweepFolder(tmp_path), cases(0.5))
+    agreement.check(SweepFolder(tmp_path), cases(0.5, ", c: {loss.lambda: 0.75}"))
     with pytest.raises(SpecError, match=r"scientific.m.cases.b: recorded"):
-        record.check(tmp_path, cases(0.75))
+        agreement.check(SweepFolder(tmp_path), cases(0.75))
 
 
 def spec(*overrides):
@@ -39,9 +39,9 @@ def spec(*overrides):
     ],
 )
 def test_a_contradiction_is_refused_with_the_difference(tmp_path, override, difference):
-    record.agree(tmp_path, spec())
+    agreement.agree(SweepFolder(tmp_path), spec())
     with pytest.raises(SpecError, match="--name") as caught:
-        record.check(tmp_path, spec(override))
+        agreement.check(SweepFolder(tmp_path), spec(override))
     assert difference in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -57,15 +57,15 @@ def test_a_contradiction_is_refused_with_the_difference(tmp_path, override, diff
     ],
 )
 def test_growth_words_and_resources_are_no_contradiction(tmp_path, override):
-    record.agree(tmp_path, spec())
-    record.agree(tmp_path, spec(override))
+    agreement.agree(SweepFolder(tmp_path), spec())
+    agreement.agree(SweepFolder(tmp_path), spec(override))
 
 
 def test_two_drivers_of_one_folder_are_refused(tmp_path):
     def drive():
-        with record.sole_driver(tmp_path):
+        with SweepFolder(tmp_path).sole_driver():
             pass
 
-    with record.sole_driver(tmp_path), pytest.raises(SpecError, match="another process"):
+    with SweepFolder(tmp_path).sole_driver(), pytest.raises(SpecError, match="another process"):
         drive()
     drive()

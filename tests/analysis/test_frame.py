@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from lambda_sweep import frame, question, rows, run_rows, sweep_of
 
-from analysis.runs import COLUMNS, SCHEMA_KEY, Question, read_parquet, tidy, write_parquet
+from analysis.frame import SCHEMA_KEY, read_parquet, tidy, write_parquet
+from analysis.question import Question
+from sid_sweep.trials.rows import COLUMNS
 
 
 def changed(index, **values):
@@ -29,7 +31,7 @@ def test_types_and_order():
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        ([], "sweep lambda has no runs yet"),
+        ([], "sweep lambda has no trials yet"),
         (changed(0, outcome="finnished"), "unknown outcome 'finnished'"),
         (changed(0, sweep="other"), "of sweep other, the question of lambda"),
         (changed(0, images=400_000), "arm 0, seed 0 has two rows at 400,000 images"),
@@ -56,7 +58,7 @@ def test_a_missing_column_is_named(column):
 
 def test_a_metric_that_no_run_has_is_refused_with_those_there_are():
     with pytest.raises(
-        ValueError, match=r"no run has the metric fid \(there are: modes, sw2_ratio\)"
+        ValueError, match=r"no trial has the metric fid \(there are: modes, sw2_ratio\)"
     ):
         tidy(rows(), question(metric="fid"))
 
@@ -126,25 +128,25 @@ def test_no_file_a_foreign_file_and_a_foreign_table_are_refused(tmp_path):
     with pytest.raises(ValueError, match="it is no Parquet file"):
         read_parquet(tmp_path / "text.parquet")
     pq.write_table(pa.table({"x": [1]}), tmp_path / "x.parquet")
-    with pytest.raises(ValueError, match="holds no runs of a sweep"):
+    with pytest.raises(ValueError, match="holds no trials of a sweep"):
         read_parquet(tmp_path / "x.parquet")
 
 
 def test_a_newer_version_is_refused_even_with_unknown_fields(tmp_path):
-    record = json.loads(question().to_json()) | {"version": 2, "equivalence": 0.01}
+    record = json.loads(question().to_json()) | {"version": 3, "equivalence": 0.01}
     table = pa.table({"x": [1]}).replace_schema_metadata({SCHEMA_KEY: json.dumps(record)})
     pq.write_table(table, tmp_path / "new.parquet")
-    with pytest.raises(ValueError, match="schema version 2 and this program reads 1"):
+    with pytest.raises(ValueError, match="schema version 3 and this program reads 2"):
         read_parquet(tmp_path / "new.parquet")
 
 
 def test_a_question_knows_its_fields():
     record = json.loads(question().to_json())
-    assert Question.from_record(record) == question()
+    assert Question.from_outline(record) == question()
     with pytest.raises(ValueError, match="no field goals"):
-        Question.from_record(record | {"goals": "minimize"})
+        Question.from_outline(record | {"goals": "minimize"})
     with pytest.raises(ValueError, match="lacks metric"):
-        Question.from_record({k: v for k, v in record.items() if k != "metric"})
+        Question.from_outline({k: v for k, v in record.items() if k != "metric"})
     with pytest.raises(ValueError, match="one of minimize, maximize"):
         question(goal="min")
     with pytest.raises(ValueError, match="at least one scientific knob"):
@@ -153,4 +155,4 @@ def test_a_question_knows_its_fields():
 
 def test_columns_are_optional():
     record = json.loads(question().to_json())
-    assert Question.from_record({k: v for k, v in record.items() if k != "columns"}).columns == ()
+    assert Question.from_outline({k: v for k, v in record.items() if k != "columns"}).columns == ()

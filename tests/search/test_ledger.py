@@ -8,9 +8,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from sid_sweep.orchestration.folder import Result, TrialFolder
-from sid_sweep.orchestration.search import Ledger
-from sid_sweep.spec import load
+from sid_sweep.search import Ledger
+from sid_sweep.spec import Arm, load
+from sid_sweep.trials import Result, SweepFolder
 
 LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
 TWO_SEEDS = "seeds=[0, 1]"
@@ -23,20 +23,21 @@ TPE = (
 
 def play(folder, *overrides, most=1000, fail=()):
     """Run at most `most` jobs of a sweep as a worker would; returns what ran and the ledger."""
-    ledger = Ledger(folder, load(LAMBDA, (TWO_SEEDS, *overrides)))
+    ledger = Ledger(SweepFolder(folder), load(LAMBDA, (TWO_SEEDS, *overrides)))
     ran = []
-    while len(ran) < most and (job := ledger.next_job()) is not None:
-        value = job.trial.loss.lambda_
-        ran.append((round(value, 6), job.seed))
+    while len(ran) < most and (entry := ledger.next_entry()) is not None:
+        value = entry.trial.loss.lambda_
+        ran.append((round(value, 6), entry.seed))
         if ran[-1] in fail:
-            result = Result("failed", "a reason", 10, 1.0, 1)
-            ledger.trial_folder(job).write_failure("a reason", traceback="")
+            result = Result(outcome="failed", cause="a reason", images=10)
+            entry.folder.write_failure("a reason", traceback="")
         else:
             metrics = {"sw2_ratio": abs(value - 0.75), "cost/evaluations": 100 * value}
-            good = Result("finished", "", 10, 1.0, 1, metrics)
-            result = Result("diverged", "a cause", 10, 1.0, 1) if value > 1.3 else good
-            ledger.trial_folder(job).write_result(result)
-        ledger.tell(job, result)
+            good = Result(outcome="finished", images=10, metrics=metrics)
+            bad = Result(outcome="diverged", cause="a cause", images=10)
+            result = bad if value > 1.3 else good
+            entry.folder.write_result(result)
+        ledger.tell(entry, result)
     return ran, ledger
 
 
@@ -44,7 +45,7 @@ def test_every_arm_runs_at_every_seed_and_a_started_arm_is_finished_first(tmp_pa
     ran, ledger = play(tmp_path)
     lambdas = [0.0, 0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.5]
     assert ran == [(value, seed) for value in lambdas for seed in (0, 1)]
-    assert [len(arm.results) for arm in ledger.arms] == [2] * 8
+    assert [entry.folder.result() is None for entry in ledger.entries()] == [False] * 16
 
 
 def test_a_finished_sweep_has_no_work(tmp_path):
@@ -79,13 +80,14 @@ def test_a_failed_trial_is_tried_again_and_a_diverged_one_is_not(tmp_path):
     play(tmp_path, fail={(0.5, 1)})
     ran, ledger = play(tmp_path)
     assert ran == [(0.5, 1)]
-    assert sum(r.outcome == "diverged" for arm in ledger.arms for r in arm.results.values()) == 2
+    outcomes = [entry.folder.standing().outcome for entry in ledger.entries()]
+    assert outcomes.count("diverged") == 2
 
 
 def test_a_lost_result_is_made_again(tmp_path):
     _, ledger = play(tmp_path)
-    (job, _) = ledger.jobs(3)
-    (ledger.trial_folder(job).path / "result.json").unlink()
+    entry = ledger.entries()[6]
+    entry.folder.ending.unlink()
     ran, _ = play(tmp_path)
     assert ran == [(0.75, 0)]
 
@@ -114,14 +116,13 @@ def test_conditions_and_repeats_in_a_small_discrete_space(tmp_path):
         "baseline={}",
         "search={sampler: random, arms: 50}",
     )
-    ledger = Ledger(tmp_path, load(LAMBDA, (TWO_SEEDS, *overrides)))
-    jobs = []
-    while (job := ledger.next_job()) is not None:
-        jobs.append(job)
-    arms = [arm.values for arm in ledger.arms]
-    assert len(arms) == 3  # asked for 50, and the space holds three
-    assert {"loss.kind": "naive"} in arms
-    assert len(jobs) == 6
+    ledger = Ledger(SweepFolder(tmp_path), load(LAMBDA, (TWO_SEEDS, *overrides)))
+    entries = []
+    while (entry := ledger.next_entry()) is not None:
+        entries.append(entry)
+    assert len(ledger.arms) == 3  # asked for 50, and the space holds three
+    assert Arm({"loss.kind": "naive"}) in ledger.arms
+    assert len(entries) == 6
 
 
 def test_half_a_line_and_a_lock_left_by_a_kill_do_no_harm(tmp_path):
@@ -136,12 +137,25 @@ def test_half_a_line_and_a_lock_left_by_a_kill_do_no_harm(tmp_path):
 def test_known_results_are_announced(tmp_path):
     play(tmp_path, most=4)
     seen = []
+    sweep = load(LAMBDA, (TWO_SEEDS,))
     ledger = Ledger(
-        tmp_path, load(LAMBDA, (TWO_SEEDS,)), known=lambda run, result: seen.append(run.seed)
+        SweepFolder(tmp_path), sweep, known=lambda entry, result: seen.append(entry.seed)
     )
     assert ledger.has_work()
     assert sorted(seen) == [0, 0, 1, 1]
-    assert TrialFolder(ledger.trial_folder(ledger.jobs(0)[0]).path).result() is not None
+    assert ledger.entries()[0].folder.result() is not None
+
+
+def test_an_arm_keeps_its_number_whatever_is_resumed_or_grown(tmp_path):
+    _, first = play(tmp_path, fail={(0.5, 1), (0.0, 0)})
+    numbers = {entry.arm: entry.number for entry in first.entries()}
+    wider = "scientific.loss.lambda={choice: [0.1, 0.0, 0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.5]}"
+    _, grown = play(tmp_path, wider)
+    again = {entry.arm: entry.number for entry in grown.entries()}
+    assert numbers.items() <= again.items()
+    assert again[Arm({"loss.lambda": 0.1})] == 8
+    folder = SweepFolder(tmp_path)
+    assert [e.key for e in folder.entries(grown.sweep)] == [e.key for e in grown.entries()]
 
 
 CASES = (
@@ -153,7 +167,7 @@ CASES = (
 def test_cases_are_arms_by_name(tmp_path):
     ran, ledger = play(tmp_path, *CASES)
     assert ran == [(value, seed) for value in (0.5, 1.0, 1.25) for seed in (0, 1)]
-    assert [arm.values for arm in ledger.arms] == [{"m": "half"}, {"m": "one"}, {"m": "two"}]
+    assert [dict(arm) for arm in ledger.arms] == [{"m": "half"}, {"m": "one"}, {"m": "two"}]
     assert play(tmp_path, *CASES)[0] == []
 
 

@@ -1,22 +1,21 @@
-"""The tidy frame: a row per arm x seed x evaluation, and the question that it answers.
+"""The tidy frame: a row per arm x seed x evaluation, whatever it was read from.
 
 | column | |
 |---|---|
-| `sweep`, `arm`, `seed` | which run; `arm` is its place in the sweep's ledger |
+| `sweep`, `arm`, `seed` | which trial; `arm` is its place in the sweep's ledger |
 | `trial`, `run_id` | digest of its specification; its MLflow run, or "" |
 | `outcome`, `cause` | one of `OUTCOMES`; why, or "" |
 | `images`, `seconds` | the clock of training and the time so far |
 | `peak_memory_bytes` | so far |
-| `final` | the last row of its run, the only one that a table reads |
+| `final` | the last row of its trial, the only one that a table reads |
 | `param.<knob>` | value of a swept knob; missing where the arm has no such knob |
 | `metric.<name>` | NaN where it was not evaluated |
 
-A run without an evaluation has one row, so that it is counted.
+A trial without an evaluation has one row, so that it is counted.
 """
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,102 +25,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.notation import is_number, value_text
+from analysis.question import Question
+from sid_sweep.spec import OUTCOMES
+from sid_sweep.trials.rows import COLUMNS
 
-SCHEMA_VERSION = 1
 SCHEMA_KEY = b"sid_sweep.question"
-OUTCOMES = ("finished", "diverged", "failed", "pruned", "running")
-GOALS = ("minimize", "maximize")
-COLUMNS = {
-    "sweep": "str",
-    "arm": "int64",
-    "seed": "int64",
-    "trial": "str",
-    "run_id": "str",
-    "outcome": "str",
-    "cause": "str",
-    "images": "int64",
-    "seconds": "float64",
-    "peak_memory_bytes": "float64",
-    "final": "bool",
-}
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a sweep asks: all that an analysis must know beside the runs."""
-
-    sweep: str
-    question: str
-    metric: str
-    """Decides which arm is best, by its value at a run's last evaluation."""
-    goal: str
-    """minimize or maximize."""
-    scientific: tuple[str, ...]
-    """Knobs that the question is about."""
-    nuisance: tuple[str, ...]
-    """Knobs that are tuned so that the comparison is fair."""
-    baseline: dict[str, Any]
-    """Values of the arms that others are compared with; empty if none was declared."""
-    seeds: tuple[int, ...]
-    domains: dict[str, dict[str, Any]]
-    """By knob: `kind`, and `values` (choice) or `low` and `high` (any other)."""
-    columns: tuple[str, ...] = ()
-    """Further metrics to show in the table."""
-    cost: str = ""
-    """A metric that quality is traded against; "" for none. It is one of the columns."""
-    cost_goal: str = "minimize"
-    """minimize or maximize."""
-    version: int = field(default=SCHEMA_VERSION, kw_only=True)
-
-    def __post_init__(self) -> None:
-        _require_version(self.version)
-        for name in ("goal", "cost_goal"):
-            if (goal := getattr(self, name)) not in GOALS:
-                raise ValueError(f"{name} = {goal!r}: it is one of {', '.join(GOALS)}")
-        if self.cost and self.cost not in self.columns:
-            raise ValueError(f"cost = {self.cost!r} is not among the columns")
-        if not self.scientific:
-            raise ValueError("a question needs at least one scientific knob")
-
-    @property
-    def knobs(self) -> tuple[str, ...]:
-        """All swept knobs, scientific first."""
-        return self.scientific + self.nuisance
-
-    @property
-    def better(self) -> str:
-        """Which direction of the metric is better, as a word."""
-        return "lower" if self.goal == "minimize" else "higher"
-
-    @property
-    def cost_better(self) -> str:
-        """Which direction of the cost is better, as a word."""
-        return "lower" if self.cost_goal == "minimize" else "higher"
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> "Question":
-        """From plain values, as they come from JSON.
-
-        Raises:
-            ValueError: a field is unknown or missing, or the version is another one.
-        """
-        # first of all: another version may well have other fields
-        _require_version(record.get("version", SCHEMA_VERSION))
-        known = {f.name for f in fields(cls)}
-        if unknown := sorted(set(record) - known):
-            raise ValueError(f"a question has no field {unknown[0]} (it has {', '.join(known)})")
-        required = [f.name for f in fields(cls) if f.default is MISSING]
-        if missing := [name for name in required if name not in record]:
-            raise ValueError(f"the question lacks {', '.join(missing)}")
-        values: dict[str, Any] = json.loads(json.dumps(dict(record)))
-        for name, value in values.items():
-            if isinstance(value, list):
-                values[name] = tuple(value)
-        return cls(**values)
-
-    def to_json(self) -> str:
-        """One line, the same for equal questions."""
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
 
 
 def tidy(rows: Iterable[Mapping[str, Any]] | pd.DataFrame, question: Question) -> pd.DataFrame:
@@ -132,7 +40,7 @@ def tidy(rows: Iterable[Mapping[str, Any]] | pd.DataFrame, question: Question) -
     """
     raw = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame([dict(row) for row in rows])
     if raw.empty:
-        raise ValueError(f"sweep {question.sweep} has no runs yet")
+        raise ValueError(f"sweep {question.sweep} has no trials yet")
     _require_columns(raw, question)
     frame = pd.DataFrame({name: _cast(raw[name], dtype) for name, dtype in COLUMNS.items()})
     for name in _param_columns(raw, question):
@@ -140,7 +48,7 @@ def tidy(rows: Iterable[Mapping[str, Any]] | pd.DataFrame, question: Question) -
     for name in _metric_columns(raw, question):
         frame[name] = _cast(raw[name], "float64") if name in raw else np.nan
     frame = frame.sort_values(["arm", "seed", "images"], kind="stable", ignore_index=True)
-    _require_sound_runs(frame, question)
+    _require_sound_trials(frame, question)
     return frame
 
 
@@ -164,50 +72,43 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, Question]:
         raise ValueError(f"{path}: {reason}") from error
     metadata = table.schema.metadata or {}
     if SCHEMA_KEY not in metadata:
-        raise ValueError(f"{path}: holds no runs of a sweep; a runs.parquet of a report does")
+        raise ValueError(f"{path}: holds no trials of a sweep; a runs.parquet of a report does")
     try:
-        question = Question.from_record(json.loads(metadata[SCHEMA_KEY]))
+        question = Question.from_outline(json.loads(metadata[SCHEMA_KEY]))
         return tidy(table.to_pandas(), question), question
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _require_version(version: int) -> None:
-    if version != SCHEMA_VERSION:
-        raise ValueError(
-            f"the runs have schema version {version} and this program reads {SCHEMA_VERSION}; "
-            "use the version of sid_sweep that wrote them"
-        )
-
-
 def _require_columns(raw: pd.DataFrame, question: Question) -> None:
     if missing := [name for name in COLUMNS if name not in raw]:
-        raise ValueError(f"the runs lack the column {', '.join(missing)}")
+        raise ValueError(f"the trials lack the column {', '.join(missing)}")
     if not any(f"param.{knob}" in raw for knob in question.scientific):
         names = ", ".join(f"param.{knob}" for knob in question.scientific)
-        raise ValueError(f"the runs lack every scientific knob ({names})")
+        raise ValueError(f"the trials lack every scientific knob ({names})")
 
 
-def _require_sound_runs(frame: pd.DataFrame, question: Question) -> None:
+def _require_sound_trials(frame: pd.DataFrame, question: Question) -> None:
     if other := sorted(set(frame["sweep"]) - {question.sweep}):
-        raise ValueError(f"the runs are of sweep {other[0]}, the question of {question.sweep}")
+        raise ValueError(f"the trials are of sweep {other[0]}, the question of {question.sweep}")
     if unknown := sorted(set(frame["outcome"]) - set(OUTCOMES)):
         raise ValueError(f"unknown outcome {unknown[0]!r}; it is one of {', '.join(OUTCOMES)}")
     if (doubled := frame.duplicated(["arm", "seed", "images"])).any():
-        run = _run_text(frame[doubled].iloc[0])
-        raise ValueError(f"{run} has two rows at {frame[doubled]['images'].iloc[0]:,} images")
-    for _, run in frame.groupby(["arm", "seed"], sort=False):
-        if not run["final"].iloc[-1] or run["final"].sum() != 1:
-            raise ValueError(f"{_run_text(run.iloc[0])}: its last row alone must be final")
-        if run["outcome"].nunique() != 1:
-            raise ValueError(f"{_run_text(run.iloc[0])} has several outcomes")
+        trial = _trial_text(frame[doubled].iloc[0])
+        raise ValueError(f"{trial} has two rows at {frame[doubled]['images'].iloc[0]:,} images")
+    of_trial = frame.groupby(["arm", "seed"], sort=False)
+    last = ~frame.duplicated(["arm", "seed"], keep="last")
+    if (odd := frame["final"] != last).any():
+        raise ValueError(f"{_trial_text(frame[odd].iloc[0])}: its last row alone must be final")
+    if (several := of_trial["outcome"].transform("nunique") > 1).any():
+        raise ValueError(f"{_trial_text(frame[several].iloc[0])} has several outcomes")
     for knob in question.knobs:
         counts = frame.groupby("arm")[f"param.{knob}"].nunique(dropna=False)
         if (counts > 1).any():
             raise ValueError(f"arm {counts.idxmax()} has several values of {knob}")
 
 
-def _run_text(row: pd.Series) -> str:
+def _trial_text(row: pd.Series) -> str:
     return f"arm {row['arm']}, seed {row['seed']}"
 
 
@@ -224,7 +125,7 @@ def _metric_columns(raw: pd.DataFrame, question: Question) -> list[str]:
     if finished and (absent := [name for name in asked if name not in found]):
         known = ", ".join(name.removeprefix("metric.") for name in found) or "none at all"
         name = absent[0].removeprefix("metric.")
-        raise ValueError(f"no run has the metric {name} (there are: {known})")
+        raise ValueError(f"no trial has the metric {name} (there are: {known})")
     return asked + [name for name in found if name not in asked]
 
 

@@ -1,0 +1,96 @@
+"""The question that a sweep asks: all that an analysis must know beside the trials."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any
+
+SCHEMA_VERSION = 2
+"""Of what an exported Parquet file holds: the question and the frame's columns."""
+GOALS = ("minimize", "maximize")
+
+
+@dataclass(frozen=True)
+class Question:
+    """Metric, knobs, domains, baseline and seeds."""
+
+    sweep: str
+    question: str
+    metric: str
+    """Decides which arm is best, by its value at a trial's last evaluation."""
+    goal: str
+    """minimize or maximize."""
+    scientific: tuple[str, ...]
+    """Knobs that the question is about."""
+    nuisance: tuple[str, ...]
+    """Knobs that are tuned so that the comparison is fair."""
+    baseline: dict[str, Any]
+    """Values of the arms that others are compared with; empty if none was declared."""
+    seeds: tuple[int, ...]
+    domains: dict[str, dict[str, Any]]
+    """By knob: `kind`, and `values` (choice) or `low` and `high` (any other)."""
+    columns: tuple[str, ...] = ()
+    """Further metrics to show in the table."""
+    cost: str = ""
+    """A metric that quality is traded against; "" for none. It is one of the columns."""
+    cost_goal: str = "minimize"
+    """minimize or maximize."""
+    version: int = field(default=SCHEMA_VERSION, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _require_version(self.version)
+        for name in ("goal", "cost_goal"):
+            if (goal := getattr(self, name)) not in GOALS:
+                raise ValueError(f"{name} = {goal!r}: it is one of {', '.join(GOALS)}")
+        if self.cost and self.cost not in self.columns:
+            raise ValueError(f"cost = {self.cost!r} is not among the columns")
+        if not self.scientific:
+            raise ValueError("a question needs at least one scientific knob")
+
+    @property
+    def knobs(self) -> tuple[str, ...]:
+        """All swept knobs, scientific first."""
+        return self.scientific + self.nuisance
+
+    @property
+    def better(self) -> str:
+        """Which direction of the metric is better, as a word."""
+        return "lower" if self.goal == "minimize" else "higher"
+
+    @property
+    def cost_better(self) -> str:
+        """Which direction of the cost is better, as a word."""
+        return "lower" if self.cost_goal == "minimize" else "higher"
+
+    @classmethod
+    def from_outline(cls, outline: Mapping[str, Any]) -> "Question":
+        """From plain values, as they come from JSON.
+
+        Raises:
+            ValueError: a field is unknown or missing, or the version is another one.
+        """
+        # first of all: another version may well have other fields
+        _require_version(outline.get("version", SCHEMA_VERSION))
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(outline) - known):
+            raise ValueError(f"a question has no field {unknown[0]} (it has {', '.join(known)})")
+        required = [f.name for f in fields(cls) if f.default is MISSING]
+        if missing := [name for name in required if name not in outline]:
+            raise ValueError(f"the question lacks {', '.join(missing)}")
+        values: dict[str, Any] = json.loads(json.dumps(dict(outline)))
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = tuple(value)
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """One line, the same for equal questions."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+
+
+def _require_version(version: int) -> None:
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"the trials have schema version {version} and this program reads {SCHEMA_VERSION}; "
+            "use the version of sid_sweep that wrote them"
+        )

@@ -1,0 +1,44 @@
+"""Ctrl-C and SIGTERM, acted on between two of Tune's steps."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM. No Exception, since Tune would catch it and take its time to clean up."""
+
+
+class Signals:
+    """The first signal is noted and acted on when somebody checks; the second ends at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def __call__(self, number: int, frame: Any) -> None:
+        if self.received is not None:
+            os._exit(128 + number)  # Ray's processes end when they see that their driver is gone
+        self.received = number
+
+    def install(self) -> None:
+        """Take SIGINT and SIGTERM."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self)
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal has come."""
+        if self.received is not None:
+            raise Interrupted
+
+    @contextmanager
+    def installed(self) -> Iterator["Signals"]:
+        """Take the signals within, and put back what was there."""
+        before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+        self.install()
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,5 @@
+"""Which arms to try, and how they did: a ledger over Optuna's journal, in the driver alone."""
+
+from .ledger import Ledger
+
+__all__ = ["Ledger"]

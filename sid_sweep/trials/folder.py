@@ -1,0 +1,157 @@
+"""A trial's folder: everything that it leaves, each file whole or absent.
+
+trial.json              its specification
+references.json         what its metrics are relative to
+measurements.jsonl      a line per evaluation: images, seconds, metrics
+samples/<images>.png    the picture of an evaluation
+checkpoint.pt           where it stands, while it is not done
+generator.safetensors   the student, once finished
+result.json             how it ended: finished or diverged
+failure.json            why its last attempt failed; it is tried again by the next run
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from sid_sweep.files import append_line, read_json, read_lines, replacing, write_json
+from sid_sweep.spec import Outcome, Trial, plain
+
+LOG = "measurements.jsonl"
+STUDENT = "generator.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What one evaluation found."""
+
+    images: int
+    seconds: float
+    peak_memory_bytes: int
+    metrics: dict[str, float]
+    timestamp_ms: int
+    """When, since 1970; the trackers' clock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a trial stands. `metrics` are those of its last evaluation, once it has finished."""
+
+    outcome: Outcome
+    cause: str = ""
+    images: int = 0
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the trial is done for this run of the sweep."""
+        return self.outcome != "running"
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """The files of one trial by their meaning."""
+
+    path: Path
+
+    def resolved(self) -> "TrialFolder":
+        """The same folder, wherever a process stands."""
+        return TrialFolder(self.path.resolve())
+
+    # ---- what the worker writes
+
+    def begin(self, trial: Trial, *, images: int) -> None:
+        """A new attempt, from `images` on (-1: from the start); what came after is made again."""
+        write_json(self.specification, plain(trial))
+        self.failure.unlink(missing_ok=True)
+        kept = [m for m in self.measurements() if m.images <= images]
+        with replacing(self.log) as partial:
+            partial.touch()
+            for measurement in kept:
+                append_line(partial, asdict(measurement))
+
+    def append(self, measurement: Measurement) -> None:
+        """Add an evaluation."""
+        append_line(self.log, asdict(measurement))
+
+    def write_result(self, result: Result) -> None:
+        """Declare the trial done; from here on it is never run again."""
+        write_json(self.ending, asdict(result))
+        self.checkpoint.unlink(missing_ok=True)
+        self.failure.unlink(missing_ok=True)
+
+    def write_failure(self, cause: str, *, traceback: str) -> None:
+        """Note why an attempt failed."""
+        write_json(self.failure, {"cause": cause, "traceback": traceback})
+
+    # ---- what all others read
+
+    def has_begun(self) -> bool:
+        """Whether an attempt has left anything here."""
+        return self.specification.exists() or self.failure.exists()
+
+    def measurements(self) -> list[Measurement]:
+        """All evaluations so far; a last line cut short by a kill is not one."""
+        return [Measurement(**line) for line in read_lines(self.log)]
+
+    def result(self) -> Result | None:
+        """Its lasting end, finished or diverged; None while there is none."""
+        return Result(**read_json(self.ending)) if self.ending.exists() else None
+
+    def standing(self) -> Result:
+        """How the trial stands: its lasting end, else its last attempt's failure, else running."""
+        if (result := self.result()) is not None:
+            return result
+        measurements = self.measurements()
+        last = measurements[-1] if measurements else None
+        failed = self.failure.exists()
+        return Result(
+            outcome="failed" if failed else "running",
+            cause=read_json(self.failure)["cause"] if failed else "",
+            images=last.images if last else 0,
+            seconds=last.seconds if last else 0.0,
+            peak_memory_bytes=last.peak_memory_bytes if last else 0,
+        )
+
+    def pictures(self) -> list[tuple[int, Path]]:
+        """All pictures with their images, in order."""
+        return [(int(p.stem), p) for p in sorted((self.path / "samples").glob("[0-9]*.png"))]
+
+    def exports(self) -> list[Path]:
+        """What an ended trial leaves for others, beside its log."""
+        return [p for p in (self.references, self.student, self.failure) if p.exists()]
+
+    # ---- paths
+
+    @property
+    def specification(self) -> Path:
+        return self.path / "trial.json"
+
+    @property
+    def references(self) -> Path:
+        return self.path / "references.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / LOG
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def student(self) -> Path:
+        return self.path / STUDENT
+
+    @property
+    def ending(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def failure(self) -> Path:
+        return self.path / "failure.json"
+
+    def picture(self, images: int) -> Path:
+        """The picture of the evaluation at `images`."""
+        return self.path / "samples" / f"{images:012d}.png"

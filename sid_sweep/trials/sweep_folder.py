@@ -1,0 +1,151 @@
+"""A sweep's folder: `sweeps/<name>/`, the truth about the sweep, with every path in it.
+
+sweep.json              the sweep as it was last run, and its trials with all defaults filled in
+arms.jsonl              a line per arm, in the order in which they were first asked for
+ledger.journal          Optuna's journal
+trials/<digest>/        a folder per trial
+tracking-<store>.jsonl  what a tracker has sent where
+logs/                   Ray's own logs of the last run
+driver.lock             held by the command that runs the sweep
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sid_sweep.files import append_line, drop_half_line, locked, read_json, read_lines
+from sid_sweep.spec import Arm, SpecError, Sweep, Trial, digest
+
+from .folder import Result, TrialFolder
+
+RECORD = "sweep.json"
+DRAWN = "trial"  # in sweep.json beside the sweep's own keys
+
+
+def sweeps_in(storage: Path) -> list[str]:
+    """The names of all sweeps in a folder of sweeps."""
+    return sorted(path.parent.name for path in storage.glob(f"*/{RECORD}"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A trial and its place in a sweep: an arm at a seed."""
+
+    number: int
+    """Of its arm in the sweep, from 0."""
+    arm: Arm
+    seed: int
+    trial: Trial
+    folder: TrialFolder
+
+    @property
+    def key(self) -> str:
+        """Its identity within the sweep, `arm/seed`; two arms may come to one trial."""
+        return f"{self.number}/{self.seed}"
+
+    def __str__(self) -> str:
+        return f"{self.arm}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """The files of one sweep by their meaning."""
+
+    path: Path
+
+    def exists(self) -> bool:
+        """Whether a sweep was ever run here."""
+        return self.record.exists()
+
+    def sweep(self) -> Sweep:
+        """The sweep as it was last run."""
+        values = {k: v for k, v in read_json(self.record).items() if k != DRAWN}
+        return Sweep.model_validate(values)
+
+    def arms(self) -> list[Arm]:
+        """All arms that were ever asked for, in the order of their numbers."""
+        return [Arm(line) for line in read_lines(self._arms)]
+
+    def append_arm(self, arm: Arm) -> None:
+        """Give a new arm the next number, which it keeps for ever."""
+        drop_half_line(self._arms)
+        append_line(self._arms, dict(arm))
+
+    def entry(self, sweep: Sweep, number: int, arm: Arm, seed: int) -> Entry:
+        """An arm at a seed."""
+        trial = sweep.trial(arm, seed)
+        return Entry(number, arm, seed, trial, self.trial(trial))
+
+    def entries(self, sweep: Sweep) -> list[Entry]:
+        """Every arm so far at every seed of the sweep, begun or not."""
+        return [
+            self.entry(sweep, number, arm, seed)
+            for number, arm in enumerate(self.arms())
+            for seed in sweep.seeds
+        ]
+
+    def trial(self, trial: Trial) -> TrialFolder:
+        """The folder of a trial. It is found by the digest of its specification alone, so that what
+        was computed once is known to whoever asks for it again."""
+        return self.trial_of(digest(trial))
+
+    def trial_of(self, digest: str) -> TrialFolder:
+        """The folder of the trial with that digest."""
+        return TrialFolder(self._trials / digest)
+
+    def results(self) -> list[Result]:
+        """The lasting ends of all trials that this folder has ever seen."""
+        folders = [TrialFolder(path) for path in sorted(self._trials.glob("*"))]
+        return [result for own in folders if (result := own.result()) is not None]
+
+    @contextmanager
+    def sole_driver(self) -> Iterator[None]:
+        """Hold the folder: two commands would run the same trials.
+
+        Raises:
+            SpecError: another process holds it.
+        """
+        try:
+            with locked(self.path / "driver.lock", wait=False):
+                yield
+        except BlockingIOError:
+            raise SpecError(
+                f"{self.path}: this sweep is being run by another process; wait for it, or use "
+                "--name"
+            ) from None
+
+    # ---- paths
+
+    @property
+    def record(self) -> Path:
+        return self.path / RECORD
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "ledger.journal"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """Trained teachers and judges, shared by all sweeps beside this one."""
+        return self.path.parent / "cache"
+
+    def cursor(self, store: str) -> Path:
+        """What a tracker has sent to a store of that name."""
+        return self.path / f"tracking-{store}.jsonl"
+
+    def cursors(self) -> list[Path]:
+        """What trackers have sent, the last used first."""
+        return sorted(self.path.glob("tracking-*.jsonl"), key=lambda p: -p.stat().st_mtime_ns)
+
+    @property
+    def _trials(self) -> Path:
+        return self.path / "trials"
+
+    @property
+    def _arms(self) -> Path:
+        return self.path / "arms.jsonl"

@@ -1,0 +1,100 @@
+"""One trial in its folder: drives the training loop and writes what it yields."""
+
+import time
+from collections.abc import Callable
+
+import torch
+from PIL import Image
+
+from sid_sweep import quality
+from sid_sweep.distill import SOLO, Progress, Ranks, distill
+from sid_sweep.files import replacing, write_json
+from sid_sweep.trials import Measurement, Result, TrialFolder
+
+from .job import Job
+from .memory import peak_bytes, reset_peak
+
+Report = Callable[[dict[str, float]], None]
+
+
+def run(
+    job: Job, report: Report, *, device: torch.device | str = "cpu", ranks: Ranks = SOLO
+) -> None:
+    """Run a trial to its end, from its last checkpoint if it has one.
+
+    Rank 0 writes the folder and reports; the other ranks only compute.
+
+    Args:
+        report: called with images, seconds and, after an evaluation, the metrics.
+    """
+    torch.set_num_threads(job.threads)
+    reset_peak(device)
+    saved = None
+    if job.folder.checkpoint.exists():
+        saved = torch.load(job.folder.checkpoint, map_location=device, weights_only=True)
+    writer = _Writer(job, device)
+    if ranks.rank == 0:
+        job.folder.begin(job.trial, images=saved["images"] if saved else -1)
+    state = saved["state"] if saved else None
+    for progress in distill(job.trial, cache=job.cache, device=device, ranks=ranks, resume=state):
+        if ranks.rank > 0:
+            continue
+        metrics = writer.write(progress)
+        if metrics or progress.outcome != "running":
+            report({"images": progress.images, "seconds": progress.seconds, **metrics})
+
+
+class _Writer:
+    """Rank 0's pen: measurement, picture, checkpoint, student, result."""
+
+    def __init__(self, job: Job, device: torch.device | str) -> None:
+        self._job, self._folder, self._device = job, job.folder, device
+        self._saved = time.monotonic()
+
+    def write(self, progress: Progress) -> dict[str, float]:
+        """Write all that there is to write; returns the metrics of an evaluation."""
+        if not self._folder.references.exists():
+            write_json(self._folder.references, progress.references)
+        metrics = measured(progress)
+        peak = peak_bytes(self._device)
+        if progress.samples is not None:
+            self._write_picture(progress)
+            now = int(time.time() * 1000)
+            self._folder.append(
+                Measurement(
+                    images=progress.images, seconds=progress.seconds, peak_memory_bytes=peak,
+                    metrics=metrics, timestamp_ms=now,
+                )
+            )  # fmt: skip
+        if progress.outcome == "finished":
+            progress.student.save(self._folder.student)
+        if progress.outcome != "running":
+            self._folder.write_result(
+                Result(
+                    outcome=progress.outcome, cause=progress.cause, images=progress.images,
+                    seconds=progress.seconds, peak_memory_bytes=peak, metrics=metrics,
+                )
+            )  # fmt: skip
+        elif time.monotonic() - self._saved >= self._job.checkpoint_seconds:
+            save_checkpoint(self._folder, progress)
+            self._saved = time.monotonic()
+        return metrics
+
+    def _write_picture(self, progress: Progress) -> None:
+        assert progress.samples is not None
+        pixels = quality.picture(self._job.trial.data, progress.samples)
+        with replacing(self._folder.picture(progress.images)) as partial:
+            Image.fromarray(pixels).save(partial, format="PNG")
+
+
+def measured(progress: Progress) -> dict[str, float]:
+    """The metrics of an evaluation, with the one that is no function of the trial."""
+    if progress.samples_per_second is None:
+        return progress.metrics
+    return {**progress.metrics, "cost/samples_per_second": progress.samples_per_second}
+
+
+def save_checkpoint(folder: TrialFolder, progress: Progress) -> None:
+    """Where the trial stands: tensors and numbers only."""
+    with replacing(folder.checkpoint) as partial:
+        torch.save({"images": progress.images, "state": progress.state()}, partial)
