@@ -50,8 +50,8 @@ def find(
     known = sweeps_in(storage)
     hint = f"; there are {', '.join(known)}" if known else ""
     raise ValueError(
-        f"no sweep {sweep!r}: there is neither {folder.path} nor {export}{hint}; name its place with "
-        "--storage, --tracking-uri or --from"
+        f"no sweep {sweep!r}: there is neither {folder.path} nor {export}{hint}; "
+        "name its place with --storage, --tracking-uri or --from"
     )
 
 

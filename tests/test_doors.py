@@ -41,8 +41,8 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "analysis": "spec trials tracking",
 }
 ABOVE = ("session", "sample")
-"""Commands, which end with what the analysis makes of a sweep. It reads what the rooms write, and no
-room knows of it."""
+"""Commands, which end with what the analysis makes of a sweep. It reads what the rooms write, and
+no room knows of it."""
 PATHS = ("trials", "trial.json", "failure.json", "result.json", "sweep.json", "measurements.jsonl")
 
 

@@ -7,9 +7,10 @@ from sid_sweep.search import Ledger
 from sid_sweep.trials import Entry, Watcher
 from sid_sweep.worker.job import Job
 
+from .assignment import Assignment
 from .cluster import Cluster
 from .signals import Signals
-from .trainable import Assignment, train_trial
+from .trainable import train_trial
 
 
 def drive(

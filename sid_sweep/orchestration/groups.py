@@ -20,7 +20,7 @@ from sid_sweep.distill import Ranks
 from sid_sweep.trials import TrialFolder
 from sid_sweep.worker.run import run
 
-from .trainable import Assignment
+from .assignment import Assignment
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
 POLL_SECONDS = 0.5

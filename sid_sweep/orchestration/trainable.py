@@ -1,23 +1,9 @@
 """Tune's function. Light: the driver, which loads this, never loads torch."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from sid_sweep.worker.job import Job
-
+from .assignment import Assignment
 from .failures import explain
-from .machine import Layout
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """A job, and the processes that do it."""
-
-    job: Job
-    layout: Layout
-    train_folder: Path
-    """Where Ray Train may write what nobody reads."""
 
 
 def train_trial(config: dict[str, Any]) -> None:

@@ -1,0 +1,18 @@
+"""What Tune sends to an actor. Light: the driver, which makes it, never loads torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sid_sweep.worker.job import Job
+
+from .machine import Layout
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A job, and the processes that do it."""
+
+    job: Job
+    layout: Layout
+    train_folder: Path
+    """Where Ray Train may write what nobody reads."""
