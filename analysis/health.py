@@ -53,7 +53,7 @@ def unfinished(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> l
 
 
 def lost(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """The share of trials that diverged or failed, and why most of them did."""
+    """How many trials diverged or failed, and why most of them did."""
     trials = frame[frame["final"]]
     bad = trials[trials["outcome"].isin(LOST)]
     if bad.empty:
@@ -62,9 +62,9 @@ def lost(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[st
     counts = [count for count in counts if not count.startswith("0 ")]
     (cause, times), *_ = Counter(bad["cause"]).most_common(1)
     why = f"; most often ({times}): {cause}" if cause else ""
-    share = len(bad) / len(trials)
+    part = len(bad) / len(trials)
     return [
-        f"{len(bad)} of {len(trials)} trials ({share:.0%}) ended without a value: "
+        f"{len(bad)} of {len(trials)} trials ({part:.0%}) ended without a value: "
         f"{', '.join(counts)}{why}."
     ]
 

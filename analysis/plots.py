@@ -265,10 +265,10 @@ def _colors(axis: KnobAxis) -> dict[Any, str]:
     if any(isinstance(value, str) for value in axis.values):
         return {value: CATEGORIES[i % len(CATEGORIES)] for i, value in enumerate(axis.values)}
     if len(axis.values) <= MAX_LEGEND:
-        shares = np.linspace(0, 1, max(len(axis.values), 2))
+        places = np.linspace(0, 1, max(len(axis.values), 2))
     else:
-        shares = np.asarray(_norm(axis)([axis.position(value) for value in axis.values]))
-    picked = DARK_VIRIDIS(shares)
+        places = np.asarray(_norm(axis)([axis.position(value) for value in axis.values]))
+    picked = DARK_VIRIDIS(places)
     return {value: to_hex(picked[i]) for i, value in enumerate(axis.values)}
 
 

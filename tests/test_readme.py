@@ -11,7 +11,7 @@ import yaml
 
 from sid_sweep.spec import load
 from sid_sweep.spec.presets import PRESETS
-from sid_sweep.spec.trial import GROUPS
+from sid_sweep.spec.trial import METHODS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -65,7 +65,7 @@ def test_the_examples_of_questions_are_valid_sweeps(tmp_path):
 
 def test_the_table_of_methods_names_them_all():
     table = README.partition("## Methods")[2].partition("##")[0]
-    assert [kind for kind in GROUPS if f"| `{kind}` |" not in table] == []
+    assert [kind for kind in METHODS if f"| `{kind}` |" not in table] == []
     presets = README.partition("a preset begins")[2].partition(":")[0]
     assert [name for name in PRESETS if f"`{name}`" not in presets] == []
 

@@ -1,1 +1,1 @@
-"""Noise: processes, levels, closed-form scores, samplers. Tensors in, tensors out."""
+"""Noise: processes, levels, closed-form scores, solvers. Tensors in, tensors out."""

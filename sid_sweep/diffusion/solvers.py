@@ -1,4 +1,4 @@
-"""The teacher as a sampler: the probability-flow ODE in σ, dx̃/dσ = ε(x_t), x̃ = x_t/ᾱ = x_0 + σ ε.
+"""From noise to samples, by the probability-flow ODE in σ, dx̃/dσ = ε(x_t), x̃ = x_t/ᾱ = x_0 + σ ε.
 
 In this variable the ODE is the same for every process (Karras et al. 2022, eq. 4; DDIM is its Euler
 step, Song et al. 2021), so one function serves all.
@@ -36,7 +36,7 @@ def ancestral(
     process: Process,
     random: torch.Generator,
 ) -> Float[Tensor, "B ..."]:
-    """DDPM's sampler (Ho et al. 2020, Alg. 2) from x̃ at `sigmas[0]` to `sigmas[-1]`.
+    """DDPM's steps (Ho et al. 2020, Alg. 2) from x̃ at `sigmas[0]` to `sigmas[-1]`.
 
     Each step draws from q(x̃' | x̃, x_0) with x_0 replaced by the denoised D = x̃ - σ ε:
     mean D + (σ'²/σ²)(x̃ - D), variance σ'² (σ² - σ'²)/σ².

@@ -7,7 +7,7 @@ from .method import Method
 
 
 class PlainTeacher(Method):
-    """DDPM's ancestral sampler, DDIM or Heun."""
+    """By DDPM's ancestral steps, DDIM or Heun."""
 
     images_per_step = 0
 

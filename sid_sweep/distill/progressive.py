@@ -1,4 +1,4 @@
-"""Progressive distillation (Salimans & Ho 2022, Alg. 2): each stage halves the sampler's steps.
+"""Progressive distillation (Salimans & Ho 2022, Alg. 2): each stage halves the student's steps.
 
 With x̃ = x_0 + σ ε a DDIM step from σ to σ' is x̃ + (σ' - σ) ε. A student whose one step from σ_a to
 σ_c lands where two steps of its teacher do must predict ε = (x̃_a - x̃_c)/(σ_a - σ_c).
@@ -43,7 +43,7 @@ class ProgressiveDistillation(Method):
 
     @property
     def steps(self) -> int:
-        """Steps of the student's sampler in this stage."""
+        """Steps of the student in this stage."""
         return self.method.start_steps >> self.stage
 
     @property

@@ -1,4 +1,4 @@
-"""What every part of a specification is: a frozen, strict record whose docstrings are its
+"""What every part of a specification is: a frozen, strict group whose docstrings are its
 manual."""
 
 import hashlib
@@ -44,7 +44,7 @@ class Spec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_groups(cls, values: Any) -> Any:
-        """A group that is given in part keeps the rest of this record's default for it.
+        """A group that is given in part keeps the rest of this one's default for it.
 
         `loss: {lambda: 0.5}` means the default kind of loss; another kind starts from its own
         defaults.

@@ -145,7 +145,7 @@ def domain_type(values: Any) -> type[Domain]:
 
 
 def describe(domain: Domain) -> dict[str, Any]:
-    """The domain as a plain record for tables and plots: kind, and values or low and high."""
+    """The domain as plain values for tables and plots: kind, and values or low and high."""
     if isinstance(domain, Choice | Cases):
         return {"kind": "choice", "values": domain.corners()}
     kind = next(key for key, cls in _BY_KEY.items() if isinstance(domain, cls))

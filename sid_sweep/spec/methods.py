@@ -1,4 +1,4 @@
-"""Methods: ways from a teacher to a sampler of few steps or one.
+"""Methods: ways from a teacher to a student of few steps or one.
 
 Each declares `groups`, the parts of a trial that it trains, and refuses what it cannot work with.
 """
@@ -101,9 +101,9 @@ class Progressive(_Method):
 
     kind: Literal["progressive"]
     start_steps: Annotated[int, Field(ge=2)] = 16
-    """Steps of the first student's sampler, a power of two; its teacher takes twice as many."""
+    """Steps of the first stage's student, a power of two; its teacher takes twice as many."""
     sigma_min: Positive = 0.02
-    """Last noise level of the sampler before 0."""
+    """Last noise level of those steps before 0."""
     sigma_max: Positive = 20.0
     """First noise level."""
 

@@ -162,10 +162,6 @@ class Sweep(Spec):
         values["seed"] = seed
         return values
 
-    def is_baseline(self, arm: Arm) -> bool:
-        """Whether `arm` is the one that others are compared with."""
-        return bool(self.baseline) and all(arm.get(k) == v for k, v in self.baseline.items())
-
     def outline(self) -> dict[str, Any]:
         """The question as plain values, for tables that outlive this program's memory."""
         return {

@@ -62,7 +62,7 @@ class ExactTeacher(_Teacher):
 
 
 class TrainedTeacher(_Teacher):
-    """A denoiser trained on the data at first use, then cached under a digest of this record."""
+    """A denoiser trained on the data at first use, then cached under a digest of what made it."""
 
     kind: Literal["trained"]
     net: Net = ResidualMLP(kind="residual_mlp")
@@ -164,6 +164,8 @@ class Evaluation(Spec):
 
 # ---- the trial
 
+METHODS = variants(Method)
+
 
 class Trial(Spec):
     """One arm at one seed, and all that its metrics depend on.
@@ -195,14 +197,13 @@ class Trial(Spec):
         values = with_preset(values)
         method = values.get("method", {})
         kind = method.get("kind", "sid") if isinstance(method, dict) else "sid"
-        kinds = variants(Method)
-        if kind not in kinds:
+        if kind not in METHODS:
             return values  # the union says what there is
         own = {"loss": SidLoss(), "generator": Generator(), "fake_score": FakeScore()}
-        groups = kinds[kind].groups
+        groups = METHODS[kind].groups
         for name in own:
             if values.get(name) is not None and name not in groups:
-                owners = ", ".join(other for other, cls in kinds.items() if name in cls.groups)
+                owners = ", ".join(other for other, cls in METHODS.items() if name in cls.groups)
                 raise ValueError(
                     f"{name} belongs to method.kind = {owners}; {kind} has none, so leave it out "
                     "or set it to null"

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 MAX_PARAM_CHARACTERS = 500
 MAX_TAG_CHARACTERS = 5000
-MAX_PARAMS, MAX_POINTS = 100, 500  # of one call; MLflow's limits are 100 and 1,000
+MAX_PARAMS, MAX_POINTS = 100, 900  # of one call; MLflow takes 100 and 1,000
 TAG = "sid_sweep."
+Point = tuple[str, float, int, int]  # name, value, milliseconds since 1970, images
 SWEEP = "sweep"  # key of the parent's note in the cursor
 
 
@@ -284,19 +285,28 @@ class MlflowMirror:
             self.client.log_batch(run_id, params=params[start : start + MAX_PARAMS])
 
     def _measurements(self, run_id: str, measurements: list[Measurement]) -> None:
-        for own in measurements:
-            costs = {"seconds": own.seconds, "peak_memory_bytes": float(own.peak_memory_bytes)}
-            metrics = own.metrics | {f"cost/{name}": value for name, value in costs.items()}
-            self._points(run_id, own.images, metrics, timestamp_ms=own.timestamp_ms)
+        self._log(run_id, [point for own in measurements for point in _points_of(own)])
 
     def _points(
         self, run_id: str, images: int, metrics: dict[str, float], *, timestamp_ms: int
     ) -> None:
+        self._log(run_id, [(name, value, timestamp_ms, images) for name, value in metrics.items()])
+
+    def _log(self, run_id: str, points: list[Point]) -> None:
         from mlflow.entities import Metric
 
-        points = [Metric(name, value, timestamp_ms, images) for name, value in metrics.items()]
-        for start in range(0, len(points), MAX_POINTS):
-            self.client.log_batch(run_id, metrics=points[start : start + MAX_POINTS])
+        metrics = [Metric(*point) for point in points]
+        for start in range(0, len(metrics), MAX_POINTS):
+            self.client.log_batch(run_id, metrics=metrics[start : start + MAX_POINTS])
+
+
+def _points_of(own: Measurement) -> list[Point]:
+    costs = {
+        "cost/seconds": own.seconds,
+        "cost/peak_memory_bytes": float(own.peak_memory_bytes),
+    }
+    metrics = own.metrics | costs
+    return [(name, value, own.timestamp_ms, own.images) for name, value in metrics.items()]
 
 
 def _end_of(entry: Entry) -> int:

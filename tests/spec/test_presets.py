@@ -59,7 +59,6 @@ def test_cases_are_settings_over_the_fixed_ones():
     assert trials["gan"].method.kind == "gan"
     assert trials["gan"].generator.optim.lr == 0.5
     assert trials["gan"].generator.sigma_init == 5.0  # fixed
-    assert [sweep.is_baseline(arm) for arm in sweep.grid()] == [True, False, False]
     assert sweep.outline()["domains"]["method"] == {
         "kind": "choice",
         "values": ["sid", "fgm", "gan"],
