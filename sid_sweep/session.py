@@ -84,7 +84,8 @@ class Session:
             console=self.console,
             transient=True,
         ) as bar:
-            task = bar.add_task("", total=None, loss=float("nan"))
+            assert trial.teacher.kind == "trained"  # what the plan calls untrained
+            task = bar.add_task("", total=trial.teacher.images, loss=float("nan"))
 
             def report(images: int, total: int, loss: float) -> None:
                 self.signals.check()
@@ -119,7 +120,7 @@ class Session:
             assert self.plan.layout is not None
             logs = self.folder.logs
             return cluster.local(self.plan.layout, signals=self.signals, logs=logs)
-        scratch = self.folder.path / "ray"
+        scratch = self.folder.scratch
         return cluster.remote(self.sweep, address, signals=self.signals, scratch=scratch)
 
     def _conclude(self, ledger: Ledger, *, began: float) -> int:

@@ -109,6 +109,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         Args:
             show: called with what is left, several times a second; may raise to stop waiting.
         """
+        self._failures = 0
         self._closing.set()
         left, since = self.pending, time.monotonic()
         while self.pending and time.monotonic() - since < patience:

@@ -5,7 +5,7 @@ arms.jsonl              a line per arm, in the order in which they were first as
 ledger.journal          Optuna's journal
 trials/<digest>/        a folder per trial
 tracking-<store>.jsonl  what a tracker has sent where
-logs/                   Ray's own logs of the last run
+logs/, ray/             Ray's own logs of the last run; what it writes on a cluster
 driver.lock             held by the command that runs the sweep
 """
 
@@ -128,6 +128,11 @@ class SweepFolder:
     @property
     def logs(self) -> Path:
         return self.path / "logs"
+
+    @property
+    def scratch(self) -> Path:
+        """Where a cluster's Ray writes what nobody reads."""
+        return self.path / "ray"
 
     @property
     def cache(self) -> Path:
