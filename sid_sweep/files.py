@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json  # five times as fast as the standard library's
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -34,7 +36,7 @@ def write_json(path: Path, values: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """What `write_json` wrote."""
-    return json.loads(path.read_text("utf-8"))
+    return from_json(path.read_bytes())
 
 
 def append_line(path: Path, values: Any) -> None:
@@ -48,8 +50,8 @@ def read_lines(path: Path) -> list[Any]:
     """All whole lines of JSON; none where there is no file. Half a line at the end is no line."""
     if not path.exists():
         return []
-    text = path.read_text("utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    content = path.read_bytes()
+    return [from_json(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
 
 
 def drop_half_line(path: Path) -> None:

@@ -18,7 +18,7 @@ from sid_sweep.trials.folder import LOG, STUDENT
 from sid_sweep.trials.rows import rows
 
 from .client import absolute, connect, redact
-from .mlflow_mirror import TAG
+from .store import TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,21 +46,8 @@ def read_sweep(
     from mlflow.exceptions import MlflowException
 
     try:
-        experiment = client.get_experiment_by_name(name)
-        if experiment is None:
-            known = sorted(e.name for e in client.search_experiments() if e.name != "Default")
-            hint = f"; there are {', '.join(known)}" if known else "; it holds no sweep yet"
-            raise LookupError(f"no sweep {name!r} in {from_where}{hint}")
-        parents = client.search_runs(
-            [experiment.experiment_id],
-            f"tags.`{TAG}level` = 'sweep'",
-            order_by=["attributes.start_time DESC"],
-            max_results=1,
-        )
-        if not parents:
-            raise LookupError(f"experiment {name!r} in {from_where} holds no sweep of sid_sweep")
-        (parent,) = parents
-        runs = _seed_runs(client, experiment.experiment_id, parent.info.run_id)
+        parent = _newest(client, name, from_where=from_where)
+        runs = _seed_runs(client, parent)
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(READERS) as pool:
             fetch = _Fetcher(Path(folder), client.tracking_uri)
             question = read_json(fetch(parent, "question.json"))
@@ -69,6 +56,24 @@ def read_sweep(
     except MlflowException as error:
         first = redact(str(error).strip().splitlines()[0])
         raise LookupError(f"{from_where} cannot be read: {first}") from None
+
+
+def _newest(client: "MlflowClient", name: str, *, from_where: str) -> "Run":
+    """The run of the newest sweep of that name."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        known = sorted(e.name for e in client.search_experiments() if e.name != "Default")
+        hint = f"; there are {', '.join(known)}" if known else "; it holds no sweep yet"
+        raise LookupError(f"no sweep {name!r} in {from_where}{hint}")
+    parents = client.search_runs(
+        [experiment.experiment_id],
+        f"tags.`{TAG}level` = 'sweep'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    if not parents:
+        raise LookupError(f"experiment {name!r} in {from_where} holds no sweep of sid_sweep")
+    return parents[0]
 
 
 def fetch_student(run_id: str, *, tracking_uri: str | None = None) -> Path:
@@ -91,13 +96,13 @@ def fetch_student(run_id: str, *, tracking_uri: str | None = None) -> Path:
         ) from None
 
 
-def _seed_runs(client: "MlflowClient", experiment_id: str, parent: str) -> list["Run"]:
+def _seed_runs(client: "MlflowClient", parent: "Run") -> list["Run"]:
     found: list[Run] = []
     token = None
     while True:
         page = client.search_runs(
-            [experiment_id],
-            f"tags.`{TAG}level` = 'seed' AND tags.`{TAG}parent` = '{parent}'",
+            [parent.info.experiment_id],
+            f"tags.`{TAG}level` = 'seed' AND tags.`{TAG}parent` = '{parent.info.run_id}'",
             max_results=PAGE,
             page_token=token,
         )

@@ -154,7 +154,8 @@ class Tracker(AbstractContextManager["Tracker"]):
                 task(self._mirror)
             except Exception as error:  # whatever a server, a database or a disk can do
                 self._failures += 1
-                self.trouble = redact(str(error).strip().splitlines()[0])
+                lines = str(error).strip().splitlines() or [type(error).__name__]
+                self.trouble = redact(lines[0])
                 self._closing.wait(RETRY_SECONDS)
             else:
                 self._failures = 0
