@@ -133,11 +133,14 @@ class MlflowMirror:
         if "run_id" not in note:
             run_id = self._store.create(str(entry.arm), {"level": "arm"}, parent=self._parent)
             self._cursor.note(key, run_id=run_id, open=True)
-            self._store.params(run_id, dict(entry.arm))
         elif not note.get("open"):
             self._store.reopen(note["run_id"])
             self._cursor.note(key, open=True)
-        return self._cursor[key]["run_id"]
+        note = self._cursor[key]
+        if not note.get("described"):
+            self._store.params(note["run_id"], dict(entry.arm))
+            self._cursor.note(key, described=True)
+        return note["run_id"]
 
     def _end_of_arm(self, entry: Entry, result: Result) -> None:
         """The mean over the seeds, once all have ended, so that arms can be compared in the UI."""
@@ -145,7 +148,9 @@ class MlflowMirror:
         results[entry.seed] = result
         note = self._cursor[_arm_key(entry)]
         signature = [[seed, own.outcome] for seed, own in sorted(results.items())]
-        if not note or len(results) < len(self.sweep.seeds) or note.get("done") == signature:
+        if not note or len(results) < len(self.sweep.seeds):
+            return
+        if note.get("done") == signature and not note.get("open"):
             return
         finished = [own for own in results.values() if own.outcome == "finished"]
         outcomes = [own.outcome for own in results.values()]
@@ -165,15 +170,21 @@ class MlflowMirror:
         """The run of a trial: created, opened again, or as it is."""
         note = self._cursor[entry.key]
         if "run_id" not in note:
-            return self._begin(entry)
-        if not note.get("open"):
+            self._create(entry)
+        elif not note.get("open"):
             self._arm_run(entry)
             self._store.reopen(note["run_id"])
             self._store.tag(note["run_id"], {"outcome": "running", "cause": "", "end": ""})
             self._cursor.note(entry.key, open=True)
+        note = self._cursor[entry.key]
+        if not note.get("described"):
+            self._store.params(note["run_id"], dict(leaves(plain(entry.trial))))
+            name = entry.folder.specification.name
+            self._store.json(note["run_id"], plain(entry.trial), name)
+            self._cursor.note(entry.key, described=True)
         return note["run_id"]
 
-    def _begin(self, entry: Entry) -> str:
+    def _create(self, entry: Entry) -> None:
         tags = {
             "level": "seed",
             "values": json.dumps(dict(entry.arm)),
@@ -186,9 +197,6 @@ class MlflowMirror:
         name = str(entry.arm) if len(self.sweep.seeds) == 1 else str(entry)
         run_id = self._store.create(name, tags, parent=self._arm_run(entry))
         self._cursor.note(entry.key, run_id=run_id, open=True)
-        self._store.params(run_id, dict(leaves(plain(entry.trial))))
-        self._store.json(run_id, plain(entry.trial), entry.folder.specification.name)
-        return run_id
 
     def _send(self, entry: Entry) -> None:
         run_id, sent = self._open(entry), self._cursor[entry.key].get("images", -1)
@@ -215,6 +223,9 @@ class MlflowMirror:
         self._store.tag(run_id, {"outcome": result.outcome, "cause": result.cause, "end": end})
         for path in entry.folder.exports():
             self._store.file(run_id, path)
+        if entry.folder.failure.exists():
+            failure = entry.folder.failure
+            self._store.text(run_id, failure.read_text("utf-8"), failure.name)
         failed = result.outcome == "failed"  # tried again by the next run, so opened again
         self._store.end(run_id, "FAILED" if failed else "FINISHED")
         self._cursor.note(entry.key, open=False, done=not failed)

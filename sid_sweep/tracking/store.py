@@ -28,16 +28,17 @@ class Store:
             self.experiment_id = found.experiment_id
             return
         kind = {"mlflow.experimentKind": "custom_model_development"}
-        tags = {"mlflow.note.content": description, **kind}
+        tags = {"mlflow.note.content": redact(description), **kind}
         self.experiment_id = client.create_experiment(name, tags=tags)
 
     def create(self, name: str, tags: dict[str, str], *, parent: str) -> str:
         """A new run, running; returns its id."""
         nesting = {"mlflow.parentRunId": parent} if parent else {}
         source = {"mlflow.source.name": "sid_sweep", "mlflow.source.type": "LOCAL"}
-        own = {f"{TAG}{key}": value[:MAX_TAG_CHARACTERS] for key, value in tags.items()}
+        own = {f"{TAG}{key}": redact(value)[:MAX_TAG_CHARACTERS] for key, value in tags.items()}
         every = {**own, **nesting, **source}
-        return self.client.create_run(self.experiment_id, run_name=name, tags=every).info.run_id
+        made = self.client.create_run(self.experiment_id, run_name=redact(name), tags=every)
+        return made.info.run_id
 
     def reopen(self, run_id: str) -> bool:
         """Let a run be running again; whether there is such a run."""
@@ -115,7 +116,7 @@ class Store:
 def _redacted(values: Any) -> Any:
     """The same values without the credentials of any URI in them."""
     if isinstance(values, dict):
-        return {key: _redacted(value) for key, value in values.items()}
+        return {redact(str(key)): _redacted(value) for key, value in values.items()}
     if isinstance(values, list | tuple):
         return [_redacted(value) for value in values]
     return redact(values) if isinstance(values, str) else values
