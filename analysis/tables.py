@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
+from rich import markup
 from rich.table import Table
 
 from analysis.notation import estimate, knob_name, significant, thousands, value_text
@@ -120,9 +121,11 @@ def terminal(arms: pd.DataFrame, question: Question) -> Table:
     shown = columns(arms, question)
     table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
     for column in shown:
-        table.add_column(column.title, justify="right" if column.numeric else "left", no_wrap=True)
+        table.add_column(
+            markup.escape(column.title), justify="right" if column.numeric else "left", no_wrap=True
+        )
     for best, row in zip(arms["best"], _rows(shown), strict=True):
-        table.add_row(*row, style="green" if best else "")
+        table.add_row(*map(markup.escape, row), style="green" if best else "")
     return table
 
 

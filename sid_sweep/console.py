@@ -9,6 +9,7 @@ from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -102,7 +103,8 @@ class Board(AbstractContextManager["Board"]):
         if result.outcome == "finished":
             row.latest[entry.seed] = result.metrics[self.sweep.objective.metric]
         if fresh and not self.console.is_terminal:
-            self.console.print(self._line(entry, result), highlight=False, soft_wrap=True)
+            line = escape(self._line(entry, result))
+            self.console.print(line, highlight=False, soft_wrap=True)
 
     def interrupted(self) -> None:
         """Nothing: the command says it."""
@@ -149,7 +151,7 @@ class Board(AbstractContextManager["Board"]):
         metric = self.sweep.objective.metric
         table = Table(box=None, padding=(0, 2), header_style="dim")
         for knob in self.sweep.domains:
-            table.add_column(knob)
+            table.add_column(escape(knob))
         table.add_column("seeds")
         table.add_column("trained", justify="right")
         table.add_column(f"{metric} by seed")
@@ -160,7 +162,7 @@ class Board(AbstractContextManager["Board"]):
             trained = list(row.trained.values())
             values = [row.arm.get(knob) for knob in self.sweep.domains]
             table.add_row(
-                *["" if value is None else value_text(value) for value in values],
+                *["" if value is None else escape(value_text(value)) for value in values],
                 Text.assemble(*[CELLS[row.states.get(s, "waiting")] for s in self.sweep.seeds]),
                 f"{sum(trained) / len(trained):.0%}" if trained else "",
                 " ".join(f"{value:.3g}" for _, value in sorted(row.latest.items())),

@@ -150,10 +150,10 @@ class Session:
     def _interrupt(self, ledger: Ledger) -> int:
         for watcher in self.watchers:
             watcher.interrupted()
-        done = sum(entry.folder.standing().is_end for entry in ledger.entries())
+        done = sum(entry.folder.result() is not None for entry in ledger.entries())
         self.console.print(
             f"\n  interrupted, {done} of {self.sweep.num_trials} trials done; to go on:\n\n"
-            f"  {self.command}\n",
+            f"  {escape(self.command)}\n",
             soft_wrap=True,
         )
         self.tracker.drain(patience=INTERRUPTED_SECONDS)
@@ -186,8 +186,6 @@ class Session:
             )
 
     def _say_next(self) -> None:
-        name = self.sweep.sweep
-        self.console.print(
-            f"\n  look    {self.tracker.hint}\n  report  python -m analysis.compare {name}\n",
-            soft_wrap=True,
-        )
+        look = escape(self.tracker.hint)
+        report = f"python -m analysis.compare {self.sweep.sweep}"
+        self.console.print(f"\n  look    {look}\n  report  {report}\n", soft_wrap=True)

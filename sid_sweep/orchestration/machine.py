@@ -6,6 +6,8 @@ from pathlib import Path
 
 from sid_sweep.spec import SpecError, Sweep
 
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Capacity:
@@ -69,14 +71,27 @@ def lay_out(sweep: Sweep, capacity: Capacity) -> Layout:
     if gpus == "auto":
         gpus = 1.0 if capacity.gpus >= wanted.workers else 0.0
     need_cpus, need_gpus = wanted.workers * wanted.cpus_per_worker, wanted.workers * gpus
-    if need_cpus > capacity.cpus or need_gpus > capacity.gpus:
+    if need_cpus > capacity.cpus or need_gpus > capacity.gpus + ROUNDING:
         raise SpecError(
             f"resources: a trial needs {need_cpus} CPUs and {need_gpus:g} GPUs, and there are "
             f"{capacity.cpus} and {capacity.gpus:g}; lower resources.workers, "
             "resources.cpus_per_worker or resources.gpus_per_worker"
         )
     fits = capacity.cpus // need_cpus
-    if need_gpus:
-        fits = min(fits, int(capacity.gpus / need_gpus + 1e-9))
+    if gpus:
+        fits = min(fits, _workers_on(capacity.gpus, gpus) // wanted.workers)
+    if not fits:
+        raise SpecError(
+            f"resources: {wanted.workers} workers with {gpus:g} GPU each do not fit on "
+            f"{capacity.gpus:g} GPUs, of which each worker takes part of one; change "
+            "resources.gpus_per_worker"
+        )
     concurrency = min(fits, wanted.concurrency or fits, sweep.num_trials)
     return Layout(wanted.workers, wanted.cpus_per_worker, gpus, max(1, concurrency))
+
+
+def _workers_on(num: float, gpus: float) -> int:
+    """Workers that fit on `num` GPUs; a part of a GPU cannot be put together from two."""
+    if gpus < 1:
+        return int(num) * int(1 / gpus + ROUNDING)
+    return int(num / gpus + ROUNDING)

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sid_sweep.spec import Arm, Sweep
 from sid_sweep.spec.sweep import GridSearch
-from sid_sweep.trials import Entry, Result, SweepFolder
+from sid_sweep.trials import Entry, Result, SweepFolder, TrialFolder
 
 from .study import (
     ARM,
@@ -62,6 +62,7 @@ class Ledger:
         self._known = known or (lambda entry, result: None)
         self._asked: dict[int, _Asked] = {}
         self._queue: list[Entry] = []
+        self._twins: dict[TrialFolder, list[Entry]] = {}
         self._numbers = {arm: number for number, arm in enumerate(folder.arms())}
         self._study = open_study(folder.journal, sweep)
         for proposal in latest_by_arm(self._study):
@@ -97,6 +98,9 @@ class Ledger:
         """Note how a trial ended; with the last of its seeds, the arm is told."""
         asked = self._asked[entry.number]
         asked.results[entry.seed] = result
+        for twin in self._twins.pop(entry.folder, []):
+            self.tell(twin, result)
+            self._known(twin, result)
         if len(asked.results) < len(asked.entries):
             return
         assert asked.proposal is not None
@@ -143,7 +147,10 @@ class Ledger:
             if (result := entry.folder.result()) is not None:
                 self.tell(entry, result)
                 self._known(entry, result)
+            elif entry.folder in self._twins:  # another arm comes to the same trial
+                self._twins[entry.folder].append(entry)
             else:
+                self._twins[entry.folder] = []
                 self._queue.append(entry)
 
     def _adopt(self, proposal: FrozenTrial) -> bool:

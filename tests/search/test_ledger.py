@@ -185,3 +185,25 @@ def test_two_objectives_are_told_together_and_survive_an_interruption(tmp_path):
     for trial in told:
         value = trial.params["loss.lambda"]
         assert trial.values == pytest.approx([abs(value - 0.75), 100 * value])
+
+
+TWINS = ("scientific={m: {cases: {usual: {}, said: {loss.lambda: 1.0}}}}", "baseline={}")
+
+
+def test_two_arms_that_come_to_one_trial_run_it_once(tmp_path):
+    """Two workers in one folder would write each measurement twice."""
+    seen = []
+    sweep = load(LAMBDA, (TWO_SEEDS, *TWINS))
+    ledger = Ledger(
+        SweepFolder(tmp_path), sweep, known=lambda entry, result: seen.append(entry.key)
+    )
+    handed = []
+    while (entry := ledger.next_entry()) is not None:
+        handed.append(entry)
+    assert [entry.key for entry in handed] == ["0/0", "0/1"]
+    for entry in handed:
+        result = Result(outcome="finished", images=10, metrics={"sw2_ratio": 1.0})
+        entry.folder.write_result(result)
+        ledger.tell(entry, result)
+    assert seen == ["1/0", "1/1"]
+    assert not Ledger(SweepFolder(tmp_path), sweep).has_work()

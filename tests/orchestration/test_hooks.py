@@ -1,0 +1,191 @@
+"""Tune's trials are the ledger's entries, and whatever becomes of one, ledger and watchers hear of
+it once."""
+
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ray.exceptions import ActorDiedError
+from ray.tune.search import Searcher
+
+from sid_sweep.orchestration.hooks import Dispatcher, Handed, Relay
+from sid_sweep.orchestration.signals import Interrupted, Signals
+from sid_sweep.search import Ledger
+from sid_sweep.spec import load
+from sid_sweep.trials import Result, SweepFolder
+
+LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+SMALL = ("seeds=[0, 1]", "scientific.loss.lambda={choice: [0.5, 1.0]}")
+METRICS = {"sw2_ratio": 0.5, "cost/evaluations": 1200.0}
+DEATH = f"Failure # 1 (occurred at noon)\n{ActorDiedError()}\n"
+FINISHED = Result(outcome="finished", images=480_000, seconds=9.0, metrics=METRICS)
+
+
+class Telling(Ledger):
+    """A ledger that remembers what it was told."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.told = []
+
+    def tell(self, entry, result):
+        self.told.append((entry.key, result))
+        super().tell(entry, result)
+
+
+class Listener:
+    """A watcher that remembers what it was told."""
+
+    def __init__(self):
+        self.heard = []
+
+    def started(self, entry):
+        self.heard.append(("started", entry.key))
+
+    def progressed(self, entry, images, metrics):
+        self.heard.append(("progressed", entry.key, images, metrics))
+
+    def ended(self, entry, result):
+        self.heard.append(("ended", entry.key, result.outcome, result.cause))
+
+
+class Sweeping:
+    """A sweep's ledger and the two hooks, as Tune calls them."""
+
+    def __init__(self, folder, *overrides):
+        self.ledger = Telling(SweepFolder(folder), load(LAMBDA, (*SMALL, *overrides)))
+        handed = Handed(self.ledger, lambda entry: {"assignment": entry})
+        self.dispatcher = Dispatcher(handed)
+        self.listeners = [Listener(), Listener()]
+        self.signals = Signals()
+        self.relay = Relay(handed, self.listeners, check=self.signals.check)
+        self.errors = folder / "error.txt"
+
+    @property
+    def heard(self):
+        first, second = self.listeners
+        assert first.heard == second.heard
+        return first.heard
+
+    def start(self, trial_id="one"):
+        """Hand out the next entry under an id; returns it."""
+        entry = self.dispatcher.suggest(trial_id)["assignment"]
+        self.call("on_trial_start", trial_id)
+        return entry
+
+    def call(self, hook, trial_id="one", **more):
+        trial = SimpleNamespace(trial_id=trial_id, error_file=str(self.errors))
+        getattr(self.relay, hook)(iteration=1, trials=[trial], trial=trial, **more)
+
+    def die(self, trial_id="one", report=DEATH):
+        """What Tune does when an actor's process is gone."""
+        self.errors.write_text(report)
+        self.call("on_trial_error", trial_id)
+
+
+@pytest.fixture
+def sweeping(tmp_path):
+    return Sweeping(tmp_path)
+
+
+def test_every_entry_is_handed_out_once_and_then_there_is_nothing(sweeping):
+    entries = [sweeping.dispatcher.suggest(f"id{n}") for n in range(4)]
+    keys = [config["assignment"].key for config in entries]
+    assert keys == ["0/0", "0/1", "1/0", "1/1"]
+    assert sweeping.dispatcher.suggest("id4") == Searcher.FINISHED
+    assert sweeping.dispatcher.suggest("id5") == Searcher.FINISHED
+
+
+def test_watchers_hear_of_a_trial_in_order_and_the_ledger_once(sweeping):
+    entry = sweeping.start()
+    for images in (0, 480_000):
+        result = {"images": images, "seconds": 1.0, "training_iteration": 3, **METRICS}
+        sweeping.call("on_trial_result", result=result)
+    sweeping.call("on_trial_result", result={"images": 0, "over": True})
+    entry.folder.write_result(FINISHED)
+    sweeping.call("on_trial_complete")
+    assert sweeping.heard == [
+        ("started", "0/0"),
+        ("progressed", "0/0", 0, METRICS),
+        ("progressed", "0/0", 480_000, METRICS),
+        ("ended", "0/0", "finished", ""),
+    ]
+    assert sweeping.ledger.told == [("0/0", FINISHED)]
+
+
+def test_a_trial_that_runs_beside_another_is_not_mistaken_for_it(sweeping):
+    sweeping.start("first")
+    entry = sweeping.start("second")
+    entry.folder.write_result(FINISHED)
+    sweeping.call("on_trial_complete", "second")
+    assert [told[0] for told in sweeping.ledger.told] == ["0/1"]
+    assert sweeping.heard[-1] == ("ended", "0/1", "finished", "")
+
+
+def test_a_cost_that_is_the_objective_passes_through(tmp_path):
+    sweeping = Sweeping(tmp_path, "objective.metric=cost/samples_per_second")
+    sweeping.start()
+    figures = {"cost/samples_per_second": 7.0, "diagnostics/l1": 1.0, "time_total_s": 3.0}
+    sweeping.call("on_trial_result", result={"images": 64, **figures})
+    assert sweeping.heard[-1] == ("progressed", "0/0", 64, {"cost/samples_per_second": 7.0})
+
+
+def test_what_the_trial_has_noted_of_its_failure_is_what_is_told(sweeping):
+    entry = sweeping.start()
+    entry.folder.write_failure("ValueError: no", traceback="...")
+    sweeping.call("on_trial_result", result={"images": 0, "over": True})
+    sweeping.call("on_trial_complete")
+    assert sweeping.heard == [("started", "0/0"), ("ended", "0/0", "failed", "ValueError: no")]
+
+
+DIED = "its process died (The actor died unexpectedly before finishing this task)"
+
+
+@pytest.mark.parametrize("older", ["", "ValueError: of an older attempt"])
+def test_a_trial_whose_process_died_has_failed_with_that_reason(sweeping, older):
+    entry = sweeping.start()
+    if older:
+        entry.folder.write_failure(older, traceback="")
+    sweeping.die()
+    standing = entry.folder.standing()
+    assert (standing.outcome, standing.cause) == ("failed", DIED)
+    assert entry.folder.has_begun()  # so that it is a row of the table
+    assert sweeping.heard == [("started", "0/0"), ("ended", "0/0", "failed", DIED)]
+    assert [told[0] for told in sweeping.ledger.told] == ["0/0"]
+
+
+def test_a_reason_in_colours_is_written_without_them(sweeping):
+    entry = sweeping.start()
+    sweeping.die(report="Failure # 1\n\x1b[36mray::train()\x1b[39m ran out of memory. So it is.\n")
+    assert entry.folder.standing().cause == "its process died (ray::train() ran out of memory)"
+    assert "\\u001b" not in entry.folder.failure.read_text()
+
+
+def test_a_trial_that_was_done_before_its_process_died_is_done(sweeping):
+    entry = sweeping.start()
+    entry.folder.write_result(FINISHED)
+    sweeping.die()
+    assert sweeping.heard[-1] == ("ended", "0/0", "finished", "")
+    assert not entry.folder.failure.exists()
+    assert sweeping.ledger.told == [("0/0", FINISHED)]
+
+
+def test_a_trial_that_ends_without_result_or_failure_has_failed(sweeping):
+    entry = sweeping.start()
+    entry.folder.begin(entry.trial, images=-1)
+    sweeping.call("on_trial_complete")
+    assert entry.folder.standing().outcome == "failed"
+    assert sweeping.heard[-1] == ("ended", "0/0", "failed", "its process died (no reason given)")
+
+
+def test_a_step_begins_unless_a_signal_has_come(sweeping):
+    sweeping.relay.on_step_begin(iteration=0, trials=[])
+    sweeping.signals.received = 2
+    with pytest.raises(Interrupted):
+        sweeping.relay.on_step_begin(iteration=1, trials=[])
+
+
+def test_tune_may_pickle_its_parts_and_nothing_of_the_sweep_goes_with_them(sweeping):
+    for part in (sweeping.dispatcher._handed, sweeping.relay):
+        assert b"loss.lambda" not in pickle.dumps(part)

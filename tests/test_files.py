@@ -1,0 +1,132 @@
+"""Files are whole or absent, on the disk when the block has ended, and locked by one."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from sid_sweep.files import (
+    append_line,
+    drop_half_line,
+    ends_whole,
+    locked,
+    read_json,
+    read_lines,
+    replacing,
+    write_json,
+)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "file"
+    write_json(path, {"λ": [1, 2.5, None]})
+
+    def fail():
+        with replacing(path) as partial:
+            partial.write_text("half of")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with pytest.raises(TypeError):
+        write_json(path, {"no json": object()})
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass  # nothing was written, so nothing is replaced
+    assert read_json(path) == {"λ": [1, 2.5, None]}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nobody_sees_a_new_file_before_it_is_whole(tmp_path):
+    path = tmp_path / "new" / "folder" / "file"
+    with replacing(path) as partial:
+        partial.write_text("whole")
+        assert not path.exists()
+        assert partial.parent == path.parent  # a rename across disks would be a copy
+    assert path.read_text() == "whole"
+
+
+def test_the_content_reaches_the_disk_before_the_name_and_the_name_before_the_end(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "file"
+    path.write_text("old")
+    synced = []
+
+    def sync(handle):
+        synced.append((os.readlink(f"/proc/self/fd/{handle}"), path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with replacing(path) as partial:
+        partial.write_text("new")
+    assert synced == [(str(partial), "old"), (str(tmp_path), "new")]
+
+
+@pytest.mark.parametrize("half", [b"", b"[", b'{"seconds": 0.', '{"λ'.encode()[:-1]])
+def test_lines_come_back_and_half_a_line_is_none(tmp_path, half):
+    path = tmp_path / "folder" / "lines"
+    assert read_lines(path) == []
+    breaks = "two\nlines\r, or\u2028 what\x85 others\x0c call so"
+    values = [{"λ": 0.5, "text": breaks}, ["a", None, 0.1 + 0.2, -0.0, 2**70]]
+    for value in values:
+        append_line(path, value)
+    assert read_lines(path) == values
+    path.write_bytes(path.read_bytes() + half)
+    assert read_lines(path) == values
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (b"", b""),
+        (b"[1]\n", b"[1]\n"),
+        (b"[1]\n[2", b"[1]\n"),
+        (b"[1", b""),
+        (b'[1]\n["\xc3', b"[1]\n"),  # in the middle of a letter
+    ],
+)
+def test_half_a_line_is_dropped_so_that_the_next_one_is_whole(tmp_path, content, kept):
+    path = tmp_path / "lines"
+    path.write_bytes(content)
+    assert ends_whole(path) == (content == kept)
+    drop_half_line(path)
+    assert path.read_bytes() == kept
+    append_line(path, [9])
+    assert read_lines(path)[-1] == [9]
+
+
+def test_dropping_touches_neither_a_whole_file_nor_an_absent_one(tmp_path):
+    path = tmp_path / "lines"
+    drop_half_line(path)
+    assert not path.exists()
+    append_line(path, [1])
+    before = path.stat()
+    drop_half_line(path)
+    assert path.stat() == before
+
+
+HOLD = """\
+import sys, time
+from pathlib import Path
+from sid_sweep.files import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_is_refused_while_another_process_holds_it_and_dies_with_it(tmp_path):
+    path = tmp_path / "folder" / "lock"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(BlockingIOError), locked(path, wait=False):
+                pass
+        finally:
+            holder.send_signal(signal.SIGKILL)
+    with locked(path, wait=False):
+        pass
+    with locked(path, wait=False):  # a block that has ended holds nothing
+        pass

@@ -1,0 +1,144 @@
+"""The plan says what will be run, what is done and what must be made first, and starts nothing."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sid_sweep import plan as plans
+from sid_sweep.orchestration.machine import Capacity
+from sid_sweep.plan import make_plan
+from sid_sweep.spec import Arm, load, teacher_file, teacher_name
+from sid_sweep.trials import Result, SweepFolder
+
+LAMBDA = Path(__file__).parents[1] / "search_spaces" / "lambda.yaml"
+TPE = (
+    "scientific.loss.lambda={uniform: [0.0, 1.5]}",
+    "baseline={}",
+    "search={sampler: tpe, arms: 5}",
+)
+TRAINED = "teacher={kind: trained}"
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    """Two cores, whatever the tests run on."""
+    monkeypatch.setattr(plans, "this_machine", lambda: Capacity(2, 0))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return SweepFolder(tmp_path / "sweeps" / "lambda")
+
+
+def plan_of(folder, *overrides, address=None):
+    return make_plan(load(LAMBDA, ("seeds=[0, 1]", *overrides)), folder, address=address)
+
+
+def lines(plan, *, dry_run=False):
+    """What is printed, by the name of the line."""
+    console = Console(file=io.StringIO(), width=400)
+    console.print(plan.render(dry_run=dry_run))
+    written = filter(None, console.file.getvalue().splitlines())
+    return {name: value.rstrip() for name, value in (line.split(None, 1) for line in written)}
+
+
+def finish(folder, sweep, value, seed, *, seconds=60.0, outcome="finished"):
+    trial = sweep.trial(Arm({"loss.lambda": value}), seed)
+    folder.trial(trial).write_result(Result(outcome=outcome, seconds=seconds))
+
+
+def test_a_plan_of_a_new_sweep_names_all_that_is_asked(folder):
+    plan = plan_of(folder)
+    shown = lines(plan)
+    assert shown.pop("expected").startswith("Collapse at λ = 0")
+    assert shown == {
+        "question": "In L2 - λ L1, which λ distils best?",
+        "knobs": "loss.lambda in {0, 0.25, 0.5, 0.75, 1, 1.1, 1.2, 1.5}",
+        "trials": "8 arms (grid) x 2 seeds = 16",
+        "objective": "minimize sw2_ratio",
+        "resources": "2 at a time, each 1 worker with 1 CPU",
+        "folder": str(folder.path),
+    }
+    assert not folder.path.parent.exists()
+
+
+def test_a_sampled_sweep_has_as_many_arms_as_it_asks_for(folder):
+    shown = lines(plan_of(folder, *TPE))
+    assert shown["trials"] == "5 arms (tpe) x 2 seeds = 10"
+    assert shown["knobs"] == "loss.lambda in [0, 1.5]"
+
+
+def test_only_trials_of_this_grid_are_done(folder):
+    plan = plan_of(folder)
+    finish(folder, plan.sweep, 0.5, 0)
+    finish(folder, plan.sweep, 1.5, 1, outcome="diverged")
+    finish(folder, plan.sweep, 0.5, 7)  # a seed that this sweep has not
+    finish(folder, plan.sweep, 0.6, 0)  # an arm that it has not
+    failed = plan.sweep.trial(Arm({"loss.lambda": 1.0}), 0)
+    folder.trial(failed).write_failure("no memory", traceback="")
+    again = plan_of(folder)
+    assert again.done == 2
+    assert lines(again)["trials"].endswith("= 16, 2 done")
+
+
+def test_every_trial_of_a_sampled_sweep_counts_since_its_arms_are_not_known_before(folder):
+    sweep = plan_of(folder, *TPE).sweep
+    finish(folder, sweep, 0.123, 0)
+    finish(folder, sweep, 0.123, 1)
+    assert plan_of(folder, *TPE).done == 2
+
+
+def test_time_to_go_is_that_of_finished_trials_shared_by_those_that_run_at_a_time(folder):
+    plan = plan_of(folder)
+    assert "time" not in lines(plan)
+    finish(folder, plan.sweep, 0.5, 0, seconds=50.0)
+    finish(folder, plan.sweep, 0.5, 1, seconds=70.0)
+    finish(folder, plan.sweep, 1.5, 0, seconds=1.0, outcome="diverged")
+    assert plan_of(folder).seconds_per_trial == 60.0
+    assert lines(plan_of(folder))["time"] == "about 6 min 30 s to go"
+    assert "time" not in lines(plan_of(folder, address="auto"))
+
+
+def test_a_finished_sweep_has_nothing_left(folder):
+    plan = plan_of(folder)
+    for arm in plan.sweep.grid():
+        for seed in plan.sweep.seeds:
+            finish(folder, plan.sweep, arm["loss.lambda"], seed)
+    shown = lines(plan_of(folder))
+    assert shown["trials"].endswith("= 16, 16 done")
+    assert shown["time"] == "nothing is left to run"
+
+
+def test_every_distinct_teacher_is_trained_once_until_its_file_is_there(folder):
+    teachers = "scientific={teacher.images: {choice: [1000, 2000]}, loss.lambda: {choice: [1, 0]}}"
+    overrides = (TRAINED, teachers, "baseline={}")
+    plan = plan_of(folder, *overrides)
+    assert [trial.teacher.images for trial in plan.untrained] == [1000, 2000]
+    assert lines(plan)["teacher"] == f"2 are trained first, then kept in {folder.cache}"
+    for left, trial in ((1, plan.untrained[1]), (0, plan.untrained[0])):
+        path = teacher_file(teacher_name(trial), folder.cache)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        again = plan_of(folder, *overrides)
+        assert len(again.untrained) == left
+        told = f"is trained first, then kept in {folder.cache}" if left else None
+        assert lines(again).get("teacher") == told
+
+
+def test_a_sampled_sweep_trains_the_teacher_that_it_certainly_needs(folder):
+    assert len(plan_of(folder, TRAINED, *TPE).untrained) == 1
+    assert plan_of(folder, *TPE).untrained == []  # an exact teacher needs no training
+
+
+def test_the_size_of_a_cluster_is_not_known_before_it_is_reached(folder):
+    plan = plan_of(folder, "resources.workers=64", "batch.latents=128", address="host:6379")
+    assert plan.layout is None
+    assert lines(plan)["resources"] == "as many trials as the cluster fits"
+
+
+def test_a_dry_run_says_that_nothing_was_started(folder):
+    plan = plan_of(folder)
+    assert lines(plan, dry_run=True)["dry"] == "run: nothing was started"
+    assert "dry" not in lines(plan)

@@ -1,0 +1,213 @@
+"""A run ends with what the folders say: table, failures, exit status, and how to go on."""
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from sid_sweep import session as sessions
+from sid_sweep.orchestration.machine import Layout
+from sid_sweep.plan import make_plan
+from sid_sweep.search import Ledger
+from sid_sweep.session import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Session
+from sid_sweep.spec import load, teacher_file, teacher_name
+from sid_sweep.tracking import Tracker
+from sid_sweep.trials import Measurement, Result, SweepFolder
+
+LAMBDA = Path(__file__).parents[1] / "search_spaces" / "lambda.yaml"
+SMALL = ("seeds=[0, 1]", "scientific.loss.lambda={choice: [0.5, 1.0]}")
+TEACHER = (
+    "teacher={kind: trained, images: 512, net: {kind: mlp, width: 8, depth: 1}}",
+    "evaluation.samples=64",
+)
+COMMAND = "python -m sid_sweep.run lambda.yaml"
+LAYOUT = Layout(1, 1, 0.0, 2)
+
+
+class Listener:
+    """A watcher, and the mirror of a tracker, that remembers what it was told."""
+
+    hint = "look here"
+
+    def __init__(self):
+        self.heard = []
+
+    def ended(self, entry, result):
+        self.heard.append((entry.key, result.outcome))
+
+    def end(self, entry, result):
+        self.heard.append((entry.key, result.outcome))
+
+    def interrupted(self):
+        self.heard.append("interrupted")
+
+    interrupt = interrupted
+
+    def concluded(self, report, *, failed):
+        self.heard.append((report, failed))
+
+    conclude = concluded
+
+
+class Run:
+    """A session of a small sweep without Ray, with what it prints and tells."""
+
+    def __init__(self, folder, *overrides, layout=LAYOUT):
+        self.folder = SweepFolder(folder / "sweeps" / "lambda")
+        self.sweep = load(LAMBDA, (*SMALL, *overrides))
+        plan = replace(make_plan(self.sweep, self.folder, address="any"), layout=layout)
+        console = Console(file=io.StringIO(), width=400, highlight=False)
+        self.session = Session(plan, console=console, command=COMMAND, tracking_uri=None)
+        self.listener = Listener()
+        self.session.watchers.append(self.listener)
+
+    def ledger(self):
+        """The ledger of a sweep whose every trial was handed out."""
+        ledger = Ledger(self.folder, self.sweep)
+        while ledger.next_entry() is not None:
+            pass
+        return ledger
+
+    @property
+    def printed(self):
+        return self.session.console.file.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def mirror(monkeypatch):
+    """What the tracker feeds, in the place of a store."""
+    mirror = Listener()
+    tracker = Tracker(lambda: mirror, store="a list", hint="")
+    monkeypatch.setattr(sessions, "track", lambda sweep, folder, uri: tracker)
+    return mirror
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+def finish(entry, value=1.5):
+    metrics = {"sw2_ratio": value + 0.1 * entry.seed, "modes": 8.0}
+    spent = {"images": 480_000, "seconds": 9.0, "peak_memory_bytes": 2**20, "metrics": metrics}
+    entry.folder.begin(entry.trial, images=-1)
+    entry.folder.append(Measurement(**spent, timestamp_ms=1))
+    entry.folder.write_result(Result(outcome="finished", **spent))
+
+
+def test_where_all_trials_have_finished_the_table_is_shown_and_told(run):
+    ledger = run.ledger()
+    for entry in ledger.entries():
+        finish(entry, value=entry.trial.loss.lambda_)
+    assert run.session._conclude(ledger, began=0.0) == EXIT_DONE == 0
+    ((report, failed),) = run.listener.heard
+    assert not failed
+    assert report.startswith("**In L2 - λ L1, which λ distils best?**")
+    table = [line for line in report.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + 2
+    best = next(line for line in run.printed.splitlines() if "best" in line)
+    assert best.split()[:2] == ["0.5", "0.55"]
+    assert "failed" not in run.printed
+
+
+def test_a_trial_that_diverged_is_an_answer_and_no_failure(run):
+    ledger = run.ledger()
+    for entry in ledger.entries():
+        finish(entry)
+    entry = ledger.entries()[0]
+    entry.folder.write_result(Result(outcome="diverged", cause="far out", images=480_000))
+    assert run.session._conclude(ledger, began=0.0) == EXIT_DONE
+    assert "1 diverged" in run.printed
+    assert run.listener.heard[0][1] is False
+
+
+@pytest.mark.parametrize("others", ["finished", "failed"])
+def test_a_failed_trial_is_named_with_its_cause_and_where_to_read_more(run, others):
+    ledger = run.ledger()
+    first, *rest = ledger.entries()
+    for entry in rest:
+        if others == "finished":
+            finish(entry)
+        else:
+            entry.folder.write_failure("ValueError: no", traceback="")
+    first.folder.write_failure("OSError: [/data/x] is no [bold] file", traceback="...")
+    run.session.board.ended(first, Result(outcome="finished", metrics={"sw2_ratio": 1.0}))
+    assert run.session._conclude(ledger, began=0.0) == EXIT_FAILED == 1
+    assert (
+        "failed loss.lambda = 0.5, seed 0: OSError: [/data/x] is no [bold] file "
+        f"({first.folder.failure})\n"
+    ) in run.printed
+    assert run.listener.heard[0][1] is True
+
+
+def test_a_trial_without_an_end_is_a_failure(run):
+    ledger = run.ledger()
+    for entry in ledger.entries()[:-1]:
+        finish(entry)
+    assert run.session._conclude(ledger, began=0.0) == EXIT_FAILED
+    assert "failed loss.lambda = 1, seed 1: it has no end" in run.printed
+    assert run.listener.heard[0][1] is True
+
+
+def test_an_interruption_says_what_is_done_and_how_to_go_on(run, mirror):
+    ledger = run.ledger()
+    first, second, third, _ = ledger.entries()
+    finish(first)
+    second.folder.write_result(Result(outcome="diverged", images=100))
+    third.folder.begin(third.trial, images=-1)
+    with run.session.tracker:
+        assert run.session._interrupt(ledger) == EXIT_INTERRUPTED == 130
+    assert f"interrupted, 2 of 4 trials done; to go on:\n\n  {COMMAND}\n" in run.printed
+    assert run.listener.heard == mirror.heard == ["interrupted"]
+
+
+def test_a_sweep_that_is_done_starts_nothing_and_shows_its_table_again(run, mirror):
+    ledger = run.ledger()
+    for entry in ledger.entries():
+        finish(entry)
+    assert run.session.run(address=None) == EXIT_DONE
+    *ended, (_, failed) = run.listener.heard
+    assert ended == [(entry.key, "finished") for entry in ledger.entries()]
+    assert not failed
+    assert mirror.heard == run.listener.heard
+    assert "look    look here\n  report  python -m analysis.compare lambda\n" in run.printed
+
+
+def test_a_missing_teacher_is_trained_and_described(tmp_path):
+    run = Run(tmp_path, *TEACHER)
+    run.session._train_teachers()
+    (trial,) = run.session.plan.untrained
+    assert teacher_file(teacher_name(trial), run.folder.cache).exists()
+    assert re.search(r"  teacher   trained in \d+ s: sw2_between_fresh [\d.]+, ", run.printed)
+
+
+def test_a_signal_while_a_teacher_is_trained_interrupts_the_run(tmp_path):
+    run = Run(tmp_path, *TEACHER)
+    run.session.signals.received = 2
+    assert run.session.run(address=None) == EXIT_INTERRUPTED
+    assert "interrupted, 0 of 4 trials done" in run.printed
+    assert "report" not in run.printed
+    assert list(run.folder.cache.rglob("*.safetensors")) == []
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+@pytest.mark.parametrize(
+    ("layout", "gpus", "device"),
+    [
+        (LAYOUT, "auto", "cpu"),
+        (Layout(1, 1, 0.5, 2), "auto", "cuda"),
+        (None, "auto", "cuda"),  # a cluster, not yet seen
+        (None, "0.5", "cuda"),
+        (None, "0", "cpu"),
+    ],
+)
+def test_a_teacher_is_trained_where_its_students_are_if_this_machine_can(
+    tmp_path, monkeypatch, layout, gpus, device, gpu
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    run = Run(tmp_path, f"resources.gpus_per_worker={gpus}", layout=layout)
+    assert run.session._teacher_device() == (device if gpu else "cpu")
