@@ -1,7 +1,7 @@
 """One run of the command, from a checked plan to the final table."""
 
 import time
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,7 +16,7 @@ from sid_sweep.plan import Plan
 from sid_sweep.search import Ledger
 from sid_sweep.spec import Trial
 from sid_sweep.tracking import track
-from sid_sweep.tracking.tracker import INTERRUPTED_SECONDS, PATIENCE_SECONDS
+from sid_sweep.tracking.tracker import INTERRUPTED_SECONDS
 from sid_sweep.trials import Entry, Result, Watcher
 from sid_sweep.trials.rows import rows_of
 
@@ -35,20 +35,22 @@ class Session:
         self.command = command
         self.signals = Signals()
         self.board = Board(self.sweep, console=console)
-        self.tracker = track(self.sweep, self.folder, uri=tracking_uri)
-        self.watchers: list[Watcher] = [self.board, self.tracker]
+        self.trackers = [track(self.sweep, self.folder, uri=tracking_uri)]
+        self.watchers: list[Watcher] = [self.board, *self.trackers]
 
     def run(self, *, address: str | None) -> int:
         """Train what is missing, track it, show the table; returns the exit status."""
         began = time.monotonic()
-        with self.signals.installed(), self.tracker:
+        with self.signals.installed(), ExitStack() as stack:
+            for tracker in self.trackers:
+                stack.enter_context(tracker)
             ledger = Ledger(self.folder, self.sweep, known=self._known)
             try:
                 if ledger.has_work():
                     self._train_teachers()
                     self._train_students(ledger, address)
                 status = self._conclude(ledger, began=began)
-                self._send_rest(PATIENCE_SECONDS)
+                self._send_rest()
             except Interrupted:
                 status = self._interrupt(ledger)
         self._say_unsent()
@@ -156,19 +158,22 @@ class Session:
             f"  {escape(self.command)}\n",
             soft_wrap=True,
         )
-        self.tracker.drain(patience=INTERRUPTED_SECONDS)
+        for tracker in self.trackers:
+            tracker.drain(patience=INTERRUPTED_SECONDS)
         return EXIT_INTERRUPTED
 
-    def _send_rest(self, patience: float) -> None:
-        """Wait for the tracker, and show what it still has to send."""
-        with self._waiting("") as status:
+    def _send_rest(self) -> None:
+        """Wait for the trackers, and show what they still have to send."""
+        for tracker in self.trackers:
+            store = escape(tracker.store)
+            with self._waiting("") as status:
 
-            def show(left: int) -> None:
-                self.signals.check()
-                status.update(f"  sending {left:,} updates to {escape(self.tracker.store)}")
+                def show(left: int) -> None:
+                    self.signals.check()
+                    status.update(f"  sending {left:,} updates to {store}")  # noqa: B023
 
-            with suppress(Interrupted):  # what is left is kept, like everything else
-                self.tracker.drain(patience=patience, show=show)
+                with suppress(Interrupted):  # what is left is kept, like everything else
+                    tracker.drain(show=show)
 
     # ---- words
 
@@ -178,14 +183,15 @@ class Session:
         return Status(f"  {text}", console=self.console if self.console.is_terminal else quiet)
 
     def _say_unsent(self) -> None:
-        if self.tracker.unsent:
-            self.console.print(
-                f"[yellow]tracking:[/] {self.tracker.unsent} updates could not be sent to "
-                f"{escape(self.tracker.store)} ({escape(self.tracker.trouble)}); they are kept, "
-                "and the same command sends them"
-            )
+        for tracker in self.trackers:
+            if tracker.unsent:
+                self.console.print(
+                    f"[yellow]tracking:[/] {tracker.unsent} updates could not be sent to "
+                    f"{escape(tracker.store)} ({escape(tracker.trouble)}); they are kept, and the "
+                    "same command sends them"
+                )
 
     def _say_next(self) -> None:
-        look = escape(self.tracker.hint)
+        looks = "".join(f"  look    {escape(tracker.hint)}\n" for tracker in self.trackers)
         report = f"python -m analysis.compare {self.sweep.sweep}"
-        self.console.print(f"\n  look    {look}\n  report  {report}\n", soft_wrap=True)
+        self.console.print(f"\n{looks}  report  {report}\n", soft_wrap=True)

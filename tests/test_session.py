@@ -159,7 +159,7 @@ def test_an_interruption_says_what_is_done_and_how_to_go_on(run, mirror):
     finish(first)
     second.folder.write_result(Result(outcome="diverged", images=100))
     third.folder.begin(third.trial, images=-1)
-    with run.session.tracker:
+    with run.session.trackers[0]:
         assert run.session._interrupt(ledger) == EXIT_INTERRUPTED == 130
     assert f"interrupted, 2 of 4 trials done; to go on:\n\n  {COMMAND}\n" in run.printed
     assert run.listener.heard == mirror.heard == ["interrupted"]

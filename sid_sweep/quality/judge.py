@@ -34,8 +34,8 @@ class Judge(Protocol):
 
 def judge(trial: spec.Trial, teacher: Teacher, *, cache: Path) -> Judge:
     """The judge for a trial; what costs seconds to make is kept, in the process or in `cache`."""
-    match trial.data:
-        case spec.data.Mixture():
+    match trial.data.judged_as:
+        case "points":
             return points_judge(trial.data, trial.evaluation.samples)  # pyright: ignore
-        case spec.data.Digits():
+        case "digits":
             return digits_judge(trial.noise, trial.teacher, teacher, cache=cache)

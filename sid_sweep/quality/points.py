@@ -15,7 +15,7 @@ from scipy.special import chdtri
 from torch import Tensor
 
 from sid_sweep import spec
-from sid_sweep.data import mixture
+from sid_sweep.data import source
 from sid_sweep.diffusion.mixture import Mixture
 from sid_sweep.streams import stream
 
@@ -108,9 +108,10 @@ def reach(dim: int) -> float:
 
 
 @functools.lru_cache(maxsize=4)
-def points_judge(data: spec.data.Mixture, num_samples: int) -> PointsJudge:
-    """The judge of a mixture, its references drawn on the evaluation seed."""
-    target = mixture(data)
+def points_judge(data: spec.Data, num_samples: int) -> PointsJudge:
+    """The judge of data with a closed form, its references drawn on the evaluation seed."""
+    target = source(data).exact
+    assert target is not None  # what is judged as points has one
     random = stream("evaluation", "references")
     axes = directions(NUM_DIRECTIONS, target.means.shape[1], generator=random)
     fresh = torch.stack(

@@ -84,9 +84,9 @@ def models_in(annotation: Any) -> list[type[Spec]]:
     ]
 
 
-def variants(union: Any) -> dict[str, Any]:
-    """The members of a union by their kind."""
-    return {get_args(m.model_fields["kind"].annotation)[0]: m for m in models_in(union)}
+def variants(union: Any, *, tag: str = "kind") -> dict[str, Any]:
+    """The members of a union by their kind, in order."""
+    return {get_args(m.model_fields[tag].annotation)[0]: m for m in models_in(union)}
 
 
 def alternatives(annotation: Any) -> tuple[Any, ...]:

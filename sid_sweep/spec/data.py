@@ -14,6 +14,8 @@ class _Data(Spec):
     """What its students are judged by, and what that means."""
     columns: ClassVar[tuple[str, ...]] = ()
     """Metrics that a table shows beside the objective."""
+    judged_as: ClassVar[Literal["points", "digits"]]
+    """By which judge (sid_sweep/quality/judge.py), whose metrics it lists."""
     pixels: ClassVar[int | None] = None
     """Height and width of its images; None where a sample is a point."""
     closed_form: ClassVar[bool] = False
@@ -37,6 +39,7 @@ class Mixture(_Data):
     }
 
     columns: ClassVar[tuple[str, ...]] = ("modes",)
+    judged_as: ClassVar[Literal["points", "digits"]] = "points"
 
     kind: Literal["mixture"]
     name: Literal["ring8", "grid25", "spirals", "checkerboard", "scattered"] = "ring8"
@@ -81,6 +84,7 @@ class Digits(_Data):
     }
 
     columns: ClassVar[tuple[str, ...]] = ("fd_ratio_real", "class_score_ratio")
+    judged_as: ClassVar[Literal["points", "digits"]] = "digits"
     pixels: ClassVar[int | None] = 8
 
     kind: Literal["digits"]

@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from .arm import Arm
-from .base import SpecError
+from .base import SpecError, variants
 from .domain import Cases, Choice, domain_type
 from .knobs import knobs, nearest, no_such_knob
 from .messages import finding, keys_at
 from .paths import assign, dotted, leaves, lookup
 from .reader import Document, Path_, read, read_value
-from .sweep import GridSearch, Sweep
+from .sweep import GridSearch, Search, Sweep
 from .trial import Trial
 
 _KNOB_GROUPS = ("scientific", "nuisance", "baseline")
@@ -110,8 +110,10 @@ def _check_knobs(sweep: Sweep, document: Document) -> None:
             if lookup(sweep.fixed, knob) is not None:
                 raise refuse((group, knob), "also stands under fixed; remove one of the two")
             if isinstance(sweep.search, GridSearch) and not isinstance(domain, Choice | Cases):
+                samplers = list(variants(Search, tag="sampler"))[1:]
                 raise refuse(
-                    (group, knob), "a grid needs {choice: [...]}; or search with random, tpe"
+                    (group, knob),
+                    f"a grid needs {{choice: [...]}}; or search with {', '.join(samplers)}",
                 )
             if problem := _condition_problem(sweep, knob):
                 raise refuse((group, knob), problem)

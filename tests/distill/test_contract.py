@@ -6,10 +6,11 @@ import pytest
 import torch
 from methods import METHODS, TRAINED_METHODS, small
 
-from sid_sweep import data, quality, teachers
+from sid_sweep import data, quality, spec, teachers
 from sid_sweep.distill import distill
 from sid_sweep.distill.build import build
 from sid_sweep.distill.method import Setting
+from sid_sweep.spec.base import variants
 
 every_method = pytest.mark.parametrize("name", METHODS)
 every_trained = pytest.mark.parametrize("name", TRAINED_METHODS)
@@ -26,6 +27,13 @@ def method(trial, cache):
 
 def shown(progress):
     return (progress.images, progress.outcome, progress.cause, progress.metrics)
+
+
+def test_every_method_and_every_loss_is_among_them():
+    trials = [small(name) for name in METHODS]
+    assert {trial.method.kind for trial in trials} == set(variants(spec.Method))
+    for kind in set(variants(spec.Loss)) - {trial.loss.kind for trial in trials if trial.loss}:
+        assert kind in ("naive", "middle", "full", "teacher_only")  # points of the plane, or a part
 
 
 @every_method
