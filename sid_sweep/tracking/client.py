@@ -25,14 +25,19 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 def connect(uri: str | None) -> "MlflowClient":
     """A client of the store at `uri`, or of MLflow's default."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    _prepare()
     from mlflow import MlflowClient
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # importing it sets its own
     return MlflowClient(tracking_uri=uri)
+
+
+def _prepare() -> None:
+    """What MLflow reads when it is imported."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def absolute(uri: str) -> str:
@@ -41,6 +46,16 @@ def absolute(uri: str) -> str:
     if not uri.startswith(prefix):
         return uri
     return prefix + str(Path(unquote(uri[len(prefix) :])).resolve())
+
+
+def missing_database(uri: str | None) -> Path | None:
+    """The file of the store at `uri`, if it should be there and is not."""
+    _prepare()
+    import mlflow
+
+    store = absolute(uri or mlflow.get_tracking_uri())
+    path = Path(store.removeprefix("sqlite:///"))
+    return path if store.startswith("sqlite:///") and not path.exists() else None
 
 
 def redact(text: str) -> str:

@@ -214,7 +214,7 @@ class MlflowMirror:
     def _close(self, entry: Entry, result: Result) -> None:
         run_id = self._cursor[entry.key]["run_id"]
         spent = {"seconds": result.seconds, "peak_memory_bytes": result.peak_memory_bytes}
-        if result.images > self._cursor[entry.key].get("images", -1):
+        if result.images > max(self._cursor[entry.key].get("images", -1), 0):
             last = Measurement(
                 images=result.images, **spent, metrics={}, timestamp_ms=_end_of(entry)
             )

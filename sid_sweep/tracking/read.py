@@ -17,7 +17,7 @@ from sid_sweep.trials import Measurement, Result, TrialFolder
 from sid_sweep.trials.folder import LOG, STUDENT
 from sid_sweep.trials.rows import rows
 
-from .client import absolute, connect, redact
+from .client import connect, missing_database, redact
 from .store import TAG
 
 if TYPE_CHECKING:
@@ -37,12 +37,11 @@ def read_sweep(
         LookupError: there is no such sweep, or the store cannot be read; one line.
     """
     from_where = redact(tracking_uri or "MLflow's default store")
-    client = connect(tracking_uri)
-    store = absolute(client.tracking_uri).removeprefix("sqlite:///")
-    if store.startswith("/") and not Path(store).exists():  # asking MLflow would create it
+    if (missing := missing_database(tracking_uri)) is not None:  # which MLflow would make
         raise LookupError(
-            f"no sweep {name!r}: there is no {store}; run the sweep in this folder first"
+            f"no sweep {name!r}: there is no {missing}; run the sweep in this folder first"
         )
+    client = connect(tracking_uri)
     from mlflow.exceptions import MlflowException
 
     try:

@@ -119,8 +119,8 @@ class TrialFolder:
         return [(int(p.stem), p) for p in sorted((self.path / "samples").glob("[0-9]*.png"))]
 
     def exports(self) -> list[Path]:
-        """What an ended trial leaves for others, beside its log and what went wrong."""
-        return [path for path in (self.references, self.student) if path.exists()]
+        """What an ended trial leaves for others, beside what went wrong."""
+        return [path for path in (self.log, self.references, self.student) if path.exists()]
 
     # ---- paths
 

@@ -1,0 +1,625 @@
+"""MLflow holds what the folders hold, under names that a person can read, each thing once, whatever
+is killed, deleted or tried again."""
+
+import json
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+import small_sweep
+from PIL import Image
+from small_sweep import (
+    CAUSE,
+    NAME,
+    count,
+    diverge,
+    fail,
+    finish,
+    mirror_all,
+    open_mirror,
+    query,
+    train,
+)
+
+from sid_sweep.files import read_json
+from sid_sweep.spec import SpecError, plain
+from sid_sweep.spec.paths import leaves
+from sid_sweep.tracking import run_ids, track
+from sid_sweep.tracking import tracker as tracker_module
+from sid_sweep.tracking.client import connect
+from sid_sweep.tracking.mlflow_mirror import cursor_of
+from sid_sweep.trials import TrialFolder
+
+SECRET = "hunter2"
+SECRET_URI = f"postgresql://me:{SECRET}@host/db"
+HIDDEN_URI = "postgresql://***@host/db"
+
+
+class Place:
+    """A sweep, its folder, and a store of its own; both change as the sweep goes on."""
+
+    def __init__(self, root):
+        self.root = root
+        self.uri = small_sweep.store_in(root)
+        self.ask()
+
+    def ask(self, **changes):
+        """Ask this instead, in the same folder if it agrees; the entries."""
+        self.sweep = small_sweep.sweep(**changes)
+        try:
+            self.folder = small_sweep.folder_of(self.sweep, self.root)
+        except SpecError:
+            shutil.rmtree(self.folder.path)
+            self.folder = small_sweep.folder_of(self.sweep, self.root)
+        return self.entries
+
+    @property
+    def entries(self):
+        return self.folder.entries(self.sweep)
+
+    def mirror(self):
+        return open_mirror(self.sweep, self.folder, self.uri)
+
+    def mirrored(self):
+        """All that has happened so far, through a new mirror."""
+        mirror = self.mirror()
+        mirror_all(mirror, self.folder)
+        return mirror
+
+    # ---- what MLflow says
+
+    @property
+    def client(self):
+        return connect(self.uri)
+
+    def run(self, key):
+        """The run of an entry or an arm, by its key."""
+        return self.client.get_run(self._cursor[key]["run_id"])
+
+    @property
+    def parent(self):
+        return self.run("sweep")
+
+    def names(self):
+        """Each run's name with those of its ancestors, outermost first."""
+        experiment = self.client.get_experiment_by_name(self.sweep.sweep)
+        runs = self.client.search_runs([experiment.experiment_id])
+        by_id = {run.info.run_id: run for run in runs}
+
+        def path(run):
+            above = by_id.get(run.data.tags.get("mlflow.parentRunId"))
+            return (*(path(above) if above else ()), run.info.run_name)
+
+        return sorted(path(run) for run in runs)
+
+    def statuses(self):
+        return dict(query(self.uri, "select name, status from runs"))
+
+    def points(self, key):
+        """All points of a run: by name, each step with value and timestamp."""
+        run = self.run(key)
+        return {
+            name: [
+                (point.step, point.value, point.timestamp)
+                for point in self.client.get_metric_history(run.info.run_id, name)
+            ]
+            for name in run.data.metrics
+        }
+
+    def file(self, key, name):
+        """A file that a run keeps."""
+        return Path(self.run(key).info.artifact_uri) / name
+
+    def pictures(self, key):
+        """The pixels of a run's pictures, by their images."""
+        found = {}
+        for path in self.file(key, "images").glob("*.png"):
+            images = int(path.name.split("+")[2])
+            assert images not in found
+            with Image.open(path) as picture:
+                found[images] = picture.getpixel((0, 0))
+        return found
+
+    @property
+    def _cursor(self):
+        return cursor_of(self.folder, self.uri)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Place(tmp_path)
+
+
+def tags(run):
+    """Our own tags."""
+    prefix = "sid_sweep."
+    return {k.removeprefix(prefix): v for k, v in run.data.tags.items() if k.startswith(prefix)}
+
+
+@contextmanager
+def no_room(root):
+    """MLflow has its database and no place for files."""
+    (root / "mlruns").rename(root / "away")
+    (root / "mlruns").touch()
+    yield
+    (root / "mlruns").unlink()
+    (root / "away").rename(root / "mlruns")
+
+
+# ---- the runs
+
+
+def test_two_seeds_make_three_levels(place):
+    for entry in place.entries:
+        train(entry, 0)
+    place.mirrored()
+    assert place.names() == [
+        (NAME,),
+        (NAME, "loss.lambda = 0.5"),
+        (NAME, "loss.lambda = 0.5", "loss.lambda = 0.5, seed 0"),
+        (NAME, "loss.lambda = 0.5", "loss.lambda = 0.5, seed 1"),
+        (NAME, "loss.lambda = 1"),
+        (NAME, "loss.lambda = 1", "loss.lambda = 1, seed 0"),
+        (NAME, "loss.lambda = 1", "loss.lambda = 1, seed 1"),
+    ]
+    assert set(place.statuses().values()) == {"RUNNING"}
+
+
+def test_one_seed_makes_two(place):
+    for entry in place.ask(seeds=(3,)):
+        finish(entry, 0, 100)
+    place.mirrored()
+    assert place.names() == [(NAME,), (NAME, "loss.lambda = 0.5"), (NAME, "loss.lambda = 1")]
+    assert tags(place.run("0/3"))["seed"] == "3"
+    assert tags(place.parent) == {"level": "sweep"}  # not an arm's
+
+
+def test_a_trials_run_has_its_specification_as_params_and_its_place_as_tags(place):
+    entry = place.entries[3]
+    train(entry, 0)
+    place.mirrored()
+    run = place.run(entry.key)
+    specification = dict(leaves(plain(entry.trial)))
+    assert run.data.params == {path: str(value) for path, value in specification.items()}
+    assert run.data.params["loss.lambda"] == "1.0"
+    assert tags(run) == {
+        "level": "seed",
+        "values": '{"loss.lambda": 1.0}',
+        "arm": "1",
+        "seed": "1",
+        "trial": entry.folder.path.name,
+        "parent": place.parent.info.run_id,
+        "outcome": "running",
+    }
+    arm = place.run("arm 1")
+    assert arm.data.params == {"loss.lambda": "1.0"}
+    assert tags(arm) == {"level": "arm"}
+
+
+def test_the_sweeps_run_keeps_what_was_asked_and_where_it_was_computed(place, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["sid_sweep", "--tracking-uri", SECRET_URI])
+    place.ask(expect="The larger.")
+    place.mirror()
+    assert read_json(place.file("sweep", "question.json")) == place.sweep.outline()
+    assert read_json(place.file("sweep", "sweep.json")) == plain(place.sweep)
+    provenance = read_json(place.file("sweep", "provenance.json"))
+    assert provenance["command"] == f"sid_sweep --tracking-uri {HIDDEN_URI}"
+    assert provenance["versions"].keys() >= {"torch", "ray", "optuna", "mlflow"}
+    description = place.parent.data.tags["mlflow.note.content"]
+    assert description == "Question: Which λ distils best?\n\nExpected: The larger.\n\n"
+
+
+def test_the_experiment_opens_with_the_metrics_and_knobs_of_the_question(place):
+    place.mirror()
+    found = place.client.get_experiment_by_name(NAME).tags
+    assert found["mlflow.note.content"] == place.sweep.question
+    assert json.loads(found["mlflow.sharedViewState.sid_sweep"])["selectedColumns"] == [
+        "metrics.`sw2_ratio`",
+        "metrics.`modes`",
+        "params.`loss.lambda`",
+        "tags.`sid_sweep.outcome`",
+    ]
+
+
+# ---- what a trial wrote
+
+
+def test_every_measurement_is_a_point_with_its_images_and_its_time(place):
+    entry = place.entries[0]
+    finish(entry, 0, 100, 200)
+    place.mirrored()
+    expected = {}
+    for own in entry.folder.measurements():
+        costs = {
+            "cost/seconds": own.seconds,
+            "cost/peak_memory_bytes": own.peak_memory_bytes,
+        }
+        for name, value in (own.metrics | costs).items():
+            expected.setdefault(name, []).append((own.images, value, own.timestamp_ms))
+    assert place.points(entry.key) == expected
+
+
+def test_more_points_than_one_call_may_carry_arrive(place):
+    entry = place.entries[0]
+    train(entry, *range(600))
+    place.mirrored()
+    assert {len(points) for points in place.points(entry.key).values()} == {600}
+
+
+def test_every_picture_is_kept_under_its_images(place):
+    first, second = place.entries[0], place.entries[3]
+    train(first, 0, 100)
+    train(second, 0, 200)
+    place.mirrored()
+    assert place.pictures(first.key) == {0: (0, 0, 0), 100: (0, 0, 100)}
+    assert place.pictures(second.key) == {0: (1, 1, 0), 200: (1, 1, 200)}
+
+
+def test_a_run_keeps_the_files_that_others_need(place):
+    finished, failed = place.entries[0], place.entries[1]
+    finish(finished, 0, 100)
+    fail(failed, 0)
+    place.mirrored()
+    names = ("measurements.jsonl", "trial.json", "references.json", "generator.safetensors")
+    for name in names:
+        own = finished.folder.path / name
+        kept = place.file(finished.key, name)
+        if own.suffix == ".json":
+            assert read_json(kept) == read_json(own)
+        else:
+            assert kept.read_bytes() == own.read_bytes()
+    assert not place.file(finished.key, "failure.json").exists()
+    failure = read_json(place.file(failed.key, "failure.json"))
+    assert failure["cause"] == "no memory is left"
+    assert not place.file(failed.key, "generator.safetensors").exists()
+
+
+# ---- how it ended
+
+
+def test_a_finished_trial(place):
+    entry = place.entries[0]
+    result = finish(entry, 0, 100)
+    place.mirrored()
+    run = place.run(entry.key)
+    assert run.info.status == "FINISHED"
+    assert (tags(run)["outcome"], tags(run)["cause"]) == ("finished", "")
+    assert json.loads(tags(run)["end"]) == {
+        "images": 100,
+        "seconds": result.seconds,
+        "peak_memory_bytes": result.peak_memory_bytes,
+    }
+
+
+def test_a_diverged_trial_shows_how_far_it_came(place):
+    entry = place.entries[0]
+    result = diverge(entry, 0, 100, at=130)
+    place.mirrored()
+    run = place.run(entry.key)
+    assert run.info.status == "FINISHED"  # to diverge is an answer
+    assert (tags(run)["outcome"], tags(run)["cause"]) == ("diverged", CAUSE)
+    assert json.loads(tags(run)["end"])["images"] == 130
+    points = place.points(entry.key)
+    assert [step for step, *_ in points["sw2_ratio"]] == [0, 100]
+    assert [step for step, *_ in points["cost/seconds"]] == [0, 100, 130]
+    assert points["cost/seconds"][-1][1] == result.seconds
+    assert points["cost/peak_memory_bytes"][-1][1] == result.peak_memory_bytes
+
+
+def test_a_failed_trial(place):
+    entry = place.entries[0]
+    fail(entry, 0, 100)
+    place.mirrored()
+    run = place.run(entry.key)
+    assert run.info.status == "FAILED"
+    assert (tags(run)["outcome"], tags(run)["cause"]) == ("failed", "no memory is left")
+    assert json.loads(tags(run)["end"])["images"] == 100
+
+
+def test_an_arm_shows_the_mean_over_its_finished_seeds_once_all_have_ended(place):
+    entries = place.ask(seeds=(0, 1, 2))
+    results = [finish(entries[0], 0, 100), finish(entries[1], 0, 100)]
+    train(entries[2], 0)
+    place.mirrored()
+    arm = place.run("arm 0")
+    assert (arm.info.status, arm.data.metrics) == ("RUNNING", {})
+    diverge(entries[2], 0, at=30)
+    place.mirrored()
+    arm = place.run("arm 0")
+    assert arm.info.status == "FINISHED"
+    names = ("sw2_ratio", "modes")
+    assert arm.data.metrics == {n: fmean(r.metrics[n] for r in results) for n in names}
+    assert {step for points in place.points("arm 0").values() for step, *_ in points} == {100}
+    assert tags(arm) == {"level": "arm", "finished": "2", "diverged": "1", "failed": "0"}
+
+
+def test_an_arm_none_of_whose_seeds_finished_has_no_mean(place):
+    entries = place.entries
+    diverge(entries[0], 0, at=30)
+    fail(entries[1], 0)
+    place.mirrored()
+    arm = place.run("arm 0")
+    assert (arm.info.status, arm.data.metrics) == ("FAILED", {})
+    assert tags(arm) == {"level": "arm", "finished": "0", "diverged": "1", "failed": "1"}
+
+
+@pytest.mark.parametrize(("failed", "status"), [(False, "FINISHED"), (True, "FAILED")])
+def test_the_conclusion_describes_the_sweep(place, failed, status):
+    place.mirror().conclude("| λ | sw2_ratio |", failed=failed)
+    parent = place.parent
+    assert parent.info.status == status
+    description = parent.data.tags["mlflow.note.content"]
+    assert description == "Question: Which λ distils best?\n\n\n| λ | sw2_ratio |"
+    assert place.file("sweep", "table.md").read_text() == "| λ | sw2_ratio |"
+
+
+def test_a_cause_that_is_too_long_for_mlflow_is_cut(place):
+    entry = place.entries[0]
+    fail(entry, 0, cause="long " * 4000)
+    place.mirrored()
+    assert tags(place.run(entry.key))["cause"] == "long " * 1000
+
+
+# ---- another time
+
+
+def test_an_interrupted_sweep_looks_so_and_goes_on(place):
+    first, second, other, _ = place.entries
+    finish(first, 0, 100)
+    train(second, 0)
+    train(other, 0)
+    place.mirrored().interrupt()
+    runs = {key: place.run(key) for key in ("sweep", "arm 0", "arm 1", "0/0", "0/1", "1/0")}
+    killed = {key for key, run in runs.items() if run.info.status == "KILLED"}
+    assert killed == {"sweep", "arm 0", "arm 1", "0/1", "1/0"}
+    assert runs["0/0"].info.status == "FINISHED"
+    assert tags(runs["0/1"])["outcome"] == "running"
+
+    mirror = place.mirror()
+    second.folder.append(small_sweep.measurement(second, 100))
+    mirror.end(first, first.folder.standing())
+    mirror.show(second)
+    runs = {key: place.run(key) for key in runs}
+    assert {key for key, run in runs.items() if run.info.status == "RUNNING"} == {
+        "sweep",
+        "arm 0",
+        "0/1",
+    }
+    assert [step for step, *_ in place.points("0/1")["sw2_ratio"]] == [0, 100]
+    assert len(place.names()) == 1 + 2 + 3
+
+
+def test_a_new_mirror_sends_only_what_is_new(place):
+    """What is taken away behind its back shows what it sends again: nothing."""
+    finished, running, *_ = place.entries
+    finish(finished, 0, 100)
+    train(running, 0, 100)
+    place.mirrored()
+    query(place.uri, "delete from metrics")
+    for path in place.root.glob("mlruns/*/*/artifacts/images/*.png"):
+        path.unlink()
+    train(running, 200, after=100)
+    place.mirrored()
+    assert set(query(place.uri, "select step from metrics")) == {200}
+    assert count(place.uri, "metrics") == 4
+    assert place.pictures(finished.key) == {}
+    assert place.pictures(running.key).keys() == {200}
+
+
+def test_opening_again_and_ending_again_doubles_nothing(place):
+    ended = place.entries
+    finish(ended[0], 0, 100)
+    diverge(ended[1], 0, at=30)
+    finish(ended[2], 0, 100)
+    fail(ended[3], 0, 100)
+    place.mirrored().conclude("a table", failed=True)
+    tables = ("runs", "metrics", "params")
+    before = {table: count(place.uri, table) for table in tables}
+    files = len(list(place.root.glob("mlruns/**/*.*")))
+    statuses = place.statuses()
+    for _ in range(2):
+        place.mirrored().conclude("a table", failed=True)
+    assert {table: count(place.uri, table) for table in tables} == before
+    assert len(list(place.root.glob("mlruns/**/*.*"))) == files
+    assert place.statuses() == statuses
+
+
+def test_a_kill_before_a_note_doubles_no_point(place):
+    """Whatever was sent without being noted is sent again, as the same points."""
+    first, second, *_ = place.entries
+    finish(first, 0, 100)
+    diverge(second, 0, at=30)
+    mirror = place.mirror()
+    (path,) = place.folder.cursors()
+    for entry in (first, second):  # first of all, their runs
+        mirror._open(entry)
+    opened = path.read_bytes()
+    mirror_all(mirror, place.folder)
+    points = [place.points(key) for key in ("0/0", "0/1", "arm 0")]
+    lines = path.read_bytes().removeprefix(opened).splitlines(keepends=True)
+    assert len(lines) > 5
+    for kept in range(len(lines)):
+        path.write_bytes(opened + b"".join(lines[:kept]))
+        place.mirrored()
+        assert [place.points(key) for key in ("0/0", "0/1", "arm 0")] == points
+    assert set(place.statuses().values()) == {"RUNNING", "FINISHED"}
+    assert place.run("arm 0").info.status == "FINISHED"
+
+
+def test_a_deleted_store_is_filled_anew(place):
+    entries = place.entries
+    finish(entries[0], 0, 100)
+    diverge(entries[1], 0, at=30)
+    fail(entries[2], 0)
+    train(entries[3], 0)
+    place.mirrored()
+    keys = ("0/0", "0/1", "1/0", "1/1", "arm 0", "arm 1")
+    statuses, points = place.statuses(), [place.points(key) for key in keys]
+    pictures = [place.pictures(entry.key) for entry in entries]
+    old = run_ids(place.folder)
+
+    new = place.root / "new"
+    new.mkdir()
+    small_sweep.store_in(new).removeprefix("sqlite:///")
+    (new / small_sweep.DATABASE).replace(place.root / small_sweep.DATABASE)
+    place.uri = f"sqlite:///{place.root}/./{small_sweep.DATABASE}"  # MLflow still holds the old one
+    place.mirrored()
+    assert place.statuses() == statuses
+    assert [place.points(key) for key in keys] == points
+    assert [place.pictures(entry.key) for entry in entries] == pictures
+    assert not set(run_ids(place.folder).values()) & set(old.values())
+
+
+def test_a_failed_trial_that_finishes_another_time_is_finished(place):
+    first, second, *_ = place.entries
+    finish(first, 0, 100)
+    fail(second, 0)
+    place.mirrored()
+    assert place.run("arm 0").info.status == "FAILED"
+    assert (
+        place.run("arm 0").data.metrics["sw2_ratio"] == first.folder.result().metrics["sw2_ratio"]
+    )
+
+    mirror = place.mirror()
+    mirror.end(first, first.folder.standing())
+    train(second, 0)
+    mirror.show(second)
+    run = place.run(second.key)
+    assert run.info.status == place.run("arm 0").info.status == "RUNNING"
+    assert (tags(run)["outcome"], tags(run)["cause"], tags(run)["end"]) == ("running", "", "")
+
+    finish(second, 0, 100)
+    mirror.end(second, second.folder.standing())
+    run, arm = place.run(second.key), place.run("arm 0")
+    assert run.info.status == arm.info.status == "FINISHED"
+    assert (tags(run)["outcome"], tags(run)["cause"]) == ("finished", "")
+    assert json.loads(tags(run)["end"])["images"] == 100
+    assert [step for step, *_ in place.points(second.key)["sw2_ratio"]] == [0, 100]
+    assert tags(arm) == {"level": "arm", "finished": "2", "diverged": "0", "failed": "0"}
+    means = [entry.folder.result().metrics["sw2_ratio"] for entry in (first, second)]
+    assert place.points("arm 0")["sw2_ratio"][-1][1] == fmean(means)
+
+
+def test_a_trial_that_fails_again_leaves_nothing_running(place):
+    first, second, *_ = place.entries
+    finish(first, 0, 100)
+    fail(second, 0)
+    place.mirrored().conclude("a table", failed=True)
+    mirror = place.mirror()
+    mirror.end(first, first.folder.standing())
+    train(second, 0)
+    mirror.show(second)
+    fail(second, 0)
+    mirror.end(second, second.folder.standing())
+    mirror.conclude("a table", failed=True)
+    assert "RUNNING" not in place.statuses().values()
+
+
+def test_a_new_seed_joins_its_arm(place):
+    for entry in place.entries:
+        finish(entry, 0, 100)
+    place.mirrored()
+    entries = place.ask(seeds=(0, 1, 2))
+    finish(entries[2], 0, 100)
+    place.mirrored()
+    assert (NAME, "loss.lambda = 0.5", "loss.lambda = 0.5, seed 2") in place.names()
+    means = [entry.folder.result().metrics["sw2_ratio"] for entry in entries[:3]]
+    assert place.points("arm 0")["sw2_ratio"][-1][1] == fmean(means)
+    assert tags(place.run("arm 0"))["finished"] == "3"
+    assert place.run("arm 0").info.status == "FINISHED"
+
+
+# ---- a store that refuses
+
+
+def test_what_a_store_refused_halfway_is_sent_another_time(place):
+    entry = place.entries[0]
+    train(entry, 0)
+    mirror = place.mirror()
+    with no_room(place.root), pytest.raises(OSError, match="Not a directory"):
+        mirror.show(entry)
+    mirror.show(entry)
+    assert place.run(entry.key).data.params
+    assert read_json(place.file(entry.key, "trial.json")) == plain(entry.trial)
+
+
+def test_through_a_tracker_an_outage_loses_and_doubles_nothing(place, monkeypatch):
+    monkeypatch.setattr(tracker_module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(tracker_module, "POLL_SECONDS", 0.01)
+    entry = place.entries[0]
+    with track(place.sweep, place.folder, uri=place.uri) as tracker:
+        train(entry, 0)
+        tracker.started(entry)
+        while tracker.pending:
+            assert not tracker.trouble
+        with no_room(place.root):
+            train(entry, 100, after=0)
+            tracker.progressed(entry, 100, {})
+            while not tracker.trouble:
+                assert tracker.pending
+        train(entry, 200, after=100)
+        tracker.progressed(entry, 200, {})
+        tracker.drain()
+    assert tracker.unsent == 0
+    assert [step for step, *_ in place.points(entry.key)["sw2_ratio"]] == [0, 100, 200]
+    assert place.pictures(entry.key).keys() == {0, 100, 200}
+    kept = TrialFolder(place.file(entry.key, ""))
+    assert kept.measurements() == entry.folder.measurements()
+    assert f"experiments/{place.parent.info.experiment_id}/" in tracker.hint
+
+
+# ---- the cursor
+
+
+def test_the_run_of_a_trial_is_known_by_its_place_in_the_sweep(place):
+    assert run_ids(place.folder) == {}
+    for entry in place.entries[:3]:
+        train(entry, 0)
+    place.mirrored()
+    found = run_ids(place.folder)
+    assert found.keys() == {"0/0", "0/1", "1/0"}
+    for key, run_id in found.items():
+        own = tags(place.client.get_run(run_id))
+        assert f"{own['arm']}/{own['seed']}" == key
+
+
+def test_a_store_has_one_cursor_however_it_is_written(place):
+    cursor_of(place.folder, "sqlite:///mlflow.db").note("0/0", run_id="a")
+    assert cursor_of(place.folder, f"sqlite:///{place.root}/mlflow.db")["0/0"] == {"run_id": "a"}
+    assert cursor_of(place.folder, "sqlite:///other.db")["0/0"] == {}
+
+
+# ---- secrets
+
+
+CASES = {"m": {"cases": {SECRET_URI: {"loss.lambda": 0.5}, "none": {}}}}
+
+
+def test_no_password_reaches_the_params_or_the_descriptions_of_runs(place):
+    entry, *_ = place.ask(question=f"Is {SECRET_URI} down?", scientific=CASES)
+    diverge(entry, 0, at=30)
+    broken = entry.folder.standing()
+    entry.folder.ending.unlink()
+    fail(entry, 0, cause=f"cannot connect to {SECRET_URI}")
+    assert broken.cause == CAUSE
+    place.mirrored().conclude(f"| {SECRET_URI} |", failed=True)
+    parent, arm, run = (place.run(key) for key in ("sweep", "arm 0", "0/0"))
+    description = f"Question: Is {HIDDEN_URI} down?\n\n\n| {HIDDEN_URI} |"
+    assert parent.data.tags["mlflow.note.content"] == description
+    assert arm.data.params == {"m": HIDDEN_URI}
+    assert tags(run)["cause"] == f"cannot connect to {HIDDEN_URI}"
+    assert SECRET not in place.file("sweep", "sweep.json").read_text()
+
+
+def test_no_password_reaches_the_store(place):
+    entry, *_ = place.ask(question=f"Is {SECRET_URI} down?", scientific=CASES)
+    fail(entry, 0, cause=f"cannot connect to {SECRET_URI}")
+    place.mirrored().conclude(f"| {SECRET_URI} |", failed=True)
+    kept = [path for path in place.root.glob("mlruns/**/*.*") if path.is_file()]
+    database = place.root / small_sweep.DATABASE
+    holders = [p.name for p in (*kept, database) if SECRET.encode() in p.read_bytes()]
+    assert holders == []
