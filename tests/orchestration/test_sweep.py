@@ -195,7 +195,7 @@ def test_the_analysis_reads_it_back(folder):
 
 def test_a_new_seed_runs_only_what_is_missing(folder):
     before = set(trials(folder))
-    output = run(folder, "--set", "seeds=[0, 1, 2]", "--set", "resources.concurrency=1")
+    output = run(folder, "--set", "seeds=[0, 1, 2]")
     assert set(trials(folder)) - before == {(0.001, 2), (0.002, 2), (1000.0, 2)}
     assert output.count("after") == 3
 
@@ -205,6 +205,7 @@ def test_a_contradiction_is_refused(folder):
     assert "recorded 40000, now 100" in output
 
 
+@pytest.mark.slow
 def test_a_deleted_tracking_store_is_filled_anew(folder):
     (folder / "mlflow.db").unlink()
     run(folder, "--set", "seeds=[0, 1, 2]")

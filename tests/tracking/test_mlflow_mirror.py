@@ -245,9 +245,13 @@ def test_every_measurement_is_a_point_with_its_images_and_its_time(place):
 
 def test_more_points_than_one_call_may_carry_arrive(place):
     entry = place.entries[0]
-    train(entry, *range(600))
+    entry.folder.begin(entry.trial, images=-1)
+    for images in range(300):  # of four metrics each
+        entry.folder.append(small_sweep.measurement(entry, images))
     place.mirrored()
-    assert {len(points) for points in place.points(entry.key).values()} == {600}
+    steps = [step for step, *_ in place.points(entry.key)["sw2_ratio"]]
+    assert steps == list(range(300))
+    assert count(place.uri, "metrics") == 4 * 300
 
 
 def test_every_picture_is_kept_under_its_images(place):
@@ -464,7 +468,7 @@ def test_a_deleted_store_is_filled_anew(place):
 
     new = place.root / "new"
     new.mkdir()
-    small_sweep.store_in(new).removeprefix("sqlite:///")
+    small_sweep.store_in(new)
     (new / small_sweep.DATABASE).replace(place.root / small_sweep.DATABASE)
     place.uri = f"sqlite:///{place.root}/./{small_sweep.DATABASE}"  # MLflow still holds the old one
     place.mirrored()
@@ -479,10 +483,9 @@ def test_a_failed_trial_that_finishes_another_time_is_finished(place):
     finish(first, 0, 100)
     fail(second, 0)
     place.mirrored()
-    assert place.run("arm 0").info.status == "FAILED"
-    assert (
-        place.run("arm 0").data.metrics["sw2_ratio"] == first.folder.result().metrics["sw2_ratio"]
-    )
+    arm = place.run("arm 0")
+    assert arm.info.status == "FAILED"
+    assert arm.data.metrics == first.folder.result().metrics
 
     mirror = place.mirror()
     mirror.end(first, first.folder.standing())
@@ -599,27 +602,17 @@ def test_a_store_has_one_cursor_however_it_is_written(place):
 CASES = {"m": {"cases": {SECRET_URI: {"loss.lambda": 0.5}, "none": {}}}}
 
 
-def test_no_password_reaches_the_params_or_the_descriptions_of_runs(place):
+def test_no_password_reaches_the_store(place):
     entry, *_ = place.ask(question=f"Is {SECRET_URI} down?", scientific=CASES)
-    diverge(entry, 0, at=30)
-    broken = entry.folder.standing()
-    entry.folder.ending.unlink()
     fail(entry, 0, cause=f"cannot connect to {SECRET_URI}")
-    assert broken.cause == CAUSE
     place.mirrored().conclude(f"| {SECRET_URI} |", failed=True)
     parent, arm, run = (place.run(key) for key in ("sweep", "arm 0", "0/0"))
     description = f"Question: Is {HIDDEN_URI} down?\n\n\n| {HIDDEN_URI} |"
     assert parent.data.tags["mlflow.note.content"] == description
     assert arm.data.params == {"m": HIDDEN_URI}
     assert tags(run)["cause"] == f"cannot connect to {HIDDEN_URI}"
-    assert SECRET not in place.file("sweep", "sweep.json").read_text()
-
-
-def test_no_password_reaches_the_store(place):
-    entry, *_ = place.ask(question=f"Is {SECRET_URI} down?", scientific=CASES)
-    fail(entry, 0, cause=f"cannot connect to {SECRET_URI}")
-    place.mirrored().conclude(f"| {SECRET_URI} |", failed=True)
     kept = [path for path in place.root.glob("mlruns/**/*.*") if path.is_file()]
+    assert {path.name for path in kept} >= {"question.json", "table.md", "failure.json"}
     database = place.root / small_sweep.DATABASE
     holders = [p.name for p in (*kept, database) if SECRET.encode() in p.read_bytes()]
     assert holders == []
