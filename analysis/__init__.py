@@ -3,7 +3,8 @@
     sources.py      a sweep from its folder, from MLflow or from an exported file
     question.py     what a sweep asks
     frame.py        the tidy frame: a row per arm, seed and evaluation; Parquet in and out
-    statistics.py   seeds to a mean with its interval; one row per arm
+    statistics.py   one short function per statistic: intervals, paired effects, families of claims
+    arms.py         trials to a row per arm: its mean, what it lost, the verdict
     health.py       what a careful referee would object to
     notation.py     how knobs, values and numbers are written
     tables.py       Markdown, CSV, LaTeX, terminal

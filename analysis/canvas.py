@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from analysis.arms import value_place
 from analysis.notation import is_number, knob_name, plain, value_text
 from analysis.question import Question
-from analysis.statistics import value_place
 
 FILE_KINDS = ("png", "pdf")
 WIDTH_INCHES, HEIGHT_INCHES = 3.4, 2.5

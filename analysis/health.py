@@ -1,21 +1,22 @@
 """What a careful referee would object to, one sentence each. Pure, and silent where all is well."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
-from analysis.notation import arm_text, is_number, knob_name, significant, value_text
+from analysis.arms import effect_of
+from analysis.notation import arm_text, is_number, knob_name, same_value, value_text
 from analysis.question import Question
+from analysis.statistics import ALPHA, deviation_interval, seeds_needed
 from sid_sweep.spec import LOST
 
-ALPHA = 0.05
-POWER = 0.8
-MAX_SEEDS = 50  # beyond this the answer is that the arms are equal for all practical purposes
+MAX_SEEDS = 200  # beyond this the answer is that the arms are equal for all practical purposes
+LEAST_FOR_A_FORECAST = 3  # so few seeds do not know how far they scatter
+NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
 MAX_BUDGET_SPREAD = 0.02
 EDGE_FRACTION = 0.05  # of a continuous range; nothing is ever drawn exactly at its end
 NAMED_ARMS = 3  # more arms than this are counted, not listed
@@ -28,9 +29,10 @@ def warnings(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> lis
     checks: tuple[Check, ...] = (
         unfinished,
         lost,
-        no_best,
+        no_leader,
         unequal_budgets,
         no_interval,
+        copies,
         best_on_edge,
         baseline_not_beaten,
         too_few_seeds,
@@ -58,9 +60,9 @@ def lost(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[st
     bad = trials[trials["outcome"].isin(LOST)]
     if bad.empty:
         return []
-    counts = [f"{(bad['outcome'] == name).sum()} {name}" for name in ("diverged", "failed")]
+    counts = [f"{(bad['outcome'] == name).sum()} {name}" for name in LOST]
     counts = [count for count in counts if not count.startswith("0 ")]
-    (cause, times), *_ = Counter(bad["cause"]).most_common(1)
+    (cause, times), *_ = Counter(map(without_numbers, bad["cause"])).most_common(1)
     why = f"; most often ({times}): {cause}" if cause else ""
     part = len(bad) / len(trials)
     return [
@@ -69,11 +71,16 @@ def lost(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[st
     ]
 
 
-def no_best(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """Without an arm that is complete there is no best one."""
+def without_numbers(cause: str) -> str:
+    """`a sample of … is beyond …`: what several causes have in common."""
+    return NUMBER.sub("…", cause)
+
+
+def no_leader(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
+    """Without an arm that is complete none leads."""
     if arms["complete"].any():
         return []
-    return ["No arm finished at every seed, so none is called best."]
+    return ["No arm finished at every seed, so none leads."]
 
 
 def unequal_budgets(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
@@ -110,94 +117,102 @@ def no_interval(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> 
     return [f"{who} one finished seed, so no interval: a difference there may be chance."]
 
 
-def best_on_edge(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """A best arm at the end of a range says that the optimum may lie outside."""
-    best = arms[arms["best"]]
-    if best.empty:
+def copies(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
+    """Seeds that all gave one value repeat nothing."""
+    same = arms[arms["copies"]]
+    if same.empty:
         return []
+    return [
+        f"{len(same)} of {len(arms)} arms gave one value at every seed: copies, not repetitions, "
+        "so they have no interval and no verdict."
+    ]
+
+
+def best_on_edge(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
+    """A leading arm at the end of a range says that the optimum may lie outside, if it is better
+    than its neighbour inside; of equal arms, one in four sweeps would have it there by chance."""
     found = []
-    for knob in question.scientific:
-        value = best.iloc[0][f"param.{knob}"]
-        if (end := _edge(value, question.domains.get(knob, {}))) is None:
-            continue
-        low, high = map(value_text, _bounds(question.domains[knob]))
-        found.append(
-            f"The best arm has {knob_name(knob)} = {value_text(value)}, at the {end} end of the "
-            f"range searched ({low} to {high}): a better value may lie outside."
-        )
+    for _, leader in arms[arms["leads"]].iterrows():
+        for knob in question.scientific:
+            value = leader[f"param.{knob}"]
+            end = _edge(value, question.domains.get(knob, {}))
+            if end is None or not _beats_inside(arms, leader, knob, question):
+                continue
+            low, high = map(value_text, _bounds(question.domains[knob]))
+            found.append(
+                f"The arm that leads has {knob_name(knob)} = {value_text(value)}, at the {end} end "
+                f"of the range searched ({low} to {high}), and is better than its neighbour "
+                "inside: a better value may lie outside."
+            )
     return found
 
 
+def _beats_inside(arms: pd.DataFrame, leader: pd.Series, knob: str, question: Question) -> bool:
+    """Whether the leading arm is significantly better than the nearest arm that differs from it in
+    this knob alone."""
+    others = [f"param.{other}" for other in question.knobs if other != knob]
+    alike = arms[arms["complete"] & ~arms["leads"]]
+    for name in others:
+        alike = alike[[same_value(own, leader[name]) for own in alike[name]]]
+    if alike.empty:
+        return False
+    distance = (alike[f"param.{knob}"].astype(float) - float(leader[f"param.{knob}"])).abs()
+    neighbour = alike.iloc[int(distance.to_numpy().argmin())]
+    return not neighbour["bold"]
+
+
 def baseline_not_beaten(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """The baseline is missing, or nothing improves on it."""
-    if not question.baseline:
+    """The baseline is missing, or nothing is shown to improve on it."""
+    if not question.baseline or arms["running"].any():
         return []
     base = arms[arms["baseline"] & (arms["n"] > 0)]
     if base.empty:
         name = arm_text(question.baseline)
         return [f"The baseline ({name}) has no finished trial: nothing can be compared with it."]
-    if not (arms["best"] & arms["baseline"]).any():
+    if len(arms) == 1 or (arms["verdict"] == "better").any():
         return []
-    mean = significant(arms[arms["best"]].iloc[0]["mean"])
-    return [f"No arm has a better mean {question.metric} than the baseline ({mean})."]
+    return ["No arm is shown to be better than the baseline."]
 
 
 def too_few_seeds(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """Whether the lead of the best arm could be told from chance with this many seeds."""
-    duel = _duel(arms, question)
-    if duel is None:
+    """How many seeds would tell the arm that leads from its rival, as far as these can say."""
+    leader = arms[arms["leads"] & ~arms["best"]]
+    if leader.empty:
         return []
-    best, rival = duel.best, duel.rival
-    have = int(min(best["n"], rival["n"]))
-    if have < 2:
+    rival, title = _rival(arms, question)
+    if rival is None:
         return []
-    effect = abs(best["mean"] - rival["mean"])
-    sd = math.sqrt((best["sd"] ** 2 + rival["sd"] ** 2) / 2)
-    need = seeds_needed(effect=effect, sd=sd)
-    if need <= have:
+    effect = effect_of(frame, leader.iloc[0]["arm"], rival["arm"], question)
+    if math.isnan(effect.p) or effect.p < ALPHA:
         return []
-    known = need <= MAX_SEEDS
-    remedy = f"about {need} would do" if known else f"more than {MAX_SEEDS} would be needed"
+    who = f"The arm that leads ({_name(leader.iloc[0], question)}) is not told from {title}"
+    if effect.num <= LEAST_FOR_A_FORECAST:
+        return [f"{who} by {effect.num} seeds, which cannot say how many would do."]
+    ends = deviation_interval(effect.deviation, effect.num)
+    low, need, high = (
+        seeds_needed(effect=effect.mean, deviation=deviation)
+        for deviation in (ends[0], effect.deviation, ends[1])
+    )
+    if need > MAX_SEEDS:
+        return [f"{who}: more than {MAX_SEEDS} seeds would be needed (α = .05, power .8)."]
+    most = f"{high:.0f}" if math.isfinite(high) else "10,000 and more"
     return [
-        f"{have} seeds are too few to tell the best arm ({_name(best, question)}) "
-        f"from {duel.title} ({_name(rival, question)}): their {question.metric} differs by "
-        f"{significant(effect, digits=2)} and seeds scatter by {significant(sd, digits=2)}; "
-        f"{remedy} (α = {ALPHA:g}, power {POWER:g})."
+        f"{who} by {effect.num} seeds: if they differ as it seems, about {need:.0f} would do, with "
+        f"so uncertain a scatter {low:.0f} to {most} (α = .05, power .8)."
     ]
 
 
-def seeds_needed(*, effect: float, sd: float) -> float:
-    """n = 2 (z_{1-α/2} + z_{1-β})² s² / d² seeds per arm, two-sided, independent (Cohen 1988).
-
-    The normal approximation: a little optimistic below ten seeds. Infinite for no effect.
-    """
-    if sd == 0:
-        return 0
-    if effect == 0:
-        return math.inf
-    z = stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)
-    return math.ceil(2 * (z * sd / effect) ** 2)
-
-
-@dataclass(frozen=True)
-class _Duel:
-    best: pd.Series
-    rival: pd.Series
-    title: str
-    """What the rival is called."""
-
-
-def _duel(arms: pd.DataFrame, question: Question) -> _Duel | None:
-    """The best arm against the baseline, or the runner-up where the best is the baseline itself."""
-    ranked = arms[arms["complete"]].sort_values(
+def _rival(arms: pd.DataFrame, question: Question) -> tuple[pd.Series | None, str]:
+    """The baseline, or the runner-up where the baseline itself leads or there is none."""
+    others = arms[arms["complete"] & ~arms["leads"]].sort_values(
         "mean", ascending=question.goal == "minimize", kind="stable"
     )
-    if len(ranked) < 2:
-        return None
-    best, others = ranked.iloc[0], ranked.iloc[1:]
-    if not best["baseline"] and others["baseline"].any():
-        return _Duel(best, others[others["baseline"]].iloc[0], "the baseline")
-    return _Duel(best, others.iloc[0], "the runner-up")
+    base = others[others["baseline"]]
+    if not base.empty:
+        return base.iloc[0], f"the baseline ({_name(base.iloc[0], question)})"
+    if others.empty:
+        return None, ""
+    return others.iloc[0], f"the runner-up ({_name(others.iloc[0], question)})"
 
 
 def _bounds(domain: dict[str, Any]) -> tuple[float, float]:

@@ -19,6 +19,7 @@ SYMBOLS = {
 
 MISSING = "-"
 INTERVAL_DIGITS = 2
+WIDE, WIDE_DIGITS = 3.0, 3  # an interval over more than this factor, and its mean
 MEAN_DIGITS = 4
 ROUNDING = 1e-12  # relative; equal seeds spread no more than this
 PLAIN_MIN, PLAIN_MAX = 1e-4, 1e10  # numbers outside are written with an exponent
@@ -55,6 +56,9 @@ def estimate(mean: float, low: float, high: float) -> str:
     half = (high - low) / 2
     if half <= ROUNDING * abs(mean):
         return f"{significant(mean)} [{significant(low)}, {significant(high)}]"
+    if low > 0 and high > WIDE * low:  # of a ratio, and far from symmetric
+        ends = (significant(number, digits=INTERVAL_DIGITS) for number in (low, high))
+        return f"{significant(mean, digits=WIDE_DIGITS)} [{', '.join(ends)}]"
     power = _power(max(abs(low), abs(high)))
     unit = 10.0**power
     places = decimals(half / unit)

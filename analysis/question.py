@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of what an exported Parquet file holds: the question and the frame's columns."""
 GOALS = ("minimize", "maximize")
+SCALES = ("ratio", "difference")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Question:
     """A metric that quality is traded against; "" for none. It is one of the columns."""
     cost_goal: str = "minimize"
     """minimize or maximize."""
+    scale: str = "ratio"
+    """How values are compared: by their ratio (of positive ones) or by their difference."""
+    equal_within: float = 0.0
+    """Arms no further apart are equal in practice: a part (0.1 is ±10 %) on the scale of ratios,
+    a difference on the other; 0: nothing is ever called equal."""
     version: int = field(default=SCHEMA_VERSION, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -42,6 +48,8 @@ class Question:
         for name in ("goal", "cost_goal"):
             if (goal := getattr(self, name)) not in GOALS:
                 raise ValueError(f"{name} = {goal!r}: it is one of {', '.join(GOALS)}")
+        if self.scale not in SCALES:
+            raise ValueError(f"scale = {self.scale!r}: it is one of {', '.join(SCALES)}")
         if self.cost and self.cost not in self.columns:
             raise ValueError(f"cost = {self.cost!r} is not among the columns")
         if not self.scientific:

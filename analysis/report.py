@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pandas as pd
 from rich.table import Table
 
-from analysis import health, statistics, tables
+from analysis import health, tables
+from analysis.arms import arms as make_arms
 from analysis.question import Question
 
 
@@ -49,5 +50,5 @@ def make_report(frame: pd.DataFrame, question: Question) -> Report:
     Raises:
         ValueError: a finished trial has no finite metric.
     """
-    arms = statistics.arms(frame, question)
+    arms = make_arms(frame, question)
     return Report(question, frame, arms, tuple(health.warnings(frame, arms, question)))

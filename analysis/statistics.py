@@ -1,24 +1,21 @@
-"""Seeds to a mean with its interval, trials to a row per arm. Pure: frames in, frames out.
+"""Seeds to numbers with their uncertainty: one short function per statistic. Pure: arrays in.
 
-The unit is the seed. The value of a trial is its last evaluation, never the best over time, which
-would reward noise. Only finished trials enter a mean; the others are counted beside it, and an arm
-that has some is marked, because the mean over its survivors flatters it.
+The unit is the seed. Arms share their seeds, so the primary comparison is paired: the mean
+difference between two arms over the seeds that both have, on the log scale for metrics that are
+positive (where it is a ratio), else on their own.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.notation import is_missing, same_value, value_text
-from analysis.question import Question
-from sid_sweep.spec import LOST, OUTCOMES
-
 CONFIDENCE = 0.95
+ALPHA = 0.05
+POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -31,122 +28,136 @@ class Interval:
     num: int
 
 
-def student_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
+def t_interval(values: ArrayLike, *, confidence: float = CONFIDENCE) -> Interval:
     """m ± t_{(1+c)/2, n-1} s / √n (Student 1908), s² = Σ(x - m)² / (n - 1).
 
-    Exact for Gaussian seeds at any n ≥ 2. One value has a mean and no interval.
+    Exact for Gaussian seeds at any n ≥ 2. One value has a mean and no interval. Values that are all
+    equal have none either: they are copies of one value, and say nothing of how far seeds scatter.
 
     Raises:
         ValueError: a value is not finite.
     """
     x = np.asarray(values, dtype=np.float64)
     if not np.isfinite(x).all():
-        raise ValueError(f"an interval needs finite values, not {list(values)}")
+        raise ValueError(f"an interval needs finite values, not {x.tolist()}")
     n = len(x)
-    if n < 2:
-        return Interval(float(x[0]) if n else math.nan, math.nan, math.nan, n)
+    if n < 2 or are_copies(x):
+        return Interval(float(x.mean()) if n else math.nan, math.nan, math.nan, n)
     mean = float(x.mean())
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * x.std(ddof=1) / math.sqrt(n))
     return Interval(mean, mean - half, mean + half, n)
 
 
-def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """A row per arm, in the order of the scientific knobs.
+def log_t_interval(values: ArrayLike, *, confidence: float = CONFIDENCE) -> Interval:
+    """Geometric mean with the t interval of the logarithms: never below zero, whatever n."""
+    own = t_interval(np.log(np.asarray(values, dtype=np.float64)), confidence=confidence)
+    return Interval(math.exp(own.mean), math.exp(own.low), math.exp(own.high), own.num)
 
-    Columns: `arm`; `param.<knob>`; `mean`, `low`, `high`, `sd` of the metric; `n` finished seeds;
-    `diverged`, `failed`, `running` seeds; `images`, `seconds` (means) and
-    `peak_memory_bytes` (largest) of the finished trials; means `metric.<name>` of more columns;
-    `marked` (some seeds ended without a value), `complete` (every declared seed finished),
-    `baseline`, `best`, `pareto` (no complete arm is better in metric and cost; needs a cost).
 
-    Raises:
-        ValueError: a finished trial has a metric that is not finite.
+def are_copies(values: ArrayLike) -> bool:
+    """Whether several values are one, up to rounding: a deterministic thing judged alike."""
+    x = np.asarray(values, dtype=np.float64)
+    return len(x) > 1 and float(np.ptp(x)) <= 1e-12 * float(np.abs(x).max())
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The mean of `num` paired differences, its interval, their deviation, and the two-sided p of
+    no difference; NaN where two seeds are not there to tell."""
+
+    mean: float
+    low: float
+    high: float
+    deviation: float
+    num: int
+    p: float
+
+
+def paired(values: ArrayLike, others: ArrayLike, *, confidence: float = CONFIDENCE) -> Effect:
+    """Student's t on the differences of one seed's two values, in the order of the seeds.
+
+    Where all differences are equal, as between two deterministic things, there is nothing to tell
+    chance by: no interval and no p.
     """
-    trials = frame[frame["final"]]
-    _require_finite(trials, question)
-    table = pd.DataFrame([_arm(own, question) for _, own in trials.groupby("arm")])
-    table["best"] = _best(table, question)
-    table["pareto"] = _pareto(table, question)
-    order = sorted(table.index, key=lambda row: _place(table.loc[row], question))
-    return table.loc[order].reset_index(drop=True)
+    d = np.asarray(values, dtype=np.float64) - np.asarray(others, dtype=np.float64)
+    own = t_interval(d, confidence=confidence)
+    if math.isnan(own.low):
+        return Effect(own.mean, math.nan, math.nan, math.nan, own.num, math.nan)
+    deviation = float(d.std(ddof=1))
+    t = own.mean / (deviation / math.sqrt(own.num))
+    return Effect(*(own.mean, own.low, own.high), deviation, own.num, _two_sided(t, own.num - 1))
 
 
-def value_place(value: Any, knob: str, question: Question) -> tuple[int, float, str]:
-    """Sort key of a knob's value: numbers by size, words as in their domain, missing ones last."""
-    if is_missing(value):
-        return (2, 0.0, "")
-    if not isinstance(value, str):
-        return (0, float(value), "")
-    values = [value_text(own) for own in question.domains.get(knob, {}).get("values", [])]
-    return (1, float(values.index(value)) if value in values else math.inf, value)
+def _two_sided(t: float, freedom: int) -> float:
+    return float(2 * stats.t.sf(abs(t), freedom))
 
 
-def _arm(trials: pd.DataFrame, question: Question) -> dict[str, Any]:
-    finished = trials[trials["outcome"] == "finished"]
-    values = finished[f"metric.{question.metric}"].to_numpy()
-    interval = student_interval(values)
-    params = {f"param.{knob}": trials[f"param.{knob}"].iloc[0] for knob in question.knobs}
-    outcomes = trials["outcome"].value_counts()
-    counts = {name: int(outcomes.get(name, 0)) for name in OUTCOMES if name != "finished"}
-    return {
-        "arm": trials["arm"].iloc[0],
-        **params,
-        "mean": interval.mean,
-        "low": interval.low,
-        "high": interval.high,
-        "sd": float(values.std(ddof=1)) if interval.num > 1 else math.nan,
-        "n": interval.num,
-        **counts,
-        "images": finished["images"].mean(),
-        "seconds": finished["seconds"].mean(),
-        "peak_memory_bytes": finished["peak_memory_bytes"].max(),
-        **{f"metric.{name}": finished[f"metric.{name}"].mean() for name in question.columns},
-        "marked": any(counts[name] for name in LOST),
-        "complete": not any(counts.values()) and set(question.seeds) <= set(finished["seed"]),
-        "baseline": _is_baseline(params, question),
-    }
+def equivalence(effect: Effect, *, margin: float) -> float:
+    """p of |difference| ≥ margin: the larger of two one-sided tests (Schuirmann 1987)."""
+    if math.isnan(effect.p):
+        return math.nan
+    error = effect.deviation / math.sqrt(effect.num)
+    distance = margin - abs(effect.mean)
+    return float(stats.t.sf(distance / error, effect.num - 1))
 
 
-def _is_baseline(params: dict[str, Any], question: Question) -> bool:
-    wanted = question.baseline
-    return bool(wanted) and all(
-        same_value(params.get(f"param.{knob}"), value) for knob, value in wanted.items()
-    )
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjusted p of a family, step-down (Holm 1979): below α, a claim is made with a chance of at
+    most α that any claim of the family is false. NaN is no member."""
+    given = sorted((value, place) for place, value in enumerate(p) if not math.isnan(value))
+    adjusted, least = [math.nan] * len(p), 0.0
+    for rank, (value, place) in enumerate(given):
+        least = max(least, min(1.0, (len(given) - rank) * value))
+        adjusted[place] = least
+    return adjusted
 
 
-def _best(table: pd.DataFrame, question: Question) -> pd.Series:
-    """The best mean among complete arms: the survivors of an arm are no competitors."""
-    means = table["mean"].where(table["complete"])
-    return means == (means.min() if question.goal == "minimize" else means.max())
+def proportion_interval(
+    successes: int, num: int, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """The exact interval of a proportion (Clopper & Pearson 1934)."""
+    tail = (1 - confidence) / 2
+    low = stats.beta.ppf(tail, successes, num - successes + 1) if successes else 0.0
+    high = stats.beta.ppf(1 - tail, successes + 1, num - successes) if successes < num else 1.0
+    return float(low), float(high)
 
 
-def _pareto(table: pd.DataFrame, question: Question) -> pd.Series:
-    """The complete arms that no other complete arm beats in one of metric and cost without being
-    worse in the other."""
-    if not question.cost:
-        return pd.Series(False, table.index)
-    signs = [1 if goal == "minimize" else -1 for goal in (question.goal, question.cost_goal)]
-    points = table[["mean", f"metric.{question.cost}"]].to_numpy(float) * signs
-    points[~table["complete"].to_numpy(bool)] = np.nan  # compares as neither better nor worse
-    no_worse = (points[:, None] <= points[None]).all(-1)
-    better = (points[:, None] < points[None]).any(-1)
-    beaten = (no_worse & better).any(0)
-    front = np.asarray(~beaten & ~np.isnan(points).any(1), dtype=bool)
-    return pd.Series(front, table.index)
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact p of paired losses (McNemar 1947): of the seeds that only one of two arms lost, each is
+    the first's or the second's with probability ½."""
+    num = only_first + only_second
+    return float(stats.binomtest(only_first, num).pvalue) if num else 1.0
 
 
-def _place(row: pd.Series, question: Question) -> tuple[Any, ...]:
-    keys = [value_place(row[f"param.{knob}"], knob, question) for knob in question.knobs]
-    return (*keys, row["arm"])
+def seeds_needed(*, effect: float, deviation: float, most: int = 10_000) -> float:
+    """Least n at which a paired t test (α = .05, two-sided) sees `effect` with power .8.
+
+    By the noncentral t: power = P(|T| > t_{1-α/2, n-1}), T ~ t_{n-1}(√n effect/deviation). Infinite
+    beyond `most`.
+    """
+    if deviation == 0:
+        return 2 if effect else math.inf
+
+    def power(n: int) -> float:
+        limit = stats.t.ppf(1 - ALPHA / 2, n - 1)
+        shift = math.sqrt(n) * abs(effect) / deviation
+        return float(stats.nct.sf(limit, n - 1, shift) + stats.nct.cdf(-limit, n - 1, shift))
+
+    low, high = 2, 2
+    while power(high) < POWER:
+        low, high = high, 2 * high
+        if high > most:
+            return math.inf
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle) >= POWER else (middle + 1, high)
+    return high
 
 
-def _require_finite(trials: pd.DataFrame, question: Question) -> None:
-    finished = trials[trials["outcome"] == "finished"]
-    for name in (question.metric, *question.columns):
-        values = finished[f"metric.{name}"]
-        if (bad := ~np.isfinite(values)).any():
-            trial = finished[bad].iloc[0]
-            raise ValueError(
-                f"arm {trial['arm']}, seed {trial['seed']} finished with {name} = "
-                f"{trial[f'metric.{name}']}; a trial whose metric is not finite has diverged"
-            )
+def deviation_interval(
+    deviation: float, num: int, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Of a standard deviation from `num` Gaussian values: s √((n-1)/χ²)."""
+    tail = (1 - confidence) / 2
+    low, high = (stats.chi2.ppf(q, num - 1) for q in (1 - tail, tail))
+    return deviation * math.sqrt((num - 1) / low), deviation * math.sqrt((num - 1) / high)

@@ -1,11 +1,11 @@
 """The comparison table in four dresses: Markdown, CSV, LaTeX and the terminal. Pure: text out.
 
-All but the CSV show the same cells; the CSV holds every figure in full precision. `best` is a word,
-not a bold number: bold is kept for a test of significance.
+All but the CSV show the same cells; the CSV holds every figure in full precision. A number is bold,
+an arm is called best, only by a test of significance.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from analysis.notation import estimate, knob_name, significant, thousands, value_text
 from analysis.question import Question
-from analysis.statistics import CONFIDENCE
+from analysis.statistics import ALPHA, CONFIDENCE
 from sid_sweep.spec import LOST
 
 MARK = "†"
@@ -40,6 +40,15 @@ class Column:
     cells: list[str]
     numeric: bool = True
     """Numbers stand right, words left."""
+    bold: Sequence[bool] = ()
+    """Which cells stand out; none if empty."""
+
+    def dressed(self, before: str, after: str, escape: Callable[[str], str]) -> list[str]:
+        """The cells, escaped, and between two marks where they stand out."""
+        cells = [escape(cell) for cell in self.cells]
+        bold = self.bold if len(self.bold) else [False] * len(cells)
+        marked = zip(cells, bold, strict=True)
+        return [f"{before}{cell}{after}" if strong else cell for cell, strong in marked]
 
 
 def columns(arms: pd.DataFrame, question: Question) -> list[Column]:
@@ -55,8 +64,11 @@ def columns(arms: pd.DataFrame, question: Question) -> list[Column]:
     mebibytes = arms["peak_memory_bytes"] / MEBIBYTE
     return [
         *knobs,
-        Column(question.metric, _estimates(arms)),
+        Column(
+            question.metric, [_estimate(arm) for _, arm in arms.iterrows()], bold=list(arms["bold"])
+        ),
         Column("n", [str(n) for n in arms["n"]]),
+        *_effects(arms, question),
         *extra,
         Column("images", [thousands(images) for images in arms["images"]]),
         Column("seconds", [_seconds(seconds) for seconds in arms["seconds"]]),
@@ -67,13 +79,25 @@ def columns(arms: pd.DataFrame, question: Question) -> list[Column]:
 
 def legend(arms: pd.DataFrame, question: Question) -> str:
     """What the cells mean, as a caption."""
+    mean, t = ("Geometric mean", "log-t") if question.scale == "ratio" else ("Mean", "Student-t")
     sentences = [
-        f"Mean {question.metric} of the n finished seeds ({question.better} is better) "
-        f"with its Student-t {CONFIDENCE:.0%} interval; images and seconds are means over these "
+        f"{mean} {question.metric} of the n finished seeds ({question.better} is better) "
+        f"with its {t} {CONFIDENCE:.0%} interval; images and seconds are means over these "
         "seeds, peak MiB their maximum."
     ]
+    if (arms["effect_n"] > 0).any():
+        what = "Ratio" if question.scale == "ratio" else "Difference"
+        sentences.append(
+            f"{what} to the baseline over the seeds that both finished, with its paired interval; "
+            f"better, worse{', equal' if question.equal_within else ''} or undecided at "
+            f"{ALPHA:.0%} for all arms together (Holm)."
+        )
+    if arms["bold"].any():
+        sentences.append("Bold: not significantly worse than the arm that leads.")
+    if arms["copies"].any():
+        sentences.append("Copies: all seeds gave one value, which has no interval.")
     if (arms["marked"] & (arms["n"] > 0)).any():
-        sentences.append(f"{MARK} Mean over the surviving seeds only; never called best.")
+        sentences.append(f"{MARK} Of the surviving seeds only; compared by how often it is lost.")
     return " ".join(sentences)
 
 
@@ -83,13 +107,13 @@ def markdown(arms: pd.DataFrame, question: Question) -> str:
     lines = [
         _pipes(column.title for column in shown),
         _pipes("---:" if column.numeric else ":---" for column in shown),
-        *[_pipes(_plain(cell) for cell in row) for row in _rows(shown)],
+        *[_pipes(row) for row in _rows([c.dressed("**", "**", _plain) for c in shown])],
     ]
     return "\n".join(lines) + f"\n\n{legend(arms, question)}\n"
 
 
 def csv(arms: pd.DataFrame, question: Question) -> str:
-    """Every column of `statistics.arms`, in full precision."""
+    """Every column of `arms.arms`, in full precision."""
     return arms.to_csv(index=False, lineterminator="\n")
 
 
@@ -97,6 +121,7 @@ def latex(arms: pd.DataFrame, question: Question) -> str:
     r"""A `table` float; needs \usepackage{booktabs} and nothing else."""
     shown = columns(arms, question)
     align = "".join("r" if column.numeric else "l" for column in shown)
+    dressed = [column.dressed(r"\textbf{", "}", escape) for column in shown]
     lines = [
         "% needs \\usepackage{booktabs}",
         "\\begin{table}",
@@ -106,9 +131,9 @@ def latex(arms: pd.DataFrame, question: Question) -> str:
         f"  \\label{{tab:{question.sweep}}}",
         f"  \\begin{{tabular}}{{{align}}}",
         "    \\toprule",
-        f"    {_ampersands(column.title for column in shown)}",
+        f"    {_ampersands(escape(column.title) for column in shown)}",
         "    \\midrule",
-        *[f"    {_ampersands(row)}" for row in _rows(shown)],
+        *[f"    {_ampersands(row)}" for row in _rows(dressed)],
         "    \\bottomrule",
         "  \\end{tabular}",
         "\\end{table}",
@@ -121,11 +146,11 @@ def terminal(arms: pd.DataFrame, question: Question) -> Table:
     shown = columns(arms, question)
     table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
     for column in shown:
-        table.add_column(
-            markup.escape(column.title), justify="right" if column.numeric else "left", no_wrap=True
-        )
-    for best, row in zip(arms["best"], _rows(shown), strict=True):
-        table.add_row(*map(markup.escape, row), style="green" if best else "")
+        title = markup.escape(column.title)
+        table.add_column(title, justify="right" if column.numeric else "left", no_wrap=True)
+    dressed = [column.dressed("[bold]", "[/bold]", markup.escape) for column in shown]
+    for best, row in zip(arms["best"], _rows(dressed), strict=True):
+        table.add_row(*row, style="green" if best else "")
     return table
 
 
@@ -136,12 +161,24 @@ def escape(text: str) -> str:
     return re.sub(r"^-$|(?<=\[)-(?=\])", "--", escaped)
 
 
-def _estimates(arms: pd.DataFrame) -> list[str]:
-    cells = []
-    for _, arm in arms.iterrows():
-        text = estimate(arm["mean"], arm["low"], arm["high"])
-        cells.append(f"{text} {MARK}" if arm["marked"] and arm["n"] else text)
-    return cells
+def _estimate(arm: pd.Series) -> str:
+    """`1.42 [1.31, 1.53]`, with the mark of survivors; `1.107 (copies)`."""
+    if arm["copies"]:
+        return f"{significant(arm['mean'])} (copies)"
+    text = estimate(arm["mean"], arm["low"], arm["high"])
+    return f"{text} {MARK}" if arm["marked"] and arm["n"] else text
+
+
+def _effects(arms: pd.DataFrame, question: Question) -> list[Column]:
+    """`0.78 [0.70, 0.87] better`: beside the baseline, where there is one to compare with."""
+    if not (arms["effect_n"] > 0).any():
+        return []
+    title = "ratio" if question.scale == "ratio" else "difference"
+    cells = [
+        estimate(arm["effect"], arm["effect_low"], arm["effect_high"]) if arm["effect_n"] else ""
+        for _, arm in arms.iterrows()
+    ]
+    return [Column(title, cells), Column("verdict", list(arms["verdict"]), numeric=False)]
 
 
 def _seconds(seconds: float) -> str:
@@ -156,8 +193,8 @@ def _remarks(arm: pd.Series) -> str:
     return ", ".join(words)
 
 
-def _rows(shown: list[Column]) -> list[tuple[str, ...]]:
-    return list(zip(*[column.cells for column in shown], strict=True))
+def _rows(columns: list[list[str]]) -> list[tuple[str, ...]]:
+    return list(zip(*columns, strict=True))
 
 
 def _pipes(cells: Iterable[str]) -> str:
@@ -169,4 +206,4 @@ def _plain(cell: str) -> str:
 
 
 def _ampersands(cells: Iterable[str]) -> str:
-    return " & ".join(escape(cell) for cell in cells) + r" \\"
+    return " & ".join(cells) + r" \\"

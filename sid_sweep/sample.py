@@ -158,14 +158,15 @@ def best_trial(sweep: str, *, storage: Path, tracking_uri: str | None) -> Best:
         ValueError: there is no such sweep.
         LookupError: no arm of it has finished.
     """
-    from analysis import sources, statistics
+    from analysis import sources
+    from analysis.arms import arms
     from analysis.notation import arm_text
 
     frame, question = sources.find(sweep, storage=storage, tracking_uri=tracking_uri)
-    table = statistics.arms(frame, question)
-    if not table["best"].any():
+    table = arms(frame, question)
+    if not table["leads"].any():
         raise LookupError(f"sweep {sweep!r} has no arm all of whose seeds finished; name a trial")
-    best = table[table["best"]].iloc[0]
+    best = table[table["leads"]].iloc[0]
     first = frame[frame["final"] & (frame["arm"] == best["arm"])].sort_values("seed").iloc[0]
     values = arm_text({knob: best[f"param.{knob}"] for knob in question.knobs})
     return Best(first["trial"], first["run_id"], f"{sweep}: {values}, seed {first['seed']}")

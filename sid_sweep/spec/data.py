@@ -12,6 +12,8 @@ AtLeastOne = Annotated[float, Field(ge=1)]
 class _Data(Spec):
     metrics: ClassVar[dict[str, str]]
     """What its students are judged by, and what that means."""
+    positive: ClassVar[tuple[str, ...]] = ()
+    """Metrics that are above zero whatever the student; arms are compared by their ratio."""
     columns: ClassVar[tuple[str, ...]] = ()
     """Metrics that a table shows beside the objective."""
     judged_as: ClassVar[Literal["points", "digits"]]
@@ -38,6 +40,7 @@ class Mixture(_Data):
         "mode_kl": "KL divergence of the samples' mode shares from the mixture's weights, in nats",
     }
 
+    positive: ClassVar[tuple[str, ...]] = ("sw2_ratio", "sw2", "w2", "w2_ratio")
     columns: ClassVar[tuple[str, ...]] = ("modes",)
     judged_as: ClassVar[Literal["points", "digits"]] = "points"
 
@@ -83,6 +86,7 @@ class Digits(_Data):
         "class_score_ratio": "class_score over that of the real digits",
     }
 
+    positive: ClassVar[tuple[str, ...]] = tuple(metrics)
     columns: ClassVar[tuple[str, ...]] = ("fd_ratio_real", "class_score_ratio")
     judged_as: ClassVar[Literal["points", "digits"]] = "digits"
     pixels: ClassVar[int | None] = 8

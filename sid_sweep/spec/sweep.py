@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .arm import Arm, Scalar
-from .base import Count, Spec, digest
+from .base import Count, Positive, Spec, digest
 from .domain import Cases, Domain, describe
 from .paths import assign, lookup
 from .trial import Trial
@@ -27,6 +27,9 @@ class Objective(Spec):
     """A metric of the data or a cost, taken from the last evaluation of each run."""
     goal: Literal["minimize", "maximize"] = "minimize"
     """Which direction is better."""
+    equal_within: Positive | None = None
+    """Arms no further apart are equal in practice: a part (0.1 is ±10 %) for a positive metric,
+    else a difference; null: nothing is ever called equal, only undecided."""
 
 
 class GridSearch(Spec):
@@ -164,6 +167,7 @@ class Sweep(Spec):
 
     def outline(self) -> dict[str, Any]:
         """The question as plain values, for tables that outlive this program's memory."""
+        first = self.trial(self.first_arm(), self.seeds[0])
         return {
             "sweep": self.sweep,
             "question": self.question,
@@ -174,6 +178,8 @@ class Sweep(Spec):
             "baseline": self.baseline,
             "seeds": self.seeds,
             "columns": self._columns(),
+            "scale": "ratio" if self.objective.metric in first.data.positive else "difference",
+            "equal_within": self.objective.equal_within or 0.0,
             **({"cost": self.cost.metric, "cost_goal": self.cost.goal} if self.cost else {}),
             "domains": {knob: describe(domain) for knob, domain in self.domains.items()},
         }

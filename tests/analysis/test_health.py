@@ -6,9 +6,9 @@ import pytest
 from lambda_sweep import CAUSE, question, run_rows, sweep_of
 from scipy import stats
 
+from analysis.arms import arms
 from analysis.frame import tidy
 from analysis.health import seeds_needed, warnings
-from analysis.statistics import arms
 
 CLEAR = {0.0: (28.0, 28.1, 27.9), 0.5: (1.4, 1.41, 1.39), 1.0: (2.0, 2.01, 1.99)}
 """Best in the middle, far ahead of the baseline, all seeds finished: nothing to object to."""

@@ -1,27 +1,32 @@
-"""Intervals against the textbook and SciPy, laws, and who enters a mean."""
+"""Each statistic against SciPy, a closed form, or what it promises; laws; what there is no answer to."""
 
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
-from lambda_sweep import frame, question, rows, run_rows, sweep_of
 from scipy import stats
 
-from analysis.frame import tidy
-from analysis.statistics import arms, student_interval
+from analysis.statistics import (
+    Effect,
+    deviation_interval,
+    equivalence,
+    holm,
+    log_t_interval,
+    mcnemar,
+    paired,
+    proportion_interval,
+    seeds_needed,
+    t_interval,
+)
 
 VALUES = [1.31, 1.57, 1.22, 1.49, 1.40]
-
-
-def arms_of(finals, **changes):
-    return arms(tidy(sweep_of(finals), question(**changes)), question(**changes))
+OTHERS = [1.20, 1.41, 1.25, 1.30, 1.33]
 
 
 def test_an_interval_by_hand():
     # mean 2, s = 1, n = 3; with 2 degrees of freedom the quantile is c √(2 / (1 - c²)), c = .95
     half = 0.95 * math.sqrt(2 / (1 - 0.95**2)) / math.sqrt(3)
-    interval = student_interval([1.0, 2.0, 3.0])
+    interval = t_interval([1.0, 2.0, 3.0])
     assert (interval.mean, interval.num) == (2.0, 3)
     assert interval.high - 2 == pytest.approx(half, abs=1e-12)
     assert 2 - interval.low == pytest.approx(half, abs=1e-12)
@@ -29,7 +34,7 @@ def test_an_interval_by_hand():
 
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
 def test_it_agrees_with_scipy(confidence):
-    interval = student_interval(VALUES, confidence=confidence)
+    interval = t_interval(VALUES, confidence=confidence)
     other = stats.ttest_1samp(VALUES, 0).confidence_interval(confidence)
     assert interval.low == pytest.approx(other.low, abs=1e-12)
     assert interval.high == pytest.approx(other.high, abs=1e-12)
@@ -37,15 +42,23 @@ def test_it_agrees_with_scipy(confidence):
 
 def test_it_moves_and_stretches_with_its_values():
     a, b = -3.0, 17.0
-    before, after = student_interval(VALUES), student_interval(np.asarray(VALUES) * a + b)
+    before, after = t_interval(VALUES), t_interval(np.asarray(VALUES) * a + b)
     assert after.mean == pytest.approx(a * before.mean + b, abs=1e-12)
     assert after.low == pytest.approx(a * before.high + b, abs=1e-12)
     assert after.high == pytest.approx(a * before.low + b, abs=1e-12)
 
 
+def test_on_the_log_scale_it_is_positive_and_scales_with_its_values():
+    interval, doubled = log_t_interval([30.0, 31.0, 1.7]), log_t_interval([60.0, 62.0, 3.4])
+    assert 0 < interval.low < interval.mean < interval.high
+    assert interval.mean == pytest.approx((30 * 31 * 1.7) ** (1 / 3), rel=1e-12)
+    assert doubled.low == pytest.approx(2 * interval.low, rel=1e-12)
+    assert t_interval([30.0, 31.0, 1.7]).low < 0  # what it is there for
+
+
 def test_it_covers_as_often_as_it_says():
     draws = np.random.default_rng(0).standard_normal((4000, 3))
-    intervals = [student_interval(row) for row in draws]
+    intervals = [t_interval(row) for row in draws]
     covered = np.mean([i.low <= 0 <= i.high for i in intervals])
     deviation = math.sqrt(0.95 * 0.05 / 4000)
     assert abs(covered - 0.95) < 4 * deviation
@@ -55,98 +68,94 @@ def test_it_covers_as_often_as_it_says():
     assert abs(narrow - 0.95) > 4 * deviation
 
 
-def test_one_seed_has_no_interval_and_none_has_no_mean():
-    one, none = student_interval([1.5]), student_interval([])
-    assert (one.mean, one.num) == (1.5, 1)
-    assert math.isnan(one.low)
-    assert math.isnan(one.high)
-    assert math.isnan(none.mean)
-    assert none.num == 0
+@pytest.mark.parametrize("values", [[1.5], [1.107] * 3, [0.1 + 0.2, 0.3]])
+def test_one_value_and_copies_of_one_have_a_mean_and_no_interval(values):
+    interval = t_interval(values)
+    assert (interval.mean, interval.num) == (pytest.approx(values[0]), len(values))
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+
+
+def test_none_has_no_mean():
+    assert math.isnan(t_interval([]).mean)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_value_that_is_not_finite_is_refused(bad):
     with pytest.raises(ValueError, match="finite"):
-        student_interval([1.0, bad])
+        t_interval([1.0, bad])
 
 
-def test_a_row_per_arm():
-    table = arms(frame(), question())
-    assert table["param.loss.lambda"].tolist() == [0.0, 0.5, 1.0, 1.5]
-    assert table["mean"].tolist() == pytest.approx([28.0, 1.6, 1.4, 2.0], abs=1e-12)
-    assert table["n"].tolist() == [3, 3, 3, 1]
-    assert table["sd"].tolist()[:3] == pytest.approx([1.0, 0.1, 0.1], abs=1e-12)
-    assert table["images"].tolist() == [400_000] * 4
-    assert table["seconds"].tolist() == [9.0, 10.0, 11.0, 12.0]
-    assert table["metric.modes"].tolist() == [8.0] * 4
-    assert table["baseline"].tolist() == [False, True, False, False]
-    assert table["best"].tolist() == [False, False, True, False]
+def test_a_paired_effect_is_scipys_and_turns_its_sign():
+    effect, turned = paired(VALUES, OTHERS), paired(OTHERS, VALUES)
+    other = stats.ttest_rel(VALUES, OTHERS)
+    ends = other.confidence_interval()
+    assert effect.p == turned.p == pytest.approx(other.pvalue, rel=1e-12)
+    assert [effect.low, effect.high] == pytest.approx([ends.low, ends.high], abs=1e-12)
+    assert [-turned.high, -turned.low] == pytest.approx([ends.low, ends.high], abs=1e-12)
 
 
-def test_the_last_evaluation_counts_and_not_the_best_one():
-    data = frame()
-    assert data[~data["final"]]["metric.sw2_ratio"].max() < arms(data, question())["mean"].min()
+def test_a_constant_difference_has_no_p():
+    effect = paired([2.0, 3.0, 4.0], [1.0, 2.0, 3.0])
+    assert effect.mean == 1.0
+    assert math.isnan(effect.p)
 
 
-def test_a_lost_run_is_counted_and_marks_its_arm():
-    table = arms(frame(), question())
-    assert table["diverged"].tolist() == [0, 0, 0, 2]
-    assert table["marked"].tolist() == [False, False, False, True]
-    assert table["complete"].tolist() == [True, True, True, False]
-
-
-def test_a_lost_run_never_enters_the_mean_even_with_a_metric():
-    lost = sweep_of({1.0: (1.3, 1.4, 1.5)}) + run_rows(
-        0, 3, {"loss.lambda": 1.0}, final=1e9, outcome="failed"
-    )
-    table = arms(tidy(lost, question()), question())
-    assert table["mean"].tolist() == pytest.approx([1.4], abs=1e-12)
-    assert (table["n"][0], table["failed"][0]) == (3, 1)
-
-
-def test_survivors_are_never_best():
-    table = arms_of({0.5: (1.5, 1.6, 1.7), 1.5: (0.1, None, None)})
-    assert table["best"].tolist() == [True, False]
-
-
-def test_an_arm_that_lacks_a_seed_is_not_best_yet():
-    table = arms_of({0.5: (1.5, 1.6, 1.7), 1.0: (0.1,)})
-    assert table["best"].tolist() == [True, False]
-
-
-def test_the_goal_decides():
-    table = arms_of({0.0: (27.0, 28.0, 29.0), 0.5: (1.5, 1.6, 1.7)}, goal="maximize")
-    assert table["best"].tolist() == [True, False]
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_finished_run_must_have_a_finite_metric(bad):
-    data = tidy(sweep_of({0.5: (1.5, bad, 1.7)}), question())
-    with pytest.raises(ValueError, match=r"arm 0, seed 1 finished with sw2_ratio = (nan|inf)"):
-        arms(data, question())
-
-
-def test_words_keep_the_order_of_their_domain_and_missing_knobs_come_last():
-    kinds = ["power", "edm"]
-    asked = question(
-        scientific=["weight.kind", "weight.exponent"],
-        baseline={},
-        domains={
-            "weight.kind": {"kind": "choice", "values": kinds},
-            "weight.exponent": {"kind": "choice", "values": [2, 1]},
-        },
-    )
-    settings = [
-        {"weight.kind": "edm"},
-        {"weight.kind": "power", "weight.exponent": 2},
-        {"weight.kind": "power", "weight.exponent": 1},
+def test_equivalence_is_the_larger_of_two_one_sided_tests():
+    effect, margin = paired(VALUES, OTHERS), 0.3
+    difference = np.array(VALUES) - OTHERS
+    sides = [
+        stats.ttest_1samp(difference, -margin, alternative="greater").pvalue,
+        stats.ttest_1samp(difference, margin, alternative="less").pvalue,
     ]
-    data = [row for arm, s in enumerate(settings) for row in run_rows(arm, 0, s, final=1.0)]
-    assert arms(tidy(data, asked), asked)["arm"].tolist() == [2, 1, 0]
+    assert equivalence(effect, margin=margin) == pytest.approx(max(sides), rel=1e-9)
+    assert equivalence(effect, margin=1e-6) > 0.5
+    assert math.isnan(equivalence(Effect(1.0, *[math.nan] * 3, 1, math.nan), margin=0.1))
 
 
-def test_the_order_of_rows_changes_nothing():
-    shuffled = pd.DataFrame(rows()).sample(frac=1, random_state=3)
-    pd.testing.assert_frame_equal(
-        arms(tidy(shuffled, question()), question()), arms(frame(), question())
-    )
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    adjusted = holm([0.01, math.nan, 0.02])
+    assert adjusted[0] == pytest.approx(0.02)
+    assert math.isnan(adjusted[1])
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(("successes", "num"), [(0, 3), (2, 3), (3, 3), (7, 20), (0, 0)])
+def test_a_proportion_has_the_interval_of_scipy(successes, num):
+    if num == 0:
+        assert proportion_interval(0, 0) == (0.0, 1.0)
+        return
+    other = stats.binomtest(successes, num).proportion_ci(method="exact")
+    assert proportion_interval(successes, num) == pytest.approx((other.low, other.high), abs=1e-9)
+
+
+def test_mcnemar_is_a_fair_coin():
+    assert mcnemar(6, 0) == mcnemar(0, 6) == pytest.approx(2 * 0.5**6)
+    assert mcnemar(0, 0) == mcnemar(3, 3) == 1.0
+
+
+@pytest.mark.parametrize(("effect", "deviation"), [(0.2, 0.3), (1.0, 0.5), (-0.1, 0.3), (3.0, 0.1)])
+def test_seeds_needed_have_the_promised_power_and_one_less_has_not(effect, deviation):
+    n = int(seeds_needed(effect=effect, deviation=deviation))
+    draws = np.random.default_rng(0).normal(effect, deviation, (20_000, n))
+    error = 4 * math.sqrt(0.8 * 0.2 / 20_000)
+
+    def power(num):
+        return np.mean(stats.ttest_1samp(draws[:, :num], 0, axis=1).pvalue < 0.05)
+
+    assert power(n) > 0.8 - error
+    assert n == 2 or power(n - 1) < 0.8 + error
+
+
+def test_seeds_needed_has_limits():
+    assert seeds_needed(effect=0.0, deviation=1.0) == math.inf
+    assert seeds_needed(effect=1.0, deviation=0.0) == 2
+
+
+def test_a_deviation_has_its_interval():
+    draws = np.random.default_rng(1).standard_normal((4000, 4)).std(axis=1, ddof=1)
+    ends = [deviation_interval(s, 4) for s in draws]
+    covered = np.mean([low <= 1 <= high for low, high in ends])
+    assert abs(covered - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 4000)

@@ -11,8 +11,8 @@ from lambda_sweep import frame, question, report_of, rows, run_rows
 from rich.console import Console
 
 from analysis import tables
+from analysis.arms import arms
 from analysis.frame import tidy
-from analysis.statistics import arms
 
 MARKDOWN = """\
 | λ | sw2_ratio | n | modes | images | seconds | peak MiB |  |
