@@ -1,4 +1,7 @@
-"""The plots of a comparison: the metric against a knob, training curves. Frame in, Figure out."""
+"""The plots of a comparison: the metric against a knob, training curves. Frame in, Figure out.
+
+Means are those of the table: geometric where the scale of the metric is a ratio.
+"""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -186,9 +186,10 @@ def _seconds(seconds: float) -> str:
 
 
 def _remarks(arm: pd.Series) -> str:
-    """`best, baseline, 1 diverged`."""
-    names = {"best": "best", "baseline": "baseline", "pareto": "Pareto"}
-    words = [name for column, name in names.items() if arm[column]]
+    """`leads, baseline, 1 diverged`; what leads is best only with a verdict behind it."""
+    words = ["best" if arm["best"] else "leads"] if arm["leads"] else []
+    names = {"baseline": "baseline", "pareto": "Pareto"}
+    words += [name for column, name in names.items() if arm[column]]
     words += [f"{arm[name]} {name}" for name in (*LOST, "running") if arm[name]]
     return ", ".join(words)
 

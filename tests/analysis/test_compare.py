@@ -53,7 +53,7 @@ def test_it_writes_everything_and_says_what_it_found(parquet, tmp_path):
     report = report_of(rows(), question())
     assert (folder / "table.md").read_text("utf-8") == report.markdown()
     assert report.question.question in done.stdout
-    assert "1.40 [1.15, 1.65]" in done.stdout
+    assert "1.40 [1.17, 1.67]" in done.stdout
     for warning in report.warnings:
         assert f"warning: {warning}" in done.stdout
 

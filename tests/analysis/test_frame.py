@@ -133,10 +133,10 @@ def test_no_file_a_foreign_file_and_a_foreign_table_are_refused(tmp_path):
 
 
 def test_a_newer_version_is_refused_even_with_unknown_fields(tmp_path):
-    record = json.loads(question().to_json()) | {"version": 3, "equivalence": 0.01}
+    record = json.loads(question().to_json()) | {"version": 4, "equivalence": 0.01}
     table = pa.table({"x": [1]}).replace_schema_metadata({SCHEMA_KEY: json.dumps(record)})
     pq.write_table(table, tmp_path / "new.parquet")
-    with pytest.raises(ValueError, match="schema version 3 and this program reads 2"):
+    with pytest.raises(ValueError, match="schema version 4 and this program reads 3"):
         read_parquet(tmp_path / "new.parquet")
 
 

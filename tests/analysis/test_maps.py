@@ -88,7 +88,7 @@ def test_the_pareto_set_is_what_no_arm_beats_in_both():
     report = trade_report(points)
     front = set(report.arms.loc[report.arms["pareto"], "param.method"])
     assert front == {"a", "b", "e"}
-    assert "best, Pareto" in report.markdown()
+    assert "leads, Pareto" in report.markdown()
     drawn = plots.figures(report.frame, report.arms, report.question)["pareto"]
     assert {text.get_text() for text in drawn.axes[0].texts} == {"a", "b", "e"}
 

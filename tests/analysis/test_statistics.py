@@ -1,4 +1,4 @@
-"""Each statistic against SciPy, a closed form, or what it promises; laws; what there is no answer to."""
+"""Each statistic against SciPy, a closed form, or its promise; laws; where there is no answer."""
 
 import math
 

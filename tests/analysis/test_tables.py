@@ -15,28 +15,31 @@ from analysis.arms import arms
 from analysis.frame import tidy
 
 MARKDOWN = """\
-| λ | sw2_ratio | n | modes | images | seconds | peak MiB |  |
-| ---: | ---: | ---: | ---: | ---: | ---: | ---: | :--- |
-| 0 | 28.0 [25.5, 30.5] | 3 | 8 | 400,000 | 9 | 512 |  |
-| 0.5 | 1.60 [1.35, 1.85] | 3 | 8 | 400,000 | 10 | 512 | baseline |
-| 1 | 1.40 [1.15, 1.65] | 3 | 8 | 400,000 | 11 | 512 | best |
-| 1.5 | 2 [-] † | 1 | 8 | 400,000 | 12 | 512 | 2 diverged |
+| λ | sw2_ratio | n | ratio | verdict | modes | images | seconds | peak MiB |  |
+| ---: | ---: | ---: | ---: | :--- | ---: | ---: | ---: | ---: | :--- |
+| 0 | 28.0 [25.6, 30.6] | 3 | 17.5 [16.4, 18.7] | worse | 8 | 400,000 | 9 | 512 |  |
+| 0.5 | 1.60 [1.37, 1.87] | 3 |  |  | 8 | 400,000 | 10 | 512 | baseline |
+| 1 | **1.40 [1.17, 1.67]** | 3 | 0.875 [0.855, 0.894] | better | 8 | 400,000 | 11 | 512 | best |
+| 1.5 | 2 [-] † | 1 | 1.333 [-] | undecided | 8 | 400,000 | 12 | 512 | 2 diverged |
 
-Mean sw2_ratio of the n finished seeds (lower is better) with its Student-t 95% interval; \
+Geometric mean sw2_ratio of the n finished seeds (lower is better) with its log-t 95% interval; \
 images and seconds are means over these seeds, peak MiB their maximum. \
-† Mean over the surviving seeds only; never called best.
+Ratio to the baseline over the seeds that both finished, with its paired interval; \
+better, worse or undecided at 5% for all arms together (Holm). \
+Bold: not significantly worse than the arm that leads. \
+† Of the surviving seeds only; compared by how often it is lost.
 """
 
 LATEX_ROWS = r"""
     \toprule
-    $\lambda$ & sw2\_ratio & n & modes & images & seconds & peak MiB &  \\
+    $\lambda$ & sw2\_ratio & n & ratio & verdict & modes & images & seconds & peak MiB &  \\
     \midrule
-    0 & 28.0 [25.5, 30.5] & 3 & 8 & 400,000 & 9 & 512 &  \\
-    0.5 & 1.60 [1.35, 1.85] & 3 & 8 & 400,000 & 10 & 512 & baseline \\
-    1 & 1.40 [1.15, 1.65] & 3 & 8 & 400,000 & 11 & 512 & best \\
-    1.5 & 2 [--] $^\dagger$ & 1 & 8 & 400,000 & 12 & 512 & 2 diverged \\
+    0 & 28.0 [25.6, 30.6] & 3 & 17.5 [16.4, 18.7] & worse & 8 & 400,000 & 9 & 512 &  \\
+    0.5 & 1.60 [1.37, 1.87] & 3 &  &  & 8 & 400,000 & 10 & 512 & baseline \\
+    1 & \textbf{1.40 [1.17, 1.67]} & 3 & 0.875 [0.855, 0.894] & better & 8 & 400,000 & 11 & 512 & best \\
+    1.5 & 2 [--] $^\dagger$ & 1 & 1.333 [--] & undecided & 8 & 400,000 & 12 & 512 & 2 diverged \\
     \bottomrule
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture
@@ -51,22 +54,23 @@ def test_golden_markdown(table):
 def test_golden_latex(table):
     text = tables.latex(table, question())
     assert LATEX_ROWS in text
-    assert r"\begin{tabular}{rrrrrrrl}" in text
-    assert r"\caption{In L2 - $\lambda$ L1, which $\lambda$ is best? Mean sw2\_ratio" in text
+    assert r"\begin{tabular}{rrrrlrrrrl}" in text
+    assert (
+        r"\caption{In L2 - $\lambda$ L1, which $\lambda$ is best? Geometric mean sw2\_ratio" in text
+    )
     assert r"\label{tab:lambda}" in text
-    assert "bf" not in text, "bold is kept for significance"
 
 
 def test_csv_keeps_full_precision(table):
     header, *lines = csv.reader(io.StringIO(tables.csv(table, question())))
     assert header == list(table)
-    for name in ("mean", "low", "high", "sd", "seconds"):
+    for name in ("mean", "low", "high", "effect", "p", "seconds"):
         cells = [line[header.index(name)] for line in lines]
         np.testing.assert_array_equal([float(cell or "nan") for cell in cells], table[name])
 
 
 def test_the_terminal_shows_the_same_cells(table):
-    console = Console(file=io.StringIO(), width=120)
+    console = Console(file=io.StringIO(), width=160)
     console.print(tables.terminal(table, question()))
     text = console.file.getvalue()
     for column in tables.columns(table, question()):
@@ -126,7 +130,7 @@ def test_braces_and_environments_balance(table):
     for name in ("table", "tabular"):
         assert text.count(f"\\begin{{{name}}}") == text.count(f"\\end{{{name}}}") == 1
     widths = {line.count(" & ") for line in LATEX_ROWS.splitlines() if " & " in line}
-    assert widths == {7}
+    assert widths == {9}
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
