@@ -23,7 +23,7 @@ CELLS = {
     "running": ("▸", "cyan"),
     "waiting": ("·", "dim"),
 }
-MAX_ROWS = 24  # of the live table; a longer sweep shows the best, the running and the newest
+MAX_ROWS = 24  # of the live table; a longer sweep shows the leading, the running and the newest
 
 
 def duration(seconds: float) -> str:
@@ -47,7 +47,7 @@ class _Row:
 
 
 class Board(AbstractContextManager["Board"]):
-    """A watcher that shows the best so far, what is running, done or lost, and the time left.
+    """A watcher that shows which arm leads, what is running, done or lost, and the time left.
 
     What it counts is for the eyes; the truth is in the folders.
     """
@@ -129,7 +129,7 @@ class Board(AbstractContextManager["Board"]):
         complete = len(finished) == len(self.sweep.seeds)
         return sum(finished) / len(finished) if complete else None
 
-    def best(self) -> _Row | None:
+    def leader(self) -> _Row | None:
         """The arm with the best mean so far."""
         means = [(mean, row) for row in self.rows.values() if (mean := self.mean(row)) is not None]
         sign = 1 if self.sweep.objective.goal == "minimize" else -1
@@ -156,8 +156,8 @@ class Board(AbstractContextManager["Board"]):
         table.add_column("trained", justify="right")
         table.add_column(f"{metric} by seed")
         table.add_column("mean", justify="right")
-        best = self.best()
-        for row in self._visible(best):
+        leader = self.leader()
+        for row in self._visible(leader):
             mean = self.mean(row)
             trained = list(row.trained.values())
             values = [row.arm.get(knob) for knob in self.sweep.domains]
@@ -167,23 +167,23 @@ class Board(AbstractContextManager["Board"]):
                 f"{sum(trained) / len(trained):.0%}" if trained else "",
                 " ".join(f"{value:.3g}" for _, value in sorted(row.latest.items())),
                 "" if mean is None else f"{mean:.4g}",
-                style="bold" if row is best else "",
+                style="bold" if row is leader else "",
             )
         return Group(self._summary(), table)
 
-    def _visible(self, best: _Row | None) -> Iterable[_Row]:
+    def _visible(self, leader: _Row | None) -> Iterable[_Row]:
         rows = list(self.rows.values())
         if len(rows) <= MAX_ROWS:
             return rows
-        busy = [row for row in rows if row is best or "running" in row.states.values()]
+        busy = [row for row in rows if row is leader or "running" in row.states.values()]
         return (busy + [row for row in reversed(rows) if row not in busy])[:MAX_ROWS]
 
     def _summary(self) -> Text:
         parts = [f"{self.done}/{self.total} done", f"{self.count('running')} running"]
         parts += [f"{n} {state}" for state in LOST if (n := self.count(state))]
-        if (best := self.best()) is not None:
-            value = f"{self.sweep.objective.metric} = {self.mean(best):.4g}"
-            parts.append(f"best {best.arm}: {value}")
+        if (leader := self.leader()) is not None:
+            value = f"{self.sweep.objective.metric} = {self.mean(leader):.4g}"
+            parts.append(f"leading {leader.arm}: {value}")
         if (left := self.remaining_seconds()) is not None:
             parts.append(f"about {duration(left)} left")
         return Text("  " + "  ·  ".join(parts) + "\n")

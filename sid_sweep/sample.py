@@ -10,12 +10,12 @@ EXIT_INPUT = 2
 
 DESCRIPTION = """\
 Draw samples from a finished student, as a picture or as an array. RUN is a file that a trial
-exported, a trial's folder, an MLflow run id, or the name of a sweep: then its best arm is taken, at
-the first of its seeds."""
+exported, a trial's folder, an MLflow run id, or the name of a sweep: then the arm that leads is
+taken, at the first of its seeds."""
 
 EPILOG = """\
 examples:
-  python -m sid_sweep.sample lambda-digits                    the best arm's student: sample.png
+  python -m sid_sweep.sample lambda-digits                    the leading arm's student: sample.png
   python -m sid_sweep.sample lambda --num 4096 --out points.npz an array `samples` [4096, 2]
   python -m sid_sweep.sample 3f2a... --tracking-uri http://server:5000
   python -m sid_sweep.sample generator.safetensors --seed 7
@@ -136,23 +136,23 @@ def find(options: argparse.Namespace) -> Found:
 
     if len(run) == 32 and set(run) <= set("0123456789abcdef"):
         return Found(fetch_student(run, tracking_uri=options.tracking_uri), f"run {run}")
-    best = best_trial(run, storage=options.storage, tracking_uri=options.tracking_uri)
+    lead = leading_trial(run, storage=options.storage, tracking_uri=options.tracking_uri)
     if options.tracking_uri is None:
-        folder = SweepFolder(options.storage / run).trial_of(best.digest)
-        return Found(folder.student, best.name)
-    return Found(fetch_student(best.run_id, tracking_uri=options.tracking_uri), best.name)
+        folder = SweepFolder(options.storage / run).trial_of(lead.digest)
+        return Found(folder.student, lead.name)
+    return Found(fetch_student(lead.run_id, tracking_uri=options.tracking_uri), lead.name)
 
 
-class Best(NamedTuple):
-    """The first trial of a sweep's best arm."""
+class Lead(NamedTuple):
+    """The first trial of the arm that leads a sweep."""
 
     digest: str
     run_id: str
     name: str
 
 
-def best_trial(sweep: str, *, storage: Path, tracking_uri: str | None) -> Best:
-    """A sweep's best arm at the first of its seeds.
+def leading_trial(sweep: str, *, storage: Path, tracking_uri: str | None) -> Lead:
+    """The arm that leads a sweep, at the first of its seeds.
 
     Raises:
         ValueError: there is no such sweep.
@@ -166,10 +166,10 @@ def best_trial(sweep: str, *, storage: Path, tracking_uri: str | None) -> Best:
     table = arms(frame, question)
     if not table["leads"].any():
         raise LookupError(f"sweep {sweep!r} has no arm all of whose seeds finished; name a trial")
-    best = table[table["leads"]].iloc[0]
-    first = frame[frame["final"] & (frame["arm"] == best["arm"])].sort_values("seed").iloc[0]
-    values = arm_text({knob: best[f"param.{knob}"] for knob in question.knobs})
-    return Best(first["trial"], first["run_id"], f"{sweep}: {values}, seed {first['seed']}")
+    lead = table[table["leads"]].iloc[0]
+    first = frame[frame["final"] & (frame["arm"] == lead["arm"])].sort_values("seed").iloc[0]
+    values = arm_text({knob: lead[f"param.{knob}"] for knob in question.knobs})
+    return Lead(first["trial"], first["run_id"], f"{sweep}: {values}, seed {first['seed']}")
 
 
 if __name__ == "__main__":

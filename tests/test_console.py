@@ -106,16 +106,18 @@ def test_the_best_arm_has_the_best_mean_of_all_its_seeds(tmp_path, goal, best):
     shown = Shown(tmp_path, f"objective.goal={goal}")
     board = shown.board
     shown.run(0, 0, finished(1.0))
-    assert board.best() is None
+    assert board.leader() is None
     shown.run(0, 1, finished(2.0))
     shown.run(1, 0, finished(3.0))
-    assert dict(board.best().arm) == HALF
+    assert dict(board.leader().arm) == HALF
     assert board.mean(board.rows[1]) is None
     shown.run(1, 1, finished(4.0))
     assert [board.mean(row) for row in board.rows.values()] == [1.5, 3.5]
-    assert dict(board.best().arm) == best
+    assert dict(board.leader().arm) == best
     mean = 1.5 if best is HALF else 3.5
-    assert f"best loss.lambda = {best['loss.lambda']:g}: sw2_ratio = {mean}" in shown.picture()[0]
+    assert (
+        f"leading loss.lambda = {best['loss.lambda']:g}: sw2_ratio = {mean}" in shown.picture()[0]
+    )
 
 
 @pytest.mark.parametrize("outcome", ["diverged", "failed"])
@@ -126,7 +128,7 @@ def test_an_arm_that_lost_a_seed_has_no_mean_and_is_not_best(tmp_path, outcome):
     shown.run(0, 1, lost(outcome))
     assert shown.board.rows[0].latest == {0: 1.0}
     assert shown.board.mean(shown.board.rows[0]) is None
-    assert shown.board.best() is None
+    assert shown.board.leader() is None
 
 
 def test_a_row_shows_knobs_seeds_training_and_values(tmp_path):
