@@ -51,7 +51,7 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     | `effect`, `effect_low`, `effect_high`, `effect_n` | to the baseline, on shared seeds |
     | `p`, `verdict` | adjusted; what may be claimed |
     | `leads` | the best mean of a complete arm, which is no claim |
-    | `best`, `bold` | better than every other complete arm; not worse than the one that leads |
+    | `best`, `bold` | better than every other complete arm; not worse, where some are, than it |
     | `pareto` | no complete arm is better in metric and cost; needs a cost |
 
     Raises:
@@ -228,7 +228,8 @@ def _ranks(table: pd.DataFrame, scaled: pd.DataFrame, question: Question) -> pd.
     leader = int(found.index[found["leads"]][0])
     pairs = len(own) * (len(own) - 1) / 2
     worse = {row: pairs * _paired(scaled, row, leader).p < ALPHA for row in own if row != leader}
-    found["bold"] = [row == leader or not worse.get(row, True) for row in found.index]
+    if any(worse.values()):  # else it would be all of them, which says nothing
+        found["bold"] = [row == leader or not worse.get(row, True) for row in found.index]
     found["best"] = [row == leader and all(worse.values()) for row in found.index]
     return found
 

@@ -108,6 +108,8 @@ def test_best_is_better_than_all_and_bold_is_not_worse_than_the_best():
     table = arms_of(NEAR, seeds=[0, 1, 2, 3])
     assert not table["best"].any()
     assert table["bold"].tolist() == [True, True, False]
+    table = arms_of({value: NEAR[value] for value in (0.5, 1.0)}, seeds=[0, 1, 2, 3])
+    assert not table["bold"].any()  # nothing is worse
 
 
 def test_an_arm_that_loses_seeds_is_compared_by_how_often():
