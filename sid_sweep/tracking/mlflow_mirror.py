@@ -69,7 +69,7 @@ class MlflowMirror:
     # ---- events
 
     def show(self, entry: Entry) -> None:
-        if not self._cursor[entry.key].get("done"):
+        if entry.folder.has_begun() and not self._cursor[entry.key].get("done"):
             self._send(entry)
 
     def end(self, entry: Entry, result: Result) -> None:
@@ -202,8 +202,8 @@ class MlflowMirror:
         run_id, sent = self._open(entry), self._cursor[entry.key].get("images", -1)
         new = [own for own in entry.folder.measurements() if own.images > sent]
         if new:
+            self._store.file(run_id, entry.folder.log)  # first: a run with points has a log
             self._store.points(run_id, [point for own in new for point in _points(own)])
-            self._store.file(run_id, entry.folder.log)
             self._cursor.note(entry.key, images=new[-1].images)
         shown = self._cursor[entry.key].get("pictures", -1)
         for images, path in entry.folder.pictures():
@@ -213,6 +213,8 @@ class MlflowMirror:
 
     def _close(self, entry: Entry, result: Result) -> None:
         run_id = self._cursor[entry.key]["run_id"]
+        for path in entry.folder.exports():
+            self._store.file(run_id, path)
         spent = {"seconds": result.seconds, "peak_memory_bytes": result.peak_memory_bytes}
         if result.images > max(self._cursor[entry.key].get("images", -1), 0):
             last = Measurement(
@@ -221,8 +223,6 @@ class MlflowMirror:
             self._store.points(run_id, _points(last))
         end = json.dumps({"images": result.images, **spent})
         self._store.tag(run_id, {"outcome": result.outcome, "cause": result.cause, "end": end})
-        for path in entry.folder.exports():
-            self._store.file(run_id, path)
         if entry.folder.failure.exists():
             failure = entry.folder.failure
             self._store.text(run_id, failure.read_text("utf-8"), failure.name)

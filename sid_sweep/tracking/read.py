@@ -41,7 +41,7 @@ def read_sweep(
         raise LookupError(
             f"no sweep {name!r}: there is no {missing}; run the sweep in this folder first"
         )
-    client = connect(tracking_uri)
+    client = _client(tracking_uri)
     from mlflow.exceptions import MlflowException
 
     try:
@@ -55,6 +55,19 @@ def read_sweep(
     except MlflowException as error:
         first = redact(str(error).strip().splitlines()[0])
         raise LookupError(f"{from_where} cannot be read: {first}") from None
+
+
+def _client(uri: str | None) -> "MlflowClient":
+    """A client of the store at `uri`.
+
+    Raises:
+        LookupError: there is no store that MLflow could open; one line.
+    """
+    try:
+        return connect(uri)
+    except Exception as error:  # whatever a URI, a file or a database can be
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise LookupError(f"{redact(str(uri))} is no MLflow store: {redact(lines[0])}") from None
 
 
 def _newest(client: "MlflowClient", name: str, *, from_where: str) -> "Run":
@@ -83,7 +96,9 @@ def fetch_student(run_id: str, *, tracking_uri: str | None = None) -> Path:
     """
     from mlflow.exceptions import MlflowException
 
-    client, folder = connect(tracking_uri), tempfile.mkdtemp(prefix="sid-student-")
+    if (missing := missing_database(tracking_uri)) is not None:
+        raise LookupError(f"no run {run_id}: there is no {missing}; name a trial's folder or file")
+    client, folder = _client(tracking_uri), tempfile.mkdtemp(prefix="sid-student-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
         return Path(client.download_artifacts(run_id, STUDENT, folder))
@@ -109,7 +124,10 @@ def _seed_runs(client: "MlflowClient", parent: "Run") -> list["Run"]:
         token = page.token
         if not token:
             break
-    return sorted(found, key=lambda run: (int(_tag(run, "arm")), int(_tag(run, "seed"))))
+    # A kill between making a run and noting it leaves one that nobody feeds: the newest counts.
+    oldest_first = sorted(found, key=lambda run: run.info.start_time)
+    newest = {(int(_tag(run, "arm")), int(_tag(run, "seed"))): run for run in oldest_first}
+    return [run for _, run in sorted(newest.items(), key=lambda item: item[0])]
 
 
 class _Fetcher:

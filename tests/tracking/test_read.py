@@ -8,7 +8,7 @@ from small_sweep import diverge, fail, finish, folder_of, mirror_all, open_mirro
 from analysis import sources
 from analysis.frame import tidy, write_parquet
 from analysis.question import Question
-from sid_sweep.tracking import fetch_student, read_sweep, run_ids
+from sid_sweep.tracking import fetch_student, read, read_sweep, run_ids
 from sid_sweep.tracking.client import connect
 from sid_sweep.trials.rows import rows_of
 
@@ -40,13 +40,14 @@ def every_outcome(root):
     """The folder and the URI of a sweep with a trial of every outcome, mirrored."""
     asked = sweep(seeds=(0, 1, 2, 3))
     folder, uri = folder_of(asked, root), small_sweep.store_in(root)
-    one, two, three, four, five, six, *_ = folder.entries(asked)
+    one, two, three, four, five, six, seven, _ = folder.entries(asked)
     finish(one, 0, 100, 200)
     diverge(two, 0, 100, at=150)  # beyond its last evaluation
     fail(three, 0)
     train(four, 0, 100)  # still running
     fail(five)  # before any evaluation
-    diverge(six, at=30)  # likewise; the others have not begun
+    diverge(six, at=30)  # likewise
+    seven.folder.write_failure("its process died", traceback="")  # the last has not begun
     mirror_all(open_mirror(asked, folder, uri), folder)
     return folder, uri
 
@@ -92,7 +93,6 @@ def test_a_trial_that_goes_on_is_read_as_it_stands(own_place):
     assert mirrored_again(folder, uri) == folder_rows(folder)
 
 
-@pytest.mark.xfail(strict=True, reason="the points are sent before the log that they are read from")
 def test_a_sweep_whose_files_are_late_can_be_read(own_place):
     root, folder, uri = own_place
     asked = folder.sweep()
@@ -110,7 +110,6 @@ def test_a_sweep_whose_files_are_late_can_be_read(own_place):
     assert {(row["arm"], row["seed"]) for row in found} >= {(0, 0), (0, 1), (0, 2)}
 
 
-@pytest.mark.xfail(strict=True, reason="a kill between a new run and its note makes it twice")
 def test_a_kill_while_a_run_is_made_doubles_no_row(own_place):
     _, folder, uri = own_place
     asked = folder.sweep()
@@ -123,7 +122,6 @@ def test_a_kill_while_a_run_is_made_doubles_no_row(own_place):
     assert mirrored_again(folder, uri) == folder_rows(folder)
 
 
-@pytest.mark.xfail(strict=True, reason="a run is made for a trial whose worker has not begun")
 def test_a_trial_that_was_handed_out_and_not_begun_has_no_row(own_place):
     _, folder, uri = own_place
     asked = folder.sweep()
@@ -131,6 +129,19 @@ def test_a_trial_that_was_handed_out_and_not_begun_has_no_row(own_place):
     mirror.show(handed)
     mirror.interrupt()
     assert read_sweep("small", tracking_uri=uri)[0] == folder_rows(folder)
+
+
+def test_a_sweep_of_more_than_a_page_is_read_whole(place, monkeypatch):
+    _, folder, uri = place
+    monkeypatch.setattr(read, "PAGE", 2)
+    assert read_sweep("small", tracking_uri=uri)[0] == folder_rows(folder)
+
+
+def test_of_two_sweeps_of_one_name_the_newest_is_read(own_place):
+    root, folder, uri = own_place
+    other = folder_of(folder.sweep(), root / "other")
+    finish(other.entries(other.sweep())[0], 0, 300)
+    assert mirrored_again(other, uri) == folder_rows(other)
 
 
 def test_all_three_sources_give_one_frame(place):
@@ -166,7 +177,24 @@ def test_a_missing_database_is_said_and_not_made(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, reason="MLflow makes the database that a student is asked of")
+def test_a_server_that_is_down_is_said_in_one_line_without_its_password():
+    with pytest.raises(LookupError, match=r"^http://\*\*\*@127.0.0.1:9 cannot be read") as caught:
+        read_sweep("small", tracking_uri="http://me:hunter2@127.0.0.1:9")
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ask", [read_sweep, fetch_student])
+@pytest.mark.parametrize("uri", ["sqlite:///notes.txt", "nonsense://me:hunter2@host/db"])
+def test_what_is_no_store_is_said_in_one_line(tmp_path, monkeypatch, ask, uri):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("words " * 100)
+    with pytest.raises(LookupError) as caught:
+        ask("small", tracking_uri=uri)
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_asking_a_missing_database_for_a_student_does_not_make_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LookupError, match=r"absent\.db") as caught:
