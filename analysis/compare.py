@@ -14,8 +14,10 @@ EXIT_INPUT = 2
 PIPE_WIDTH = 400  # a table in a file must not be cut to the width of no terminal
 
 DESCRIPTION = """\
-Compare the arms of a sweep: mean over seeds with a Student-t 95 % interval, cost, failed and
-diverged trials counted, and warnings where the figures do not carry the conclusion."""
+Compare the arms of a sweep: means over seeds with their 95 % intervals, each arm against the
+baseline on shared seeds with a verdict, cost, failed and diverged trials counted, and warnings
+where the figures do not carry the conclusion. Read from the sweep's own folder, unless told
+otherwise."""
 
 EPILOG = """\
 writes into DIR:
