@@ -10,6 +10,7 @@ hold a false one with probability at most 5 % (Holm 1979).
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,9 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     _require_finite(trials, question)
     table = pd.DataFrame([_arm(own, question) for _, own in trials.groupby("arm")])
     scaled = _scaled(trials, question).reindex(table["arm"])
-    is_lost = trials.assign(lost=trials["outcome"].isin(LOST))
-    is_lost = is_lost.pivot(index="arm", columns="seed", values="lost").reindex(table["arm"])
+    ended = trials[trials["outcome"] != "running"]
+    ended = ended.assign(lost=ended["outcome"].isin(LOST))
+    is_lost = ended.pivot(index="arm", columns="seed", values="lost").reindex(table["arm"])
     table = pd.concat([table, _verdicts(table, scaled, is_lost, question)], axis=1)
     table = pd.concat([table, _ranks(table, scaled, question)], axis=1)
     table["pareto"] = _pareto(table, question)
@@ -167,11 +169,16 @@ def _verdicts(
     return found
 
 
+@dataclass(frozen=True)
 class _Claim:
     """What the shared seeds say of an arm and the baseline, before it is adjusted."""
 
-    def __init__(self, effect: Effect, p: float, p_equal: float, *, improves: bool) -> None:
-        self.effect, self.p, self.p_equal, self.improves = effect, p, p_equal, improves
+    effect: Effect
+    p: float
+    """Of no difference: in the metric, or in how often they are lost."""
+    p_equal: float
+    """Of a difference beyond what counts as equal; NaN where nothing does."""
+    improves: bool
 
     def verdict(self, p_differs: float, p_equal: float) -> str:
         """By the adjusted p of both claims."""
@@ -188,12 +195,12 @@ def _claim(
     lost, base_lost = (is_lost.iloc[own][ended].astype(bool) for own in (row, base))
     if lost.any() or base_lost.any():
         more, fewer = int((lost & ~base_lost).sum()), int((base_lost & ~lost).sum())
-        return _Claim(effect, mcnemar(more, fewer), math.nan, improves=more < fewer)
+        return _Claim(effect, mcnemar(more, fewer), math.nan, more < fewer)
     p_equal = math.nan
     if question.equal_within:
         p_equal = equivalence(effect, margin=_margin(question))
     improves = (effect.mean < 0) == (question.goal == "minimize")
-    return _Claim(effect, effect.p, p_equal, improves=improves)
+    return _Claim(effect, effect.p, p_equal, improves)
 
 
 def _paired(scaled: pd.DataFrame, row: int, other: int) -> Effect:
