@@ -70,6 +70,9 @@ def test_mlflow_gives_bitwise_the_rows_of_the_folder(place):
     assert found == folder_rows(folder)
     assert outline == folder.sweep().outline()
     assert {row["outcome"] for row in found} == {"finished", "diverged", "failed", "running"}
+    lost = [row for row in found if (row["arm"], row["seed"]) == (0, 1)][-1]
+    assert (lost["images"], lost["final"], lost["cause"]) == (150, True, small_sweep.CAUSE)
+    assert "metric.sw2_ratio" not in lost
     assert all(row["run_id"] for row in found)
 
 
