@@ -38,6 +38,7 @@ def _prepare() -> None:
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # each error is told once
 
 
 def absolute(uri: str) -> str:

@@ -156,7 +156,7 @@ class MlflowMirror:
         outcomes = [own.outcome for own in results.values()]
         if finished:
             images, now = max(own.images for own in finished), _end_of(entry)
-            names = finished[0].metrics
+            names = [n for n in finished[0].metrics if all(n in own.metrics for own in finished)]
             means = {name: fmean(own.metrics[name] for own in finished) for name in names}
             self._store.points(note["run_id"], [(k, v, now, images) for k, v in means.items()])
         counts = {name: str(outcomes.count(name)) for name in ("finished", *LOST)}

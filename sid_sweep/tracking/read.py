@@ -94,11 +94,11 @@ def fetch_student(run_id: str, *, tracking_uri: str | None = None) -> Path:
     Raises:
         LookupError: there is no such run, or it has exported none.
     """
-    from mlflow.exceptions import MlflowException
-
     if (missing := missing_database(tracking_uri)) is not None:
         raise LookupError(f"no run {run_id}: there is no {missing}; name a trial's folder or file")
     client, folder = _client(tracking_uri), tempfile.mkdtemp(prefix="sid-student-")
+    from mlflow.exceptions import MlflowException
+
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
         return Path(client.download_artifacts(run_id, STUDENT, folder))

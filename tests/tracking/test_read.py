@@ -48,7 +48,9 @@ def every_outcome(root):
     fail(five)  # before any evaluation
     diverge(six, at=30)  # likewise
     seven.folder.write_failure("its process died", traceback="")  # the last has not begun
-    mirror_all(open_mirror(asked, folder, uri), folder)
+    mirror = open_mirror(asked, folder, uri)
+    mirror.show(six)  # whoever begins first is not the first to be read
+    mirror_all(mirror, folder)
     return folder, uri
 
 
