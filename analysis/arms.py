@@ -53,6 +53,7 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     | `p`, `verdict` | adjusted; what may be claimed |
     | `leads` | the best mean of a complete arm, which is no claim |
     | `best`, `bold` | better than every other complete arm; not worse, where some are, than it |
+    | `behind` | complete, and significantly worse than the one that leads |
     | `pareto` | no complete arm is better in metric and cost; needs a cost |
 
     Raises:
@@ -228,7 +229,7 @@ def _ranks(table: pd.DataFrame, scaled: pd.DataFrame, question: Question) -> pd.
     """
     means = table["mean"].where(table["complete"])
     leads = means == (means.min() if question.goal == "minimize" else means.max())
-    found = pd.DataFrame({"leads": leads, "best": False, "bold": False})
+    found = pd.DataFrame({"leads": leads, "best": False, "bold": False, "behind": False})
     own = [row for row in table.index if table["complete"][row]]
     if len(own) < 2:
         return found
@@ -237,6 +238,7 @@ def _ranks(table: pd.DataFrame, scaled: pd.DataFrame, question: Question) -> pd.
     worse = {row: pairs * _paired(scaled, row, leader).p < ALPHA for row in own if row != leader}
     if any(worse.values()):  # else it would be all of them, which says nothing
         found["bold"] = [row == leader or not worse.get(row, True) for row in found.index]
+    found["behind"] = [worse.get(row, False) for row in found.index]
     found["best"] = [row == leader and all(worse.values()) for row in found.index]
     return found
 

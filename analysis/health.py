@@ -158,7 +158,7 @@ def _beats_inside(arms: pd.DataFrame, leader: pd.Series, knob: str, question: Qu
         return False
     distance = (alike[f"param.{knob}"].astype(float) - float(leader[f"param.{knob}"])).abs()
     neighbour = alike.iloc[int(distance.to_numpy().argmin())]
-    return not neighbour["bold"]
+    return bool(neighbour["behind"])
 
 
 def baseline_not_beaten(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
