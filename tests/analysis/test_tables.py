@@ -15,14 +15,14 @@ from analysis.arms import arms
 from analysis.frame import tidy
 
 MARKDOWN = """\
-| λ | sw2_ratio | n | ratio | verdict | modes | images | seconds | peak MiB |  |
+| λ | js | n | ratio | verdict | modes | images | seconds | peak MiB |  |
 | ---: | ---: | ---: | ---: | :--- | ---: | ---: | ---: | ---: | :--- |
 | 0 | 28.0 [25.6, 30.6] | 3 | 17.5 [16.4, 18.7] | worse | 8 | 400,000 | 9 | 512 |  |
 | 0.5 | 1.60 [1.37, 1.87] | 3 |  |  | 8 | 400,000 | 10 | 512 | baseline |
 | 1 | **1.40 [1.17, 1.67]** | 3 | 0.875 [0.855, 0.894] | better | 8 | 400,000 | 11 | 512 | best |
 | 1.5 | 2 [-] † | 1 | 1.333 [-] | undecided | 8 | 400,000 | 12 | 512 | 2 diverged |
 
-Geometric mean sw2_ratio of the n finished seeds (lower is better) with its log-t 95% interval; \
+Geometric mean js of the n finished seeds (lower is better) with its log-t 95% interval; \
 images and seconds are means over these seeds, peak MiB their maximum. \
 Ratio to the baseline over the seeds that both finished, with its paired interval; \
 better, worse or undecided at 5% for all arms together (Holm). \
@@ -102,7 +102,7 @@ def test_permuted_rows_give_the_same_bytes():
 @pytest.mark.parametrize(
     ("text", "escaped"),
     [
-        ("sw2_ratio", r"sw2\_ratio"),
+        ("js", r"sw2\_ratio"),
         ("50 % & more", r"50 \% \& more"),
         (r"a\b{c}", r"a\textbackslash{}b\{c\}"),
         ("λ ≤ ½", r"$\lambda$ $\leq$ $\frac{1}{2}$"),
