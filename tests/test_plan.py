@@ -104,7 +104,7 @@ def test_time_to_go_is_that_of_finished_trials_shared_by_those_that_run_at_a_tim
 def test_a_finished_sweep_has_nothing_left(folder):
     plan = plan_of(folder)
     for arm in plan.sweep.grid():
-        for seed in plan.sweep.seeds:
+        for seed in plan.sweep.seeds.all:
             finish(folder, plan.sweep, arm["loss.lambda"], seed)
     shown = lines(plan_of(folder))
     assert shown["trials"].endswith("= 16, 16 done")

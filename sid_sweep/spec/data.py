@@ -23,6 +23,11 @@ class _Data(Spec):
     closed_form: ClassVar[bool] = False
     """Its score is known at every noise level."""
 
+    @property
+    def collapse(self) -> dict[str, float]:
+        """By metric, the least value of a student that has not collapsed."""
+        return {}
+
 
 class Mixture(_Data):
     """A Gaussian mixture: its score is a closed form at every noise level."""

@@ -32,7 +32,7 @@ def spec(*overrides):
     ("override", "difference"),
     [
         ("budget.images=1000", "trial.budget.images: recorded 400000, now 1000"),
-        ("seeds=[1, 2]", "seeds: recorded [0, 1], now [1, 2]"),
+        ("seeds=[1, 2]", "seeds.screen: recorded [0, 1], now [1, 2]"),
         ("scientific.loss.lambda={choice: [0.5, 1.0]}", "scientific.loss.lambda.choice"),
         ("noise={kind: edm}", "trial.noise.kind: recorded vp, now edm"),
         ("objective.metric=sw2", "objective.metric: recorded sw2_ratio, now sw2"),
