@@ -31,7 +31,10 @@ class Shown:
         self.sweep = load(LAMBDA, ("seeds=[0, 1]", TWO_ARMS, "baseline={}", *overrides))
         arms = self.sweep.grid()
         self.entries = [
-            [SweepFolder(folder).entry(self.sweep, number, arm, seed) for seed in self.sweep.seeds.all]
+            [
+                SweepFolder(folder).entry(self.sweep, number, arm, seed)
+                for seed in self.sweep.seeds.all
+            ]
             for number, arm in enumerate(arms)
         ]
         self.out = io.StringIO()

@@ -25,6 +25,7 @@ TEACHER = (
     "evaluation.samples=64",
 )
 COMMAND = "python -m sid_sweep.run lambda.yaml"
+REPORT = "python -m analysis.compare lambda --storage elsewhere"
 LAYOUT = Layout(1, 1, 0.0, 2)
 
 
@@ -61,7 +62,9 @@ class Run:
         self.sweep = load(LAMBDA, (*SMALL, *overrides))
         plan = replace(make_plan(self.sweep, self.folder, address="any"), layout=layout)
         console = Console(file=io.StringIO(), width=400, highlight=False)
-        self.session = Session(plan, console=console, command=COMMAND, tracking_uri=None)
+        self.session = Session(
+            plan, console=console, command=COMMAND, report=REPORT, tracking_uri=None
+        )
         self.listener = Listener()
         self.session.watchers.append(self.listener)
 
@@ -174,7 +177,7 @@ def test_a_sweep_that_is_done_starts_nothing_and_shows_its_table_again(run, mirr
     assert ended == [(entry.key, "finished") for entry in ledger.entries()]
     assert not failed
     assert mirror.heard == run.listener.heard
-    assert "look    look here\n  report  python -m analysis.compare lambda\n" in run.printed
+    assert f"look    look here\n  report  {REPORT}\n" in run.printed
 
 
 def test_a_missing_teacher_is_trained_and_described(tmp_path):
