@@ -56,6 +56,8 @@ class Plan:
         left = self.sweep.num_trials - self.done
         if not left:
             return "nothing is left to run"
+        if left < 0:  # arms were confirmed that are no longer among those that are kept
+            return ""
         if self.seconds_per_trial is None or self.layout is None:
             return ""
         seconds = left * self.seconds_per_trial / self.layout.concurrency

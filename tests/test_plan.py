@@ -100,6 +100,16 @@ def test_confirmed_trials_are_done_too_and_time_to_go_is_at_most(folder):
     assert shown["time"] == "at most about 9 min 30 s to go"
 
 
+def test_arms_that_were_confirmed_before_fewer_are_kept_leave_no_time_below_zero(folder):
+    sweep = plan_of(folder, "seeds={screen: 1, confirm: 4, keep: 7}").sweep
+    for arm in sweep.grid():
+        for seed in sweep.seeds.all:
+            finish(folder, sweep, arm["loss.lambda"], seed)
+    shown = lines(plan_of(folder, "seeds={screen: 1, confirm: 4, keep: 1}"))
+    assert shown["trials"].endswith("= 16 at most, 40 done")
+    assert "time" not in shown
+
+
 def test_only_trials_of_this_grid_are_done(folder):
     plan = plan_of(folder)
     finish(folder, plan.sweep, 0.5, 0)

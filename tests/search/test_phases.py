@@ -117,15 +117,8 @@ def test_the_best_by_screening_and_the_baseline_run_on_the_fresh_seeds(tmp_path)
     assert play.sweep.num_trials == len(play.ran) == 5 * 2 + 3 * 3 == play.totals[-1]
     fresh = play.ran[10:]
     assert [seed for _, seed in fresh] == [7, 7, 7, 8, 8, 8, 9, 9, 9]  # a whole table at each
-    assert [e.key for e in play.ledger.entries()][:7] == [
-        "0/0",
-        "0/1",
-        "1/0",
-        "1/1",
-        "1/7",
-        "1/8",
-        "1/9",
-    ]
+    keys = [entry.key for entry in play.ledger.entries()]
+    assert keys[:7] == ["0/0", "0/1", "1/0", "1/1", "1/7", "1/8", "1/9"]
 
 
 def test_confirming_waits_for_the_last_screening_result(tmp_path):
