@@ -160,7 +160,7 @@ def test_it_draws(name):
 
 
 def test_names_of_files():
-    assert list(figures(*drawn(rows()))) == ["sw2_ratio_vs_loss_lambda", "curves"]
+    assert list(figures(*drawn(rows()))) == ["js_vs_loss_lambda", "curves"]
     data, changes = CASES["two knobs"]
     assert "curves_by_a_b" in figures(*drawn(data, **changes))
 

@@ -51,7 +51,7 @@ class Judge:
             result = entry.folder.standing()
             assert result.is_end, "it is shown what has ended, and nothing else"
             if entry.seed in seeds:
-                values.setdefault(entry.number, []).append(result.metrics.get("sw2_ratio", 9.0))
+                values.setdefault(entry.number, []).append(result.metrics.get("js", 9.0))
         return values
 
     def baseline(self, entries):
@@ -92,7 +92,7 @@ class Play:
         return Ledger(self.folder, self.sweep, referee=self.judge, foreseen=self.totals.append)
 
     def end(self, entry):
-        result = Result(outcome="finished", images=10, metrics={"sw2_ratio": value_of(entry)})
+        result = Result(outcome="finished", images=10, metrics={"js": value_of(entry)})
         entry.folder.write_result(result)
         self.ledger.tell(entry, result)
         self.ran.append((entry.trial.loss.lambda_, entry.seed))
