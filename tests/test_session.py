@@ -97,7 +97,7 @@ def run(tmp_path):
 
 
 def finish(entry, value=1.5):
-    metrics = {"js": value + 0.1 * entry.seed, "modes": 8.0}
+    metrics = {"js": value + 0.1 * entry.seed, "modes": 8.0, "off_modes": 0.01, "mode_kl": 0.02}
     spent = {"images": 480_000, "seconds": 9.0, "peak_memory_bytes": 2**20, "metrics": metrics}
     entry.folder.begin(entry.trial, images=-1)
     entry.folder.append(Measurement(**spent, timestamp_ms=1))
@@ -222,7 +222,7 @@ def test_a_missing_teacher_is_trained_and_described(tmp_path):
     run.session._train_teachers()
     (trial,) = run.session.plan.untrained
     assert teacher_file(teacher_name(trial), run.folder.cache).exists()
-    assert re.search(r"  teacher   trained in \d+ s: sw2_between_fresh [\d.]+, ", run.printed)
+    assert re.search(r"  teacher   trained in \d+ s: js_of_data [\d.]+, ", run.printed)
 
 
 def test_a_signal_while_a_teacher_is_trained_interrupts_the_run(tmp_path):

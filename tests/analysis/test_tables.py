@@ -33,7 +33,7 @@ An arm that lost seeds is compared by how often; in brackets the exact 95% inter
 
 LATEX_ROWS = r"""
     \toprule
-    $\lambda$ & sw2\_ratio & n & ratio & verdict & seconds &  \\
+    $\lambda$ & js & n & ratio & verdict & seconds &  \\
     \midrule
     0 & 28.0 [25.6, 30.6] & 3 & 17.5 [16.4, 18.7] & worse & 9 &  \\
     0.5 & 1.60 [1.37, 1.87] & 3 &  &  & 10 & baseline \\
@@ -56,9 +56,7 @@ def test_golden_latex(table):
     text = tables.latex(table, question())
     assert LATEX_ROWS in text
     assert r"\begin{tabular}{rrrrlrl}" in text
-    assert (
-        r"\caption{In L2 - $\lambda$ L1, which $\lambda$ is best? Geometric mean sw2\_ratio" in text
-    )
+    assert r"\caption{In L2 - $\lambda$ L1, which $\lambda$ is best? Geometric mean js" in text
     assert r"\label{tab:lambda}" in text
 
 
@@ -171,7 +169,7 @@ def test_permuted_rows_give_the_same_bytes():
 @pytest.mark.parametrize(
     ("text", "escaped"),
     [
-        ("js", r"sw2\_ratio"),
+        ("off_modes", r"off\_modes"),
         ("50 % & more", r"50 \% \& more"),
         (r"a\b{c}", r"a\textbackslash{}b\{c\}"),
         ("λ ≤ ½", r"$\lambda$ $\leq$ $\frac{1}{2}$"),
