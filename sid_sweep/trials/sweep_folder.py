@@ -82,7 +82,7 @@ class SweepFolder:
         return [
             self.entry(sweep, number, arm, seed)
             for number, arm in enumerate(self.arms())
-            for seed in sweep.seeds
+            for seed in sweep.seeds.all
         ]
 
     def trial(self, trial: Trial) -> TrialFolder:

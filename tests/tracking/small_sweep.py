@@ -24,13 +24,13 @@ DATABASE = "mlflow.db"
 # ---- the sweep and its folder
 
 
-def sweep(*, seeds: tuple[int, ...] = (0, 1), **changes: Any) -> Sweep:
+def sweep(*, seeds: tuple[int, ...] | dict[str, Any] = (0, 1), **changes: Any) -> Sweep:
     """Two arms, λ = ½ and λ = 1."""
     values = {
         "sweep": NAME,
         "question": "Which λ distils best?",
         "objective": {"metric": "js"},
-        "seeds": list(seeds),
+        "seeds": seeds if isinstance(seeds, dict) else list(seeds),
         "scientific": {"loss.lambda": {"choice": [0.5, 1.0]}},
         "fixed": {"data": {"kind": "mixture"}},
     }

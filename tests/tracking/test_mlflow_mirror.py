@@ -351,6 +351,42 @@ def test_an_arm_shows_the_mean_over_its_finished_seeds_once_all_have_ended(place
     assert tags(arm) == {"level": "arm", "finished": "2", "diverged": "1", "failed": "0"}
 
 
+def test_a_confirmed_arm_shows_the_mean_over_its_fresh_seeds_and_another_over_those_it_has(place):
+    entries = place.ask(seeds={"screen": [0, 1], "confirm": [5, 6], "keep": 1})
+    first, second = entries[:4], entries[4:6]
+    for entry in (*first[:2], *second):
+        finish(entry, 0, 100)
+    place.mirrored()
+    assert {place.run(f"arm {n}").info.status for n in (0, 1)} == {"FINISHED"}
+    train(first[2], 0)
+    place.mirrored()
+    assert place.run("arm 0").info.status == "RUNNING"
+    fresh = [finish(entry, 0, 100) for entry in first[2:]]
+    place.mirrored()
+    arm, other = place.run("arm 0"), place.run("arm 1")
+    assert (arm.info.status, other.info.status) == ("FINISHED", "FINISHED")
+    assert arm.data.metrics["js"] == fmean(r.metrics["js"] for r in fresh)
+    assert tags(arm)["finished"] == "2"
+    before = place.points("arm 0")
+    place.mirrored()
+    assert place.points("arm 0") == before
+
+
+def test_an_arm_that_gets_no_more_seeds_ends_with_the_sweep(place):
+    entries = place.ask(seeds={"screen": 5, "until": "decided"}, baseline={"loss.lambda": 1.0})
+    results = [finish(entry, 0, 100) for entry in entries[:2]]
+    mirror = place.mirrored()
+    assert place.run("arm 0").info.status == "RUNNING"
+    mirror.conclude("a table", failed=False)
+    arm = place.run("arm 0")
+    assert arm.info.status == "FINISHED"
+    assert arm.data.metrics["js"] == fmean(r.metrics["js"] for r in results)
+    before = place.points("arm 0")
+    place.mirrored().conclude("a table", failed=False)
+    assert place.points("arm 0") == before
+    assert place.run("arm 0").info.status == "FINISHED"
+
+
 def test_an_arm_none_of_whose_seeds_finished_has_no_mean(place):
     entries = place.entries
     diverge(entries[0], 0, at=30)
