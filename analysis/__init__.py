@@ -4,7 +4,10 @@
     question.py     what a sweep asks
     frame.py        the tidy frame: a row per arm, seed and evaluation; Parquet in and out
     statistics.py   one short function per statistic: intervals, paired effects, families of claims
+    evidence.py     what the seeds say of one arm against another: claims and verdicts
+    selection.py    which arms stand in a table: the best tuned of each setting, the confirmed
     arms.py         trials to a row per arm: its mean, what it lost, the verdict
+    referee.py      which arms get more seeds while a sweep runs
     health.py       what a careful referee would object to
     notation.py     how knobs, values and numbers are written
     tables.py       Markdown, CSV, LaTeX, terminal

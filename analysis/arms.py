@@ -257,7 +257,7 @@ def _stopped(table: pd.DataFrame, trials: pd.DataFrame, question: Question) -> p
     if not question.sequential:
         return found
     short = table["confirmed"] & (table["ended"] < len(question.seeds))
-    if not question.screen:
+    if short.any() and not question.screen:
         found[table["arm"].isin(race_lost(trials, question))] = "outclassed"
     decided = table["verdict"].isin(("better", "worse", "equal"))
     found[decided] = "decided"
