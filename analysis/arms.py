@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.notation import is_missing, same_value, value_text
+from analysis.pareto import membership
 from analysis.question import Question
 from analysis.statistics import (
     ALPHA,
@@ -54,7 +55,7 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     | `leads` | the best mean of a complete arm, which is no claim |
     | `best`, `bold` | better than every other complete arm; not worse, where some are, than it |
     | `behind` | complete, and significantly worse than the one that leads |
-    | `pareto` | no complete arm is better in metric and cost; needs a cost |
+    | `pareto` | how often no complete arm beats it in metric and cost; NaN without a cost |
 
     Raises:
         ValueError: a finished trial has a metric that is not finite, or not positive where its
@@ -69,7 +70,7 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     is_lost = ended.pivot(index="arm", columns="seed", values="lost").reindex(table["arm"])
     table = pd.concat([table, _verdicts(table, scaled, is_lost, question)], axis=1)
     table = pd.concat([table, _ranks(table, scaled, question)], axis=1)
-    table["pareto"] = _pareto(table, question)
+    table["pareto"] = membership(frame, table, question)
     order = sorted(table.index, key=lambda row: _place(table.loc[row], question))
     return table.loc[order].reset_index(drop=True)
 
@@ -241,21 +242,6 @@ def _ranks(table: pd.DataFrame, scaled: pd.DataFrame, question: Question) -> pd.
     found["behind"] = [worse.get(row, False) for row in found.index]
     found["best"] = [row == leader and all(worse.values()) for row in found.index]
     return found
-
-
-def _pareto(table: pd.DataFrame, question: Question) -> pd.Series:
-    """The complete arms that no other complete arm beats in one of metric and cost without being
-    worse in the other."""
-    if not question.cost:
-        return pd.Series(False, table.index)
-    signs = [1 if goal == "minimize" else -1 for goal in (question.goal, question.cost_goal)]
-    points = table[["mean", f"metric.{question.cost}"]].to_numpy(float) * signs
-    points[~table["complete"].to_numpy(bool)] = np.nan  # compares as neither better nor worse
-    no_worse = (points[:, None] <= points[None]).all(-1)
-    better = (points[:, None] < points[None]).any(-1)
-    beaten = (no_worse & better).any(0)
-    front = np.asarray(~beaten & ~np.isnan(points).any(1), dtype=bool)
-    return pd.Series(front, table.index)
 
 
 def _place(row: pd.Series, question: Question) -> tuple[Any, ...]:

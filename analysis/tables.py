@@ -13,6 +13,7 @@ from rich import markup
 from rich.table import Table
 
 from analysis.notation import estimate, knob_name, significant, thousands, value_text
+from analysis.pareto import is_member
 from analysis.question import Question
 from analysis.statistics import ALPHA, CONFIDENCE
 from sid_sweep.spec import LOST
@@ -188,8 +189,8 @@ def _seconds(seconds: float) -> str:
 def _remarks(arm: pd.Series) -> str:
     """`leads, baseline, 1 diverged`; what leads is best only with a verdict behind it."""
     words = ["best" if arm["best"] else "leads"] if arm["leads"] else []
-    names = {"baseline": "baseline", "pareto": "Pareto"}
-    words += [name for column, name in names.items() if arm[column]]
+    words += ["baseline"] if arm["baseline"] else []
+    words += [f"Pareto {arm['pareto']:.0%}"] if is_member(arm["pareto"]) else []
     words += [f"{arm[name]} {name}" for name in (*LOST, "running") if arm[name]]
     return ", ".join(words)
 
