@@ -5,13 +5,13 @@ they name 1 + 1/2 + ... + 1/8 = 2.7, since each that happens to be better than a
 one.
 """
 
-import hashlib
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from analysis.draws import generator
 from analysis.question import Question
 
 RESAMPLES = 1000
@@ -34,7 +34,9 @@ def membership(frame: pd.DataFrame, table: pd.DataFrame, question: Question) -> 
     metric, cost = _shared(frame, list(table.loc[own, "arm"]), question)
     if metric.shape[1] < 2:
         return share
-    draws = _generator(question).integers(metric.shape[1], size=(RESAMPLES, metric.shape[1]))
+    draws = generator(question, "pareto").integers(
+        metric.shape[1], size=(RESAMPLES, metric.shape[1])
+    )
     # the last axis is summed alike for every arm, so that equal costs stay equal to the last bit
     means = [np.ascontiguousarray(values[:, draws]).mean(-1).T for values in (metric, cost)]
     share.loc[own] = members(*means).mean(0)
@@ -82,9 +84,3 @@ def _shared(
         metric = np.log(metric)
     signs = [1 if goal == "minimize" else -1 for goal in (question.goal, question.cost_goal)]
     return metric * signs[0], cost * signs[1]
-
-
-def _generator(question: Question) -> np.random.Generator:
-    """The same resamples for the same question, wherever its trials are read from."""
-    digest = hashlib.sha256(question.to_json().encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
