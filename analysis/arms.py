@@ -14,9 +14,9 @@ was one (`statistics.anytime`).
 import math
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from analysis import budgets
 from analysis.evidence import (
     LOSSES,
     NO_EFFECT,
@@ -71,6 +71,7 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     | `shrinkage` | the mean over the screened one, or less it |
     | `effect`, `effect_low`, `effect_high`, `effect_n` | to the baseline, on shared seeds |
     | `p`, `verdict` | adjusted; what may be claimed |
+    | `ranked` | it trained for as many images as the others (`budgets.ranked`) |
     | `leads` | the best mean of a complete arm, which is no claim |
     | `best`, `bold` | better than every other complete arm; not worse, where some are, than it |
     | `behind` | complete, and significantly worse than the one that leads |
@@ -95,7 +96,11 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     table = table.join(_against_baseline(table, reported, chosen.baseline, question))
     table["stopped"] = _stopped(table, trials, question)
     table["complete"] = _complete(table, question)
-    table = table.join(_ranks(table, reported, question))
+    # what trained for longer is shown, and no word is said of it
+    table["ranked"] = budgets.ranked(table, question)
+    table["verdict"] = table["verdict"].where(table["ranked"], "")
+    fair = table.assign(complete=table["complete"] & table["ranked"])
+    table = table.join(_ranks(fair, reported, question))
     table["pareto"] = membership(frame, table, question)
     order = sorted(table.index, key=lambda arm: _place(table.loc[arm], question))
     return table.loc[order].reset_index(drop=True)

@@ -61,20 +61,28 @@ def importance(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> p
 def obstacle(frame: pd.DataFrame, question: Question) -> str:
     """Why the importance of several knobs cannot be told, as a clause; "" where it can be, and for
     fewer than two knobs, where there is nothing to tell."""
-    num_knobs = _settings(frame, question).shape[1]
-    if num_knobs < 2:
+    if _settings(frame, question).shape[1] < 2:
         return ""
-    values = _values(frame, question)
-    need = ARMS_PER_KNOB * num_knobs
-    if len(values) < need:
-        return f"{len(values)} arms finished, and {num_knobs} knobs take {need}"
-    fit = _two_way(values)
+    return too_few_arms(frame, question) or too_noisy(frame, question)
+
+
+def too_few_arms(frame: pd.DataFrame, question: Question) -> str:
+    """Trees of fewer arms say more of the arms than of the knobs."""
+    num_knobs = _settings(frame, question).shape[1]
+    num_arms, need = len(_values(frame, question)), ARMS_PER_KNOB * num_knobs
+    few = num_arms < need
+    return f"{num_arms} arms finished, and {num_knobs} knobs take {need}" if few else ""
+
+
+def too_noisy(frame: pd.DataFrame, question: Question) -> str:
+    """Whether the arms' means differ by more than their seeds' scatter gives them."""
+    fit = _two_way(_values(frame, question))
     if fit.freedom < 1:
         return "one seed of an arm does not say how far seeds scatter"
-    if fit.p >= ALPHA or fit.reliability < LEAST_RELIABILITY:
-        noise = min(1.0, 1 - fit.reliability)
-        return f"{noise:.0%} of the variance between the arms' means is their seeds' scatter"
-    return ""
+    if fit.p < ALPHA and fit.reliability >= LEAST_RELIABILITY:
+        return ""
+    noise = min(1.0, 1 - fit.reliability)
+    return f"{noise:.0%} of the variance between the arms' means is their seeds' scatter"
 
 
 # ---- arms against seeds
