@@ -37,8 +37,8 @@ def judged(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     words.
 
     Raises:
-        ValueError: there is none; a finished trial has a metric that is not finite, or not positive where its
-            scale is a ratio.
+        ValueError: there is none; a finished trial has a metric that is not finite, or not positive
+            where its scale is a ratio.
     """
     trials = frame[frame["final"] & frame["seed"].isin((*question.seeds, *question.screen))]
     if trials.empty:

@@ -153,8 +153,8 @@ def unequal_compute(frame: pd.DataFrame, arms: pd.DataFrame, question: Question)
         return []
     return [
         f"At equal images, {len(odd)} of {len(arms)} arms spend other {budgets.EVALUATIONS} than "
-        f"{_reference(arms)}, {_multiples(multiple, odd, question)}: verdicts hold at equal images, not at equal "
-        "compute, which `cost` would weigh."
+        f"{_reference(arms)}, {_multiples(multiple, odd, question)}: verdicts hold at equal "
+        "images, not at equal compute, which `cost` would weigh."
     ]
 
 
