@@ -30,7 +30,6 @@ def leader_on_edge(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) 
         for knob in question.knobs:
             end = edge(leader[f"param.{knob}"], ends.get(knob, {}))
             inside = _inside(settings, int(leader["arm"]), knob, question) if end else []
-            inside = [arm for arm in inside if not seen.lost[seen.row(arm)].any()]
             if not inside or not _better(seen, int(leader["arm"]), inside[0], question):
                 continue
             low, high = map(value_text, _bounds(ends[knob]))
@@ -81,7 +80,9 @@ def _inside(settings: pd.DataFrame, leader: int, knob: str, question: Question) 
 
 
 def _better(seen: Evidence, leader: int, other: int, question: Question) -> bool:
-    """On the seeds that both have, those of the choice too."""
+    """On the seeds that both have, those of the choice too; an arm that lost some has no mean."""
+    if seen.lost[seen.row(other)].any():
+        return False
     own = effect(seen, leader, other, sequential=question.sequential)
     pairs = len(seen.arms) * (len(seen.arms) - 1) / 2
     improves = (own.mean < 0) == (question.goal == "minimize")

@@ -68,7 +68,8 @@ def unfinished(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> l
         parts.append(f"{never} of {question.num_arms} arms have not started")
     if question.screen and not arms["confirmed"].any():
         parts.append("no arm has been confirmed on fresh seeds")
-    return [f"{', '.join(parts)}: this table is preliminary."] if parts else []
+    text = ", ".join(parts)
+    return [f"{text[0].upper()}{text[1:]}: this table is preliminary."] if parts else []
 
 
 def _waiting(trials: pd.DataFrame, arms: pd.DataFrame, question: Question) -> int:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hearing import CLEAR, FAR, heard
+from hearing import FAR, heard
 from lambda_sweep import sweep_of
 
 from analysis.power import correlation
