@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis import budgets
 from analysis.evidence import (
+    COLLAPSED,
     LOSSES,
     NO_EFFECT,
     Evidence,
@@ -138,24 +139,21 @@ def interval_of(values: Any, question: Question) -> Interval:
 
 
 def _arm(trials: pd.DataFrame, chosen: Selection, question: Question) -> dict[str, Any]:
-    first = trials.iloc[0]
-    arm = int(first["arm"])
-    reported = trials[trials["seed"].isin(question.seeds)]
-    survivors = reported[reported["outcome"] == "finished"]
-    values = survivors[f"metric.{question.metric}"]
+    """Its own columns, from all its trials; NumPy within, since there may be hundreds of arms."""
+    arm, outcomes = int(trials["arm"].iloc[0]), trials["outcome"].to_numpy()
+    is_reported = trials["seed"].isin(question.seeds).to_numpy()
+    confirmed = arm in chosen.confirmed
+    values = _numbers(trials, question.metric, is_reported & (outcomes == "finished"))
     interval = interval_of(values, question)
     low, high = _ends(interval.low, interval.high)
-    confirmed = arm in chosen.confirmed
-    shown = reported if confirmed else trials
-    counts = {name: int((shown["outcome"] == name).sum()) for name in (*LOSSES, "running")}
-    lost = sum(counts[name] for name in LOSSES)
-    ended = len(shown) - counts["running"]
+    shown = list(outcomes[is_reported] if confirmed else outcomes)
+    counts = {name: shown.count(name) for name in (*LOSSES, "running")}
+    lost, ended = sum(counts[name] for name in LOSSES), len(shown) - counts["running"]
     lost_low, lost_high = proportion_interval(lost, ended)
-    spent = trials[trials["outcome"].isin(("finished", "collapsed"))]
-    judged_at = reported[reported["outcome"].isin(("finished", "collapsed"))]
+    whole = np.isin(outcomes, ("finished", COLLAPSED))
     return {
         "arm": arm,
-        **{f"param.{knob}": first[f"param.{knob}"] for knob in question.knobs},
+        **{f"param.{knob}": trials[f"param.{knob}"].iloc[0] for knob in question.knobs},
         "baseline": arm in chosen.baselines,
         "tried": chosen.tried[arm],
         "tuned_on_same_seeds": chosen.tried[arm] > 1 and not question.screen,
@@ -170,25 +168,40 @@ def _arm(trials: pd.DataFrame, chosen: Selection, question: Question) -> dict[st
         "ended": ended,
         "lost_low": lost_low,
         "lost_high": lost_high,
-        "raw": _one_by_one(reported, question) if lost and confirmed else "",
-        "images": spent["images"].mean(),
-        "seconds": spent["seconds"].mean(),
-        "peak_memory_bytes": spent["peak_memory_bytes"].max(),
-        **{f"metric.{name}": judged_at[f"metric.{name}"].mean() for name in question.columns},
+        "raw": _one_by_one(trials, question) if lost and confirmed else "",
+        "images": _mean(trials["images"].to_numpy(float)[whole]),
+        "seconds": _mean(trials["seconds"].to_numpy(float)[whole]),
+        "peak_memory_bytes": _largest(trials["peak_memory_bytes"].to_numpy(float)[whole]),
+        **{
+            f"metric.{name}": _mean(_numbers(trials, name, whole & is_reported))
+            for name in question.columns
+        },
         "marked": lost > 0 and confirmed,
     }
 
 
-def _one_by_one(reported: pd.DataFrame, question: Question) -> str:
+def _numbers(trials: pd.DataFrame, metric: str, where: np.ndarray) -> np.ndarray:
+    return trials[f"metric.{metric}"].to_numpy(float)[where]
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else math.nan
+
+
+def _largest(values: np.ndarray) -> float:
+    return float(values.max()) if len(values) else math.nan
+
+
+def _one_by_one(trials: pd.DataFrame, question: Question) -> str:
     """`1.9, 2.1, collapsed`: few seeds in their order, if some of them have a value."""
-    ended = reported[reported["outcome"] != "running"]
-    if len(ended) > FEW_SEEDS or not (ended["outcome"] == "finished").any():
-        return ""
-    order = {seed: place for place, seed in enumerate(question.seeds)}
-    ended = ended.sort_values("seed", key=lambda seeds: seeds.map(order), kind="stable")
-    values = ended[f"metric.{question.metric}"]
-    cells = zip(ended["outcome"], values, strict=True)
-    return ", ".join(significant(x) if word == "finished" else word for word, x in cells)
+    rows = zip(trials["seed"], trials["outcome"], trials[f"metric.{question.metric}"], strict=True)
+    cells = {
+        seed: significant(value) if word == "finished" else word
+        for seed, word, value in rows
+        if word != "running"
+    }
+    own = [cells[seed] for seed in question.seeds if seed in cells]
+    return ", ".join(own) if len(own) <= FEW_SEEDS and not set(own) <= set(LOSSES) else ""
 
 
 def _ends(low: float, high: float) -> tuple[float, float]:
@@ -199,16 +212,15 @@ def _ends(low: float, high: float) -> tuple[float, float]:
 
 def _screening(trials: pd.DataFrame, table: pd.DataFrame, question: Question) -> pd.DataFrame:
     """What each arm was chosen by, and what became of it on fresh seeds."""
-    finished = trials[trials["outcome"] == "finished"]
-    finished = finished[finished["seed"].isin(question.screen)]
-    interval = log_t_interval if question.scale == "ratio" else t_interval
-    metric = f"metric.{question.metric}"
-    found = {arm: interval(finished[finished["arm"] == arm][metric]) for arm in table.index}
+    seen = gather(trials, question.screen, question)
+    rows = dict(zip(seen.arms, seen.values, strict=True))
+    found = {arm: t_interval(rows[arm][~np.isnan(rows[arm])]) for arm in table.index}
+    plain = exponential if question.scale == "ratio" else float
     own = pd.DataFrame(
         {
-            "screened": {arm: own.mean for arm, own in found.items()},
-            "screened_low": {arm: own.low for arm, own in found.items()},
-            "screened_high": {arm: own.high for arm, own in found.items()},
+            "screened": {arm: plain(own.mean) for arm, own in found.items()},
+            "screened_low": {arm: plain(own.low) for arm, own in found.items()},
+            "screened_high": {arm: plain(own.high) for arm, own in found.items()},
             "screened_n": {arm: own.num for arm, own in found.items()},
         }
     )
