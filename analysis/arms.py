@@ -14,6 +14,7 @@ was one (`statistics.anytime`).
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis import budgets
