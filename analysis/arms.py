@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis import budgets
 from analysis.evidence import (
     COLLAPSED,
     LOSSES,
@@ -29,6 +30,7 @@ from analysis.evidence import (
     verdicts,
 )
 from analysis.notation import is_missing, significant, value_text
+from analysis.pareto import membership
 from analysis.question import Question
 from analysis.selection import Selection, race_lost, select
 from analysis.statistics import (
@@ -71,10 +73,11 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     | `shrinkage` | the mean over the screened one, or less it |
     | `effect`, `effect_low`, `effect_high`, `effect_n` | to the baseline, on shared seeds |
     | `p`, `verdict` | adjusted; what may be claimed |
+    | `ranked` | it trained for as many images as the others (`budgets.ranked`) |
     | `leads` | the best mean of a complete arm, which is no claim |
     | `best`, `bold` | better than every other complete arm; not worse, where some are, than it |
     | `behind` | complete, and significantly worse than the one that leads |
-    | `pareto` | no complete arm is better in metric and cost; needs a cost |
+    | `pareto` | how often no complete arm beats it in metric and cost; NaN without a cost |
 
     The columns of screening are there where some seeds screen. Where an end of an interval is not
     known it is NaN.
@@ -95,8 +98,12 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     table = table.join(_against_baseline(table, reported, chosen.baseline, question))
     table["stopped"] = _stopped(table, trials, question)
     table["complete"] = _complete(table, question)
-    table = table.join(_ranks(table, reported, question))
-    table["pareto"] = _pareto(table, question)
+    # what trained for longer is shown, and no word is said of it
+    table["ranked"] = budgets.ranked(table, question)
+    table["verdict"] = table["verdict"].where(table["ranked"], "")
+    fair = table.assign(complete=table["complete"] & table["ranked"])
+    table = table.join(_ranks(fair, reported, question))
+    table["pareto"] = membership(frame, table, question)
     order = sorted(table.index, key=lambda arm: _place(table.loc[arm], question))
     return table.loc[order].reset_index(drop=True)
 
@@ -297,21 +304,6 @@ def _ranks(table: pd.DataFrame, seen: Evidence, question: Question) -> pd.DataFr
     found["behind"] = [worse.get(arm, False) for arm in found.index]
     found["best"] = [arm == leader and all(worse.values()) for arm in found.index]
     return found
-
-
-def _pareto(table: pd.DataFrame, question: Question) -> pd.Series:
-    """The complete arms that no other complete arm beats in one of metric and cost without being
-    worse in the other."""
-    if not question.cost:
-        return pd.Series(False, table.index)
-    signs = [1 if goal == "minimize" else -1 for goal in (question.goal, question.cost_goal)]
-    points = table[["mean", f"metric.{question.cost}"]].to_numpy(float) * signs
-    points[~table["complete"].to_numpy(bool)] = np.nan  # compares as neither better nor worse
-    no_worse = (points[:, None] <= points[None]).all(-1)
-    better = (points[:, None] < points[None]).any(-1)
-    beaten = (no_worse & better).any(0)
-    front = np.asarray(~beaten & ~np.isnan(points).any(1), dtype=bool)
-    return pd.Series(front, table.index)
 
 
 def _place(row: pd.Series, question: Question) -> tuple[Any, ...]:

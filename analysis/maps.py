@@ -23,6 +23,7 @@ from analysis.canvas import (
     short,
 )
 from analysis.notation import arm_text, is_number, knob_name, value_text
+from analysis.pareto import is_member
 from analysis.question import Question
 
 PLANE = ("loss.cross", "loss.self")
@@ -126,7 +127,9 @@ def pareto_figure(arms: pd.DataFrame, question: Question) -> Figure:
     cost = shown[f"metric.{question.cost}"].to_numpy(float)
     with house_style():
         figure, ax = canvas()
-        reach = shown.loc[shown["pareto"], ["low", "high"]].to_numpy()  # the others' may be cut
+        reach = shown.loc[
+            is_member(shown["pareto"]), ["low", "high"]
+        ].to_numpy()  # the others' may be cut
         dress_metric_axis(ax, shown["mean"].to_numpy(), question, reach=reach.ravel())
         if cost.min() > 0 and np.log10(cost.max() / cost.min()) > COST_LOG_DECADES:
             ax.set_xscale("log")
@@ -134,7 +137,7 @@ def pareto_figure(arms: pd.DataFrame, question: Question) -> Figure:
             ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
         ax.set_xlabel(f"{question.cost} ({question.cost_better} is better)")
-        best = shown["pareto"].to_numpy(bool)
+        best = is_member(shown["pareto"]).to_numpy()
         for color, picked in ((GREY, ~best), (BLUE, best)):
             part = shown[picked]
             bars = np.abs(part[["low", "high"]].to_numpy().T - part["mean"].to_numpy())
