@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.frame import read_parquet, tidy
 from analysis.question import Question
+from sid_sweep.spec.names import sweep_name
 from sid_sweep.trials import SweepFolder, sweeps_in
 from sid_sweep.trials.rows import rows_of
 
@@ -40,6 +41,7 @@ def find(
     Raises:
         ValueError: there is no such sweep, or what is there breaks the schema; one line.
     """
+    sweep_name(sweep)
     if tracking_uri is not None:
         return from_tracking(sweep, tracking_uri)
     folder, export = SweepFolder(storage / sweep), reports / sweep / EXPORT

@@ -23,7 +23,7 @@ from sid_sweep.tracking import read_sweep, track
 from sid_sweep.trials import Measurement, Result, SweepFolder, agreement
 
 NUM_SEEDS = 4
-NUM_DIAGNOSTICS = 20
+NUM_METRICS = 37
 
 
 def large(num_trials: int) -> Sweep:
@@ -49,7 +49,8 @@ def write(sweep: Sweep, folder: SweepFolder, num_evaluations: int) -> None:
     draw = random.Random(0)
     for entry in folder.entries(sweep):
         write_json(entry.folder.specification, plain(entry.trial))
-        names = [*entry.trial.metrics, *(f"diagnostics/{n}" for n in range(NUM_DIAGNOSTICS))]
+        own = list(entry.trial.metrics)
+        names = own + [f"diagnostics/{n}" for n in range(NUM_METRICS - len(own))]
         for turn in range(num_evaluations):
             metrics = {name: draw.random() for name in names}
             spent = {"images": 1000 * turn, "seconds": 1.0 * turn, "peak_memory_bytes": 2**29}

@@ -1,6 +1,11 @@
 """A sweep's folder, MLflow and an exported file give one frame; what is not there is said in one
 line."""
 
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 import small_sweep
 from small_sweep import diverge, fail, finish, folder_of, mirror_all, open_mirror, sweep, train
@@ -8,7 +13,7 @@ from small_sweep import diverge, fail, finish, folder_of, mirror_all, open_mirro
 from analysis import sources
 from analysis.frame import tidy, write_parquet
 from analysis.question import Question
-from sid_sweep.tracking import fetch_student, read, read_sweep, run_ids
+from sid_sweep.tracking import fetch_student, fetch_trial, read, read_sweep, run_ids
 from sid_sweep.tracking.client import connect
 from sid_sweep.trials.rows import rows_of
 
@@ -173,15 +178,6 @@ def test_a_changed_measurement_is_noticed(place):
     assert not tidy(found, question).equals(frame)
 
 
-def test_a_missing_database_is_said_and_not_made(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    uri = f"sqlite:///{tmp_path}/absent.db"
-    with pytest.raises(LookupError, match=r"no sweep 'small': there is no .*absent\.db") as caught:
-        read_sweep("small", tracking_uri=uri)
-    assert "\n" not in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_server_that_is_down_is_said_in_one_line_without_its_password():
     with pytest.raises(LookupError, match=r"^http://\*\*\*@127.0.0.1:9 cannot be read") as caught:
         read_sweep("small", tracking_uri="http://me:hunter2@127.0.0.1:9")
@@ -189,23 +185,97 @@ def test_a_server_that_is_down_is_said_in_one_line_without_its_password():
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("ask", [read_sweep, fetch_student])
-@pytest.mark.parametrize("uri", ["sqlite:///notes.txt", "nonsense://me:hunter2@host/db"])
-def test_what_is_no_store_is_said_in_one_line(tmp_path, monkeypatch, ask, uri):
+def empty_file(path):
+    path.touch()
+
+
+def text_file(path):
+    path.write_text("words " * 100)
+
+
+def foreign_database(path):
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("create table experiments (name)")
+
+
+def broken_database(path):
+    whole = small_sweep.empty_database()
+    path.write_bytes(whole[:4096] + whole[8192:])
+
+
+NO_STORES = {
+    "sqlite:///{}/absent.db": (None, r"there is no .*absent\.db; run the sweep in this folder"),
+    "sqlite:///{}/no/folder/absent.db": (None, r"there is no .*/no/folder/absent\.db"),
+    "sqlite+pysqlite:///{}/absent.db": (None, r"there is no .*absent\.db"),
+    "sqlite:///{}/empty.db": (empty_file, r"empty\.db is a database, but not MLflow's"),
+    "sqlite:///{}/notes.txt": (text_file, r"notes\.txt is no database"),
+    "sqlite:///{}/foreign.db": (foreign_database, r"foreign\.db is a database, but not MLflow's"),
+    "sqlite:///{}/broken.db": (broken_database, r"broken\.db is no database, or a broken one"),
+    "sqlite:///{}/folder.db": (Path.mkdir, r"folder\.db is a folder"),
+    "sqlite://": (None, "names no file; name a database"),
+    "sqlite:///:memory:": (None, "names no file"),
+    "foo://": (None, "foo:// is no store that MLflow can read; name a database, such as sqlite"),
+    "nonsense://me:hunter2@host/db": (None, r"nonsense://\*\*\*@host/db is no store"),
+    "./mlruns": (None, r"\./mlruns is no store"),
+    "file:mlruns": (None, "file:mlruns is no store"),
+    "": (None, "a URI of nothing is no store"),
+    " ": (None, "a URI of nothing is no store"),
+    "http://": (None, "http:// names no server"),
+    "http://no such host": (None, "names no server"),
+    "http://[1": (None, "names no server"),
+    "http://127.0.0.1:9": (None, "no server answers there"),
+}
+
+
+@pytest.mark.parametrize("ask", [read_sweep, fetch_student, fetch_trial])
+@pytest.mark.parametrize("uri", NO_STORES)
+def test_what_is_no_store_is_said_in_one_line_and_nothing_is_made(tmp_path, monkeypatch, ask, uri):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "notes.txt").write_text("words " * 100)
-    with pytest.raises(LookupError) as caught:
-        ask("small", tracking_uri=uri)
+    make, message = NO_STORES[uri]
+    if make is not None:
+        make(tmp_path / uri.rpartition("/")[2])
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    wanted = "small" if ask is read_sweep else "0" * 32
+    with pytest.raises(LookupError, match=message) as caught:
+        ask(wanted, tracking_uri=uri.format(tmp_path))
     assert "\n" not in str(caught.value)
     assert "hunter2" not in str(caught.value)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_asking_a_missing_database_for_a_student_does_not_make_it(tmp_path, monkeypatch):
+def test_the_default_store_is_not_made_by_reading(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(LookupError, match=r"absent\.db") as caught:
-        fetch_student("0" * 32, tracking_uri=f"sqlite:///{tmp_path}/absent.db")
-    assert "\n" not in str(caught.value)
+    with pytest.raises(LookupError, match=r"no sweep 'small': there is no .*mlflow\.db"):
+        read_sweep("small")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_database_with_flipped_bits_gives_the_same_rows_or_one_line(own_place, seed):
+    root, folder, _ = own_place
+    draw, content = random.Random(seed), bytearray((root / small_sweep.DATABASE).read_bytes())
+    for _ in range(50):
+        content[draw.randrange(100, len(content))] ^= 1 << draw.randrange(8)
+    path = root / f"flipped{seed}.db"
+    path.write_bytes(content)
+    lines = []
+    try:
+        found, _ = read_sweep("small", tracking_uri=f"sqlite:///{path}")
+    except LookupError as error:
+        lines = str(error).splitlines()
+    else:
+        assert found == folder_rows(folder)
+    assert len(lines) <= 1
+
+
+@pytest.mark.parametrize("name", ["../small", "a/b", "..", "", "Small", "small\n"])
+def test_a_name_that_could_be_a_place_is_refused(place, name):
+    _, _, uri = place
+    with pytest.raises(ValueError, match="is no name of a sweep: only a-z") as caught:
+        read_sweep(name, tracking_uri=uri)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="is no name of a sweep: only a-z"):
+        sources.find(name)
 
 
 def test_a_name_that_is_not_there_names_those_that_are(place):
