@@ -45,7 +45,8 @@ def test_a_lost_run_never_enters_the_mean_even_with_a_metric():
     lost = sweep_of({1.0: (1.3, 1.4, 1.5)}) + run_rows(
         0, 3, {"loss.lambda": 1.0}, final=1e9, outcome="failed"
     )
-    table = arms(tidy(lost, question()), question())
+    asked = question(seeds=[0, 1, 2, 3])
+    table = arms(tidy(lost, asked), asked)
     assert table["mean"].tolist() == pytest.approx([(1.3 * 1.4 * 1.5) ** (1 / 3)], rel=1e-12)
     assert (table["n"][0], table["failed"][0]) == (3, 1)
 
