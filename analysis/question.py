@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Of what an exported Parquet file holds: the question and the frame's columns."""
 GOALS = ("minimize", "maximize")
 SCALES = ("ratio", "difference")
@@ -28,6 +28,7 @@ class Question:
     baseline: dict[str, Any]
     """Values of the arms that others are compared with; empty if none was declared."""
     seeds: tuple[int, ...]
+    """Those that the table reports, in the order in which they are handed out."""
     domains: dict[str, dict[str, Any]]
     """By knob: `kind`, and `values` (choice) or `low` and `high` (any other)."""
     columns: tuple[str, ...] = ()
@@ -41,6 +42,17 @@ class Question:
     equal_within: float = 0.0
     """Arms no further apart are equal in practice: a part (0.1 is ±10 %) on the scale of ratios,
     a difference on the other; 0: nothing is ever called equal."""
+    screen: tuple[int, ...] = ()
+    """Other seeds, by which the arms were chosen that ran on `seeds`; () where all did."""
+    keep: int = 0
+    """How many arms are confirmed on `seeds` beside the baseline; 0 where nothing was screened."""
+    sequential: bool = False
+    """Whether the number of reported seeds depended on what they showed, so that only what is valid
+    at any number of them may be said."""
+    collapse: dict[str, float] = field(default_factory=dict)
+    """By metric, the least value of a student that has not collapsed, as 8 modes of 8."""
+    num_arms: int = 0
+    """How many arms the sweep asks for; 0 where that is not known."""
     version: int = field(default=SCHEMA_VERSION, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -52,6 +64,19 @@ class Question:
             raise ValueError(f"scale = {self.scale!r}: it is one of {', '.join(SCALES)}")
         if self.cost and self.cost not in self.columns:
             raise ValueError(f"cost = {self.cost!r} is not among the columns")
+        if shared := sorted(set(self.screen) & set(self.seeds)):
+            raise ValueError(
+                f"seed {shared[0]} both screens and reports; what chose cannot confirm"
+            )
+        if self.keep < 0 or bool(self.screen) != bool(self.keep):
+            raise ValueError(
+                f"keep = {self.keep} with {len(self.screen)} screening seeds: arms are kept where "
+                "some seeds screen, and only there"
+            )
+        if unknown := sorted(set(self.collapse) - {self.metric, *self.columns}):
+            raise ValueError(f"collapse names {unknown[0]!r}, which is not among the columns")
+        if self.num_arms < 0:
+            raise ValueError(f"num_arms = {self.num_arms}: it is a count, 0 where it is not known")
         if not self.scientific:
             raise ValueError("a question needs at least one scientific knob")
 
@@ -82,7 +107,7 @@ class Question:
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(outline) - known):
             raise ValueError(f"a question has no field {unknown[0]} (it has {', '.join(known)})")
-        required = [f.name for f in fields(cls) if f.default is MISSING]
+        required = [f.name for f in fields(cls) if f.default is f.default_factory is MISSING]
         if missing := [name for name in required if name not in outline]:
             raise ValueError(f"the question lacks {', '.join(missing)}")
         values: dict[str, Any] = json.loads(json.dumps(dict(outline)))
