@@ -11,7 +11,7 @@
     canvas.py       size, style and axes of a plot
     plots.py        the metric against a knob, the training curves
     maps.py         plots over two knobs, and quality against cost
-    report.py       the above in one call, without a file
+    comparison.py   the above in one call, without a file
     compare.py      the command
 
 Files are touched by `sources.py`, `compare.py` and the Parquet functions alone, and nothing here

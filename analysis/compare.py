@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from analysis import sources
+from analysis.comparison import Comparison, make_comparison
 from analysis.frame import write_parquet
-from analysis.report import Report, make_report
 
 EXIT_INPUT = 2
 PIPE_WIDTH = 400  # a table in a file must not be cut to the width of no terminal
@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def read(options: argparse.Namespace) -> Report:
+def read(options: argparse.Namespace) -> Comparison:
     """The report of the sweep that the command line names.
 
     Raises:
@@ -98,14 +98,14 @@ def read(options: argparse.Namespace) -> Report:
         if options.sweep not in (None, source.question.sweep):
             named = source.question.sweep
             raise ValueError(f"{options.parquet}: holds sweep {named}, not {options.sweep}")
-        return make_report(*source)
+        return make_comparison(*source)
     if options.sweep is None:
         raise ValueError("name a sweep, such as lambda, or a file with --from; see --help")
     found = sources.find(options.sweep, storage=options.storage, tracking_uri=options.tracking_uri)
-    return make_report(*found)
+    return make_comparison(*found)
 
 
-def write(report: Report, out: Path) -> list[Path]:
+def write(report: Comparison, out: Path) -> list[Path]:
     """All files of a report; returns their paths."""
     # matplotlib takes a second to load: not before the input has proved right
     from analysis import canvas, plots
@@ -125,7 +125,7 @@ def write(report: Report, out: Path) -> list[Path]:
     return paths
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Comparison, console: Console) -> None:
     """Question, table and warnings on a console."""
     console.print(f"\n  {report.question.question}\n", markup=False)
     console.print(report.terminal())

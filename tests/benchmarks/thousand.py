@@ -15,8 +15,8 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 
 from analysis import sources
+from analysis.comparison import make_comparison
 from analysis.frame import write_parquet
-from analysis.report import make_report
 from sid_sweep.files import write_json
 from sid_sweep.spec import Sweep, plain
 from sid_sweep.tracking import read_sweep, track
@@ -88,7 +88,7 @@ def main() -> None:
         with timed("frame from the folder"):
             frame, question = sources.from_folder(folder)
         with timed("table and warnings from the frame"):
-            make_report(frame, question)
+            make_comparison(frame, question)
         with timed("frame to Parquet"):
             write_parquet(frame, question, export)
         with timed("frame from Parquet"):

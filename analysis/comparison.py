@@ -1,8 +1,8 @@
 """A sweep's frame in, everything to say about them out, without a file or a plot.
 
-report = make_report(*sources.find("lambda"))
-console.print(report.terminal())
-mlflow_description = report.markdown()
+comparison = make_comparison(*sources.find("lambda"))
+console.print(comparison.terminal())
+mlflow_description = comparison.markdown()
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from analysis.question import Question
 
 
 @dataclass(frozen=True)
-class Report:
+class Comparison:
     """A question, its trials, its arms and what speaks against them."""
 
     question: Question
@@ -44,11 +44,11 @@ class Report:
         return tables.terminal(self.arms, self.question)
 
 
-def make_report(frame: pd.DataFrame, question: Question) -> Report:
+def make_comparison(frame: pd.DataFrame, question: Question) -> Comparison:
     """Average, object.
 
     Raises:
         ValueError: a finished trial has no finite metric.
     """
     arms = make_arms(frame, question)
-    return Report(question, frame, arms, tuple(health.warnings(frame, arms, question)))
+    return Comparison(question, frame, arms, tuple(health.warnings(frame, arms, question)))
