@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import sources
+from analysis import sources, trace
 from analysis.comparison import Comparison, make_comparison
 from analysis.frame import write_parquet
 
@@ -29,6 +29,7 @@ writes into DIR:
 examples:
   python -m analysis.compare lambda
   python -m analysis.compare lambda --tracking-uri http://localhost:5000 --out paper/tables
+  python -m analysis.compare lambda --trace 'λ = 0.5:ratio'           which runs made a number
   python -m analysis.compare --from reports/lambda/runs.parquet       without the sweep's folder
 
 exit status: 0 done; 2 the input is wrong. The same trials give the same bytes.
@@ -66,6 +67,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default: reports/SWEEP)"
     )
+    parser.add_argument(
+        "--trace",
+        metavar="CELL",
+        help="write nothing, and say which runs made a number: ARM or ARM:COLUMN, such as "
+        "'λ = 0.5', 3 (an arm by its number) or 3:modes",
+    )
     return parser
 
 
@@ -77,6 +84,11 @@ def main(arguments: list[str] | None = None) -> int:
         console.width = PIPE_WIDTH
     try:
         report = read(options)
+        if options.trace is not None:
+            found = trace.trace(options.trace, report.frame, report.arms, report.question)
+            folder = trace.folder_of(options.storage, report.question)
+            console.print(trace.terminal(found, folder=folder))
+            return 0
         out = options.out or sources.REPORTS / report.question.sweep
         paths = write(report, out)
     except (ValueError, OSError) as error:
