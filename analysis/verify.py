@@ -16,8 +16,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from analysis import sources
-from sid_sweep.files import read_json, write_json
-from sid_sweep.spec import Trial, digest, plain
+from sid_sweep.spec import Trial, digest
 from sid_sweep.spec.messages import finding
 from sid_sweep.spec.names import sweep_name, trial_name
 from sid_sweep.trials import Measurement, Result, SweepFolder, TrialFolder, sweeps_in
@@ -181,7 +180,7 @@ def read(folder: TrialFolder) -> Record:
     """
     if not folder.specification.exists():
         raise ValueError(f"{folder.path}: is no trial's folder: no {folder.specification.name}")
-    values = read_json(folder.specification)
+    values = folder.values()
     try:
         trial = Trial.model_validate(values)
     except ValidationError as error:
@@ -304,7 +303,7 @@ def rerun(
     trial: Trial, folder: TrialFolder, *, cache: Path, device: str, threads: int
 ) -> Iterator[Rerun]:
     """Run a trial in `folder`, in a fresh interpreter, which ends with the block."""
-    write_json(folder.specification, plain(trial))
+    folder.begin(trial, images=-1)
     log = folder.path.with_suffix(".log")
     command = [sys.executable, "-m", "sid_sweep.worker", str(folder.path), "--cache", str(cache)]
     command += ["--device", device, "--threads", str(threads)]

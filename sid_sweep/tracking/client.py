@@ -58,10 +58,7 @@ def require_store(uri: str | None) -> None:
     Raises:
         LookupError: nothing can be read at `uri`, or nothing is there; one line.
     """
-    _prepare()
-    import mlflow
-
-    store = uri if uri is not None else mlflow.get_tracking_uri()
+    store = uri if uri is not None else _default_store()
     scheme = store.partition(":")[0].partition("+")[0]
     match scheme:
         case "sqlite":
@@ -74,6 +71,13 @@ def require_store(uri: str | None) -> None:
         case _:
             shown = redact(store) if store.strip() else "a URI of nothing"
             raise LookupError(f"{shown} is no store that MLflow can read; {STORES}")
+
+
+def _default_store() -> str:
+    _prepare()
+    import mlflow
+
+    return mlflow.get_tracking_uri()
 
 
 def _has_host(uri: str) -> bool:

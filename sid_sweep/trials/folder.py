@@ -13,6 +13,7 @@ failure.json            why its last attempt failed; it is tried again by the ne
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sid_sweep.files import append_line, read_json, read_lines, replacing, write_json
 from sid_sweep.spec import Outcome, Trial, plain
@@ -98,6 +99,10 @@ class TrialFolder:
     def has_begun(self) -> bool:
         """Whether an attempt has left anything here."""
         return self.specification.exists() or self.failure.exists()
+
+    def values(self) -> dict[str, Any]:
+        """Its specification as it was recorded; another version of it may not be valid now."""
+        return read_json(self.specification)
 
     def host(self) -> Host | None:
         """What its last attempt was computed on; None where nobody noted it."""

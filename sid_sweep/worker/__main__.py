@@ -6,7 +6,6 @@ The folder holds the trial's specification; all that a trial leaves is written b
 import argparse
 from pathlib import Path
 
-from sid_sweep.files import read_json
 from sid_sweep.spec import Trial
 from sid_sweep.trials import TrialFolder
 
@@ -24,7 +23,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = TrialFolder(options.folder)
     job = Job(
-        trial=Trial.model_validate(read_json(folder.specification)),
+        trial=Trial.model_validate(folder.values()),
         folder=folder,
         cache=options.cache,
         checkpoint_seconds=float("inf"),

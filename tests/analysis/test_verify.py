@@ -175,18 +175,26 @@ def test_what_has_not_ended_or_cannot_be_read_is_refused(finished, running, stor
 
 
 def test_a_trial_is_found_by_place_digest_and_folder(finished, storage, monkeypatch):
-    found = []
-    monkeypatch.setattr(verify, "verify", lambda record, **_: found.append(record) or [])
+    found, caches = [], []
+
+    def noted(record, *, cache, device):
+        found.append(record)
+        caches.append(cache)
+        return []
+
+    monkeypatch.setattr(verify, "verify", noted)
     digest = finished.folder.path.name
     for run in ("small:0/0", digest, digest[:6], finished.folder.path):
         assert verified(run, storage) == EXIT_AGREES
     assert verified(digest[:4], storage, "--sweep", "small") == EXIT_AGREES
-    assert found == [read(finished.folder)] * 5
+    assert verified("small:0/0", storage, "--from-scratch") == EXIT_AGREES
+    assert found == [read(finished.folder)] * 6
+    assert caches == [storage / "cache"] * 5 + [None]
 
 
 def test_teachers_are_those_of_the_sweep_or_of_the_storage(finished, storage, tmp_path):
     assert cache_of(finished.folder, tmp_path) == (storage / "cache").resolve()
-    assert cache_of(TrialFolder(tmp_path / "0" * 12), storage) == (storage / "cache").resolve()
+    assert cache_of(TrialFolder(tmp_path / ("0" * 12)), storage) == (storage / "cache").resolve()
 
 
 def test_first_difference_is_the_first_and_bits_count():
