@@ -4,6 +4,7 @@ line."""
 import random
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from analysis.frame import tidy, write_parquet
 from analysis.question import Question
 from sid_sweep.tracking import fetch_student, fetch_trial, read, read_sweep, run_ids
 from sid_sweep.tracking.client import connect
+from sid_sweep.trials.host import this_host
 from sid_sweep.trials.rows import rows_of
 
 
@@ -301,3 +303,40 @@ def test_a_student_is_fetched_from_its_run(place):
     assert copied.read_bytes() == first.folder.student.read_bytes()
     with pytest.raises(LookupError, match="name a seed's finished run"):
         fetch_student(run_ids(folder)["0/1"], tracking_uri=uri)
+
+
+def test_a_trial_is_fetched_from_its_run_as_its_folder_has_it(own_place):
+    _, folder, uri = own_place
+    asked = folder.sweep()
+    entries = folder.entries(asked)
+    entries[-1].folder.write_host(this_host(device="cpu", workers=1, threads=2))
+    finish(entries[-1], 0, 100)
+    mirror_all(open_mirror(asked, folder, uri), folder)
+    for key, entry in (("0/0", entries[0]), ("0/1", entries[1]), ("1/3", entries[-1])):
+        own = fetch_trial(run_ids(folder)[key], tracking_uri=uri)
+        assert own.path.name == entry.folder.path.name
+        assert own.values() == entry.folder.values()
+        assert own.measurements() == entry.folder.measurements()
+        assert own.host() == entry.folder.host()
+        assert replace(own.standing(), metrics={}) == replace(entry.folder.standing(), metrics={})
+    assert own.host().threads == 2
+
+
+def test_a_run_that_is_no_trials_is_refused(place):
+    _, _, uri = place
+    client = connect(uri)
+    parent = client.get_experiment_by_name("small").experiment_id
+    (run,) = client.search_runs([parent], "tags.`sid_sweep.level` = 'sweep'")
+    with pytest.raises(LookupError, match="is no trial; name a seed's run"):
+        fetch_trial(run.info.run_id, tracking_uri=uri)
+    with pytest.raises(LookupError, match=r"cannot be read: Run with id=0+ not found"):
+        fetch_trial("0" * 32, tracking_uri=uri)
+
+
+@pytest.mark.parametrize("digest", ["../../../etc", "", "0" * 11])
+def test_a_trial_whose_digest_could_be_a_place_is_refused(own_place, digest):
+    _, folder, uri = own_place
+    run_id = run_ids(folder)["0/0"]
+    connect(uri).set_tag(run_id, "sid_sweep.trial", digest)
+    with pytest.raises(LookupError, match="is no digest of a trial"):
+        fetch_trial(run_id, tracking_uri=uri)
