@@ -43,7 +43,7 @@ def tidy(rows: Iterable[Mapping[str, Any]] | pd.DataFrame, question: Question) -
     """
     sweep_name(question.sweep)
     _require_plain_names(question)
-    raw = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame([dict(row) for row in rows])
+    raw = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     if raw.empty:
         raise ValueError(f"sweep {question.sweep} has no trials yet")
     _require_columns(raw, question)
