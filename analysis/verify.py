@@ -22,7 +22,7 @@ from sid_sweep.spec.names import sweep_name, trial_name
 from sid_sweep.trials import Measurement, Result, SweepFolder, TrialFolder, sweeps_in
 from sid_sweep.trials.host import Host
 
-EXIT_AGREES, EXIT_DIFFERS, EXIT_INPUT = 0, 1, 2
+EXIT_AGREES, EXIT_DIFFERS, EXIT_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 BY_THE_CLOCK = ("cost/samples_per_second",)
 """Metrics that are no function of the trial."""
 POLL_SECONDS = 0.1
@@ -44,7 +44,7 @@ examples:
 Bitwise agreement is promised on the same kind of processor, with the same versions and one worker;
 where the trial's folder says that it ran on another, that is said first.
 
-exit status: 0 all agrees; 1 something differs; 2 the input is wrong.
+exit status: 0 all agrees; 1 something differs; 2 the input is wrong; 130 interrupted.
 """
 
 
@@ -91,7 +91,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error.args[-1]}", file=sys.stderr)
         return EXIT_INPUT
     cache = None if options.from_scratch else cache_of(folder, options.storage)
-    trouble = verify(record, cache=cache, device=options.device)
+    try:
+        trouble = verify(record, cache=cache, device=options.device)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     for line in trouble:
         print(f"  {line}")
     return EXIT_DIFFERS if trouble else EXIT_AGREES
@@ -127,7 +130,7 @@ def verify(record: "Record", *, cache: Path | None, device: str | None) -> list[
                     print(f"  {found[index].images:>14,} images: {num} metrics agree", flush=True)
                 compared = len(found)
         if progress.broke:
-            return [f"differs: the trial broke where the recorded one did not: {progress.broke}"]
+            return [f"differs: the trial broke here, on {where}: {progress.broke}; see --device"]
         if (end := own.result()) is None:
             return ["differs: the trial has no end"]
         if trouble := different_end(record, end, len(own.measurements())):

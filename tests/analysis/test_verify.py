@@ -135,7 +135,7 @@ def test_the_last_bit_of_one_metric_is_found(finished, storage, tmp_path, capsys
 
 def test_a_trial_that_breaks_is_a_difference(finished, storage, capsys):
     assert verified(finished.folder.path, storage, "--device", "nonsense") == EXIT_DIFFERS
-    assert "the trial broke where the recorded one did not: RuntimeError" in capsys.readouterr().out
+    assert "differs: the trial broke here, on nonsense: RuntimeError" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from sid_sweep.trials import Measurement, Result, SweepFolder, agreement
 
 NUM_SEEDS = 4
 NUM_METRICS = 37
+PATIENCE_SECONDS = 600.0  # of a machine that does other things too
 
 
 def large(num_trials: int) -> Sweep:
@@ -73,7 +74,7 @@ def mirror(sweep: Sweep, folder: SweepFolder, uri: str) -> None:
         for entry in folder.entries(sweep):
             tracker.ended(entry, entry.folder.standing())
         tracker.concluded("a table", failed=False)
-        tracker.drain()
+        tracker.drain(patience=PATIENCE_SECONDS)
     assert tracker.unsent == 0, tracker.trouble
 
 

@@ -14,6 +14,7 @@ from small_sweep import diverge, fail, finish, folder_of, mirror_all, open_mirro
 from analysis import sources
 from analysis.frame import tidy, write_parquet
 from analysis.question import Question
+from sid_sweep.files import read_json, write_json
 from sid_sweep.tracking import fetch_student, fetch_trial, read, read_sweep, run_ids
 from sid_sweep.tracking.client import connect
 from sid_sweep.trials.host import this_host
@@ -147,6 +148,23 @@ def test_a_sweep_of_more_than_a_page_is_read_whole(place, monkeypatch):
     _, folder, uri = place
     monkeypatch.setattr(read, "PAGE", 2)
     assert read_sweep("small", tracking_uri=uri)[0] == folder_rows(folder)
+
+
+def test_a_folder_whose_sweep_has_a_place_for_a_name_is_refused(own_place):
+    _, folder, _ = own_place
+    write_json(folder.record, read_json(folder.record) | {"sweep": "../../small"})
+    with pytest.raises(ValueError, match=r"sweep\.json: sweep: String should match") as caught:
+        sources.find("small")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_question_in_mlflow_that_has_a_place_for_a_name_is_refused(own_place):
+    _, folder, uri = own_place
+    run_id = connect(uri).search_runs(["1"], "tags.`sid_sweep.level` = 'sweep'")[0].info.run_id
+    outline = folder.sweep().outline() | {"sweep": "../../small"}
+    connect(uri).log_dict(run_id, outline, "question.json")
+    with pytest.raises(ValueError, match="is no name of a sweep"):
+        sources.find("small", tracking_uri=uri)
 
 
 def test_of_two_sweeps_of_one_name_the_newest_is_read(own_place):
