@@ -14,8 +14,10 @@
     canvas.py       size, style and axes of a plot
     plots.py        the metric against a knob, the training curves
     maps.py         plots over two knobs, and quality against cost
-    report.py       the above in one call, without a file
+    comparison.py   the above in one call, without a file
     compare.py      the command
+    trace.py        which runs made a number
+    verify.py       the command that runs a trial again and compares its metrics bit for bit
 
 Files are touched by `sources.py`, `compare.py` and the Parquet functions alone, and nothing here
 imports ray, optuna, mlflow or torch. The words (outcomes, columns, how a value is written) are

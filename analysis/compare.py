@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import sources
+from analysis import sources, trace
+from analysis.comparison import Comparison, make_comparison
 from analysis.frame import write_parquet
-from analysis.report import Report, make_report
 
 EXIT_INPUT = 2
 PIPE_WIDTH = 400  # a table in a file must not be cut to the width of no terminal
@@ -29,6 +29,7 @@ writes into DIR:
 examples:
   python -m analysis.compare lambda
   python -m analysis.compare lambda --tracking-uri http://localhost:5000 --out paper/tables
+  python -m analysis.compare lambda --trace 'λ = 0.5:ratio'           which runs made a number
   python -m analysis.compare --from reports/lambda/runs.parquet       without the sweep's folder
 
 exit status: 0 done; 2 the input is wrong. The same trials give the same bytes.
@@ -66,6 +67,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default: reports/SWEEP)"
     )
+    parser.add_argument(
+        "--trace",
+        metavar="CELL",
+        help="write nothing, and say which runs made a number: ARM or ARM:COLUMN, such as "
+        "'λ = 0.5', 3 (an arm by its number) or 3:modes",
+    )
     return parser
 
 
@@ -77,6 +84,11 @@ def main(arguments: list[str] | None = None) -> int:
         console.width = PIPE_WIDTH
     try:
         report = read(options)
+        if options.trace is not None:
+            found = trace.trace(options.trace, report.frame, report.arms, report.question)
+            folder = trace.folder_of(options.storage, report.question)
+            console.print(trace.terminal(found, folder=folder))
+            return 0
         out = options.out or sources.REPORTS / report.question.sweep
         paths = write(report, out)
     except (ValueError, OSError) as error:
@@ -87,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def read(options: argparse.Namespace) -> Report:
+def read(options: argparse.Namespace) -> Comparison:
     """The report of the sweep that the command line names.
 
     Raises:
@@ -98,14 +110,14 @@ def read(options: argparse.Namespace) -> Report:
         if options.sweep not in (None, source.question.sweep):
             named = source.question.sweep
             raise ValueError(f"{options.parquet}: holds sweep {named}, not {options.sweep}")
-        return make_report(*source)
+        return make_comparison(*source)
     if options.sweep is None:
         raise ValueError("name a sweep, such as lambda, or a file with --from; see --help")
     found = sources.find(options.sweep, storage=options.storage, tracking_uri=options.tracking_uri)
-    return make_report(*found)
+    return make_comparison(*found)
 
 
-def write(report: Report, out: Path) -> list[Path]:
+def write(report: Comparison, out: Path) -> list[Path]:
     """All files of a report; returns their paths."""
     # matplotlib takes a second to load: not before the input has proved right
     from analysis import canvas, plots
@@ -125,7 +137,7 @@ def write(report: Report, out: Path) -> list[Path]:
     return paths
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Comparison, console: Console) -> None:
     """Question, table and warnings on a console."""
     console.print(f"\n  {report.question.question}\n", markup=False)
     console.print(report.terminal())

@@ -174,17 +174,17 @@ class Session:
     def _conclude(self, ledger: Ledger, *, began: float) -> int:
         """The table and its warnings, for the screen and the watchers, as the folders say; returns
         the exit status."""
+        from analysis.comparison import make_comparison
         from analysis.frame import tidy
         from analysis.question import Question
-        from analysis.report import make_report
 
         entries = ledger.entries()
         question = Question.from_outline(self.sweep.outline())
         begun = self.folder.entries(self.sweep)
         frame = tidy(rows_of(self.sweep.sweep, begun), question)
-        report = make_report(frame, question)
-        self.console.print(report.terminal())
-        for warning in report.warnings:
+        comparison = make_comparison(frame, question)
+        self.console.print(comparison.terminal())
+        for warning in comparison.warnings:
             self.console.print(f"  [yellow]![/] {escape(warning)}", soft_wrap=True)
         standings = [(entry, entry.folder.standing()) for entry in entries]
         lost = [pair for pair in standings if pair[1].outcome not in ("finished", "diverged")]
@@ -193,7 +193,7 @@ class Session:
             self.console.print(f"  [red]failed[/] {escape(line)}", soft_wrap=True)
         self.console.print(f"\n  took {duration(time.monotonic() - began)}", style="dim")
         for watcher in self.watchers:
-            watcher.concluded(report.markdown(), failed=bool(lost))
+            watcher.concluded(comparison.markdown(), failed=bool(lost))
         return EXIT_FAILED if lost else EXIT_DONE
 
     def _interrupt(self, ledger: Ledger) -> int:

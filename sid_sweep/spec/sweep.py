@@ -13,11 +13,10 @@ from pydantic import Field
 from .arm import Arm, Scalar
 from .base import Count, Positive, Spec, digest
 from .domain import Cases, Domain, describe
+from .names import Name
 from .paths import assign, lookup
 from .seeds import Seeds
 from .trial import Trial
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class Objective(Spec):

@@ -106,6 +106,7 @@ class MlflowMirror:
         return self._cursor[SWEEP].get("run_id", "")
 
     def _open_parent(self) -> None:
+        self._store.restore({own["run_id"] for _, own in self._cursor.items() if "run_id" in own})
         if self._parent and not self._store.reopen(self._parent):
             self._cursor.clear()  # the store was deleted or replaced: everything is sent anew
         if not self._parent:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.comparison import Comparison, make_comparison
 from analysis.frame import tidy
 from analysis.question import Question
-from analysis.report import Report, make_report
 
 LAMBDAS = (0.0, 0.5, 1.0, 1.5)
 SEEDS = (0, 1, 2)
@@ -86,6 +86,6 @@ def frame() -> pd.DataFrame:
     return tidy(rows(), question())
 
 
-def report_of(rows: Any, question: Question) -> Report:
+def report_of(rows: Any, question: Question) -> Comparison:
     """From rows, not yet tidy."""
-    return make_report(tidy(rows, question), question)
+    return make_comparison(tidy(rows, question), question)

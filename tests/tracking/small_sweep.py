@@ -125,12 +125,12 @@ def store_in(folder: Path) -> str:
     """The URI of a new, empty store below `folder`, which must be the current one: MLflow puts its
     files there."""
     path = folder / DATABASE
-    path.write_bytes(_empty_database())
+    path.write_bytes(empty_database())
     return f"sqlite:///{path}"
 
 
 @cache
-def _empty_database() -> bytes:
+def empty_database() -> bytes:
     """A database with MLflow's tables, which take it seconds to make."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / DATABASE

@@ -1,8 +1,8 @@
 """A sweep's frame in, everything to say about them out, without a file or a plot.
 
-report = make_report(*sources.find("lambda"))
-console.print(report.terminal())
-mlflow_description = report.markdown()
+comparison = make_comparison(*sources.find("lambda"))
+console.print(comparison.terminal())
+mlflow_description = comparison.markdown()
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import pandas as pd
 from rich.table import Table
 
-from analysis import health, tables
+from analysis import health, tables, trace
 from analysis.arms import arms as make_arms
 from analysis.question import Question
 
 
 @dataclass(frozen=True)
-class Report:
+class Comparison:
     """A question, its trials, its arms and what speaks against them."""
 
     question: Question
@@ -36,19 +36,20 @@ class Report:
         return tables.latex(self.arms, self.question)
 
     def csv(self) -> str:
-        """The arms in full precision."""
-        return tables.csv(self.arms, self.question)
+        """The arms in full precision, each with its runs."""
+        own = trace.runs(self.frame, self.question)
+        return tables.csv(self.arms.assign(runs=self.arms["arm"].map(own)), self.question)
 
     def terminal(self) -> Table:
         """The table for a console."""
         return tables.terminal(self.arms, self.question)
 
 
-def make_report(frame: pd.DataFrame, question: Question) -> Report:
+def make_comparison(frame: pd.DataFrame, question: Question) -> Comparison:
     """Average, object.
 
     Raises:
         ValueError: a finished trial has no finite metric.
     """
     arms = make_arms(frame, question)
-    return Report(question, frame, arms, tuple(health.warnings(frame, arms, question)))
+    return Comparison(question, frame, arms, tuple(health.warnings(frame, arms, question)))
