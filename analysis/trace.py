@@ -34,7 +34,7 @@ class Trace:
     """A cell, what it shows, and the trials behind it."""
 
     title: str
-    """`sw2_ratio of arm 1 (λ = 0.5): 1.6 [1.4, 1.9]`."""
+    """`js of arm 1 (λ = 0.5): 1.6 [1.4, 1.9]`."""
     trials: pd.DataFrame
     """A row per trial: `arm`, `seed`, `value`, `outcome`, `use`, `trial`, `run_id`. `use` is
     counted, screening, lost (no value) or not shared (the other arm has no value)."""

@@ -170,7 +170,7 @@ def test_the_order_of_rows_changes_nothing():
 
 def test_a_student_below_its_threshold_is_lost_though_it_finished():
     data = sweep_of({0.5: (1.5, 1.6, 1.7), 1.0: (1.3, 90.0, 1.5)})
-    next(row for row in data if row["metric.sw2_ratio"] == 90.0)["metric.modes"] = 4.0
+    next(row for row in data if row["metric.js"] == 90.0)["metric.modes"] = 4.0
     asked = question(collapse={"modes": 8.0})
     table = arms(tidy(data, asked), asked)
     assert table["collapsed"].tolist() == [0, 1]

@@ -174,7 +174,7 @@ def test_what_was_changed_after_it_was_written_is_refused(exported, tmp_path, ch
     table = pq.ParquetFile(source).read()
     metadata = dict(table.schema.metadata)
     if change == "a value":
-        worse = data.assign(**{"metric.sw2_ratio": data["metric.sw2_ratio"] * (1 + 1e-15)})
+        worse = data.assign(**{"metric.js": data["metric.js"] * (1 + 1e-15)})
         table = pa.Table.from_pandas(worse, preserve_index=False)
     elif change == "the question":
         metadata[SCHEMA_KEY] = replace(asked, question="Which is best?").to_json().encode()

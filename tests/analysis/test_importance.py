@@ -84,7 +84,7 @@ def test_an_arm_may_lack_a_seed():
 
 def test_what_a_seed_adds_to_all_arms_changes_nothing():
     data, asked = search(lambda p: 2 * p["a"] + p["b"], num_arms=20, drop=[(0, 1), (5, 0)])
-    shifted = data.assign(**{"metric.sw2_ratio": data["metric.sw2_ratio"] + 16 * data["seed"]})
+    shifted = data.assign(**{"metric.js": data["metric.js"] + 16 * data["seed"]})
     first, second = (importance(own, None, asked) for own in (data, shifted))
     pd.testing.assert_frame_equal(first, second, atol=0.02, rtol=0)  # trees break ties by rounding
 

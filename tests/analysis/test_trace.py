@@ -24,7 +24,7 @@ def traced(cell, data=None, **changes):
 
 @pytest.mark.parametrize(
     "cell",
-    ["1", "λ = 0.5", "λ=0.5", "loss.lambda = 0.5", "1:sw2_ratio", "λ = 0.5 : sw2_ratio", "1:n"],
+    ["1", "λ = 0.5", "λ=0.5", "loss.lambda = 0.5", "1:js", "λ = 0.5 : js", "1:n"],
 )
 def test_an_arm_is_named_by_number_or_by_values_in_symbols_or_paths(cell):
     _, found = traced(cell)
@@ -35,7 +35,7 @@ def test_the_title_is_the_cell_as_the_table_shows_it():
     title, _ = traced("2")
     data, asked = frame(), question()
     shown = report_of(rows(), asked).markdown()
-    assert title.startswith("sw2_ratio of arm 2 (λ = 1): 1.4")
+    assert title.startswith("js of arm 2 (λ = 1): 1.4")
     assert title.partition(": ")[2] in shown
     assert traced("2:verdict")[0] == f"verdict of arm 2 (λ = 1): {arms(data, asked)['verdict'][2]}"
 
@@ -95,7 +95,7 @@ def test_several_knobs_are_named_in_any_order():
         ("λ = 0.7", r"no such arm; there are 0 \(λ = 0\); 1 \(λ = 0.5\)"),
         ("9", "no such arm"),
         ("", "no such arm"),
-        ("1:mods", "no column 'mods'; did you mean modes.; there are sw2_ratio, modes, n, ratio"),
+        ("1:mods", "no column 'mods'; did you mean modes.; there are js, modes, n, ratio"),
         ("1:", "no column ''"),
     ],
 )

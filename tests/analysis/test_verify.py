@@ -40,7 +40,7 @@ def small() -> Sweep:
         {
             "sweep": "small",
             "question": "Which λ distils best?",
-            "objective": {"metric": "sw2_ratio"},
+            "objective": {"metric": "js"},
             "seeds": [0, 1],
             "scientific": {"loss.lambda": {"choice": [0.5, 1.0]}},
             "fixed": fixed,
@@ -118,8 +118,8 @@ def test_the_last_bit_of_one_metric_is_found(finished, storage, tmp_path, capsys
         own.write_bytes(content)
     lines = (copy / "measurements.jsonl").read_text().splitlines()
     changed = json.loads(lines[1])
-    value = changed["metrics"]["sw2_ratio"]
-    changed["metrics"]["sw2_ratio"] = value * (1 + 2**-52)
+    value = changed["metrics"]["js"]
+    changed["metrics"]["js"] = value * (1 + 2**-52)
     (copy / "measurements.jsonl").write_text(
         "\n".join([lines[0], json.dumps(changed), *lines[2:]]) + "\n"
     )
@@ -128,7 +128,7 @@ def test_the_last_bit_of_one_metric_is_found(finished, storage, tmp_path, capsys
     assert verified(copy, storage) == EXIT_DIFFERS
     shown = capsys.readouterr().out
     images = finished.folder.measurements()[1].images
-    assert f"differs at evaluation 1 ({images:,} images): sw2_ratio recorded" in shown
+    assert f"differs at evaluation 1 ({images:,} images): js recorded" in shown
     assert f"now {value!r} ({value.hex()})" in shown
     assert "caution: agreement is not promised: it ran with processor another CPU" in shown
 
