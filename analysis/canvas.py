@@ -175,8 +175,8 @@ class MetricAxis:
 
     low: float
     high: float
-    strip: float | None
-    """Where the marks of lost trials stand, in parts of the axes; None where there are none."""
+    strip: float
+    """Where the marks of lost trials stand, in parts of the axes; NaN where there are none."""
 
     def cut(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which ends of intervals lie beyond what is shown: below, above."""
@@ -205,7 +205,7 @@ def dress_metric_axis(
     """
     axis: Axis = ax.xaxis if flat else ax.yaxis
     axis.set_label_text(f"{question.metric} ({question.better} is better)")
-    strip = edge_height(question) if edge_marks else None
+    strip = edge_height(question) if edge_marks else math.nan
     seen = values[np.isfinite(values)]
     if not len(seen):
         axis.set_ticks([])

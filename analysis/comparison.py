@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 from rich.table import Table
 
-from analysis import health, tables
+from analysis import health, latex, tables
 from analysis.arms import arms as make_arms
 from analysis.question import Question
 
@@ -32,8 +32,12 @@ class Comparison:
         return "\n".join(parts)
 
     def latex(self) -> str:
-        """The table as a float with its caption."""
-        return tables.latex(self.arms, self.question)
+        """The table as a float with its caption, for a page of one column."""
+        return latex.table(self.arms, self.question)
+
+    def latex_narrow(self) -> str:
+        """The same for a page of two columns, with fewer columns of its own."""
+        return latex.narrow(self.arms, self.question)
 
     def csv(self) -> str:
         """The arms in full precision."""
