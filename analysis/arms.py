@@ -1,54 +1,73 @@
 """Trials to a row per arm: its mean, what it lost, how it compares. Pure: frames in, frames out.
 
 The value of a trial is its last evaluation, never the best over time, which would reward noise.
-Only finished trials enter a mean; an arm that lost some has no mean of its own, only that of its
-survivors, and is compared by how often it is lost.
+Only finished trials that have not collapsed enter a mean; an arm that lost some has no mean of its
+own, only that of its survivors, and is compared by how often it is lost. What chose an arm is not
+what is reported of it: where some seeds screen, the others alone are.
 
 A verdict is a claim about an arm and the baseline on the seeds that both have: *better*, *worse*,
 or *equal* where the question says within what; else *undecided*. All claims of a table together
-hold a false one with probability at most 5 % (Holm 1979).
+hold a false one with probability at most 5 % (Holm 1979), also where seeds were added until there
+was one (`statistics.anytime`).
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.notation import is_missing, same_value, value_text
+from analysis.evidence import (
+    LOSSES,
+    NO_EFFECT,
+    Evidence,
+    Verdict,
+    effect,
+    gather,
+    judged,
+    verdicts,
+)
+from analysis.notation import is_missing, significant, value_text
 from analysis.question import Question
+from analysis.selection import Selection, race_lost, select
 from analysis.statistics import (
     ALPHA,
     Effect,
     Interval,
     are_copies,
-    equivalence,
-    holm,
+    confidence_sequence,
+    exponential,
+    log_confidence_sequence,
     log_t_interval,
-    mcnemar,
-    paired,
     proportion_interval,
     t_interval,
 )
-from sid_sweep.spec import LOST, OUTCOMES
 
-NO_EFFECT = Effect(math.nan, math.nan, math.nan, math.nan, 0, math.nan)
+FEW_SEEDS = 3
+"""So few are shown one by one where some are lost: an interval of the survivors is absurd."""
 
 
 def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """A row per arm, in the order of the scientific knobs.
+    """A row per arm, in the order of the scientific knobs; of arms that differ in nuisance knobs
+    alone only the best (`selection.select`).
 
     | column | |
     |---|---|
     | `arm`, `param.<knob>`, `baseline` | which arm; whether others are compared with it |
-    | `mean`, `low`, `high`, `n` | of the finished seeds; geometric where the scale is a ratio |
+    | `tried`, `tuned_on_same_seeds` | nuisance settings it is the best of; by the reported seeds |
+    | `confirmed` | it ran on the reported seeds, and was not only screened |
+    | `mean`, `low`, `high`, `n` | of the survivors; geometric where the scale is a ratio |
     | `copies` | all its seeds gave one value |
-    | `diverged`, `failed`, `running` | seeds without a value |
-    | `lost_low`, `lost_high` | interval of the part of seeds that is lost |
-    | `marked`, `complete` | some seeds are lost; every declared seed finished |
-    | `images`, `seconds`, `peak_memory_bytes` | means, means and largest of the finished trials |
-    | `metric.<name>` | means of more columns |
+    | `diverged`, `failed`, `collapsed`, `running` | seeds without a value (screening ones of an arm
+    that is not confirmed) |
+    | `lost`, `ended`, `lost_low`, `lost_high` | so many of so many lost; interval of that part |
+    | `raw` | its few seeds one by one, if it lost some and not all; else "" |
+    | `marked`, `complete` | some reported seeds are lost; every one that was due finished |
+    | `stopped` | why it was due fewer than declared: decided, outclassed or "" |
+    | `images`, `seconds`, `peak_memory_bytes` | means, means and largest of what ran to its end |
+    | `metric.<name>` | means of more columns, collapsed ones too |
+    | `screened`, `screened_low`, `screened_high`, `screened_n` | the mean by the screening seeds |
+    | `shrinkage` | the mean over the screened one, or less it |
     | `effect`, `effect_low`, `effect_high`, `effect_n` | to the baseline, on shared seeds |
     | `p`, `verdict` | adjusted; what may be claimed |
     | `leads` | the best mean of a complete arm, which is no claim |
@@ -56,39 +75,38 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     | `behind` | complete, and significantly worse than the one that leads |
     | `pareto` | no complete arm is better in metric and cost; needs a cost |
 
+    The columns of screening are there where some seeds screen. Where an end of an interval is not
+    known it is NaN.
+
     Raises:
         ValueError: a finished trial has a metric that is not finite, or not positive where its
             scale is a ratio.
     """
-    trials = frame[frame["final"]]
-    _require_finite(trials, question)
-    table = pd.DataFrame([_arm(own, question) for _, own in trials.groupby("arm")])
-    scaled = _scaled(trials, question).reindex(table["arm"])
-    ended = trials[trials["outcome"] != "running"]
-    ended = ended.assign(lost=ended["outcome"].isin(LOST))
-    is_lost = ended.pivot(index="arm", columns="seed", values="lost").reindex(table["arm"])
-    table = pd.concat([table, _verdicts(table, scaled, is_lost, question)], axis=1)
-    table = pd.concat([table, _ranks(table, scaled, question)], axis=1)
+    trials = judged(frame, question)
+    chosen = select(trials, question)
+    own = trials[trials["arm"].isin(chosen.arms)]
+    table = pd.DataFrame(
+        [_arm(ours, chosen, question) for _, ours in own.groupby("arm")], index=chosen.arms
+    )
+    if question.screen:
+        table = table.join(_screening(own, table, question))
+    reported = gather(own, question.seeds, question).of(chosen.confirmed)
+    table = table.join(_against_baseline(table, reported, chosen.baseline, question))
+    table["stopped"] = _stopped(table, trials, question)
+    table["complete"] = _complete(table, question)
+    table = table.join(_ranks(table, reported, question))
     table["pareto"] = _pareto(table, question)
-    order = sorted(table.index, key=lambda row: _place(table.loc[row], question))
+    order = sorted(table.index, key=lambda arm: _place(table.loc[arm], question))
     return table.loc[order].reset_index(drop=True)
 
 
 def effect_of(frame: pd.DataFrame, arm: int, other: int, question: Question) -> Effect:
-    """The paired effect of one arm against another, on the scale of the metric (a logarithm where
-    that is a ratio)."""
-    scaled = _scaled(frame[frame["final"]], question)
-    rows = {number: row for row, number in enumerate(scaled.index)}
-    if arm not in rows or other not in rows:
+    """The paired effect of one arm against another on the reported seeds, on the scale of the
+    metric (a logarithm where that is a ratio)."""
+    seen = gather(judged(frame, question), question.seeds, question)
+    if arm not in seen.arms or other not in seen.arms:
         return NO_EFFECT
-    return _paired(scaled, rows[arm], rows[other])
-
-
-def _scaled(trials: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """The metric of finished trials by arm and seed, in logarithms where its scale is a ratio."""
-    finished = trials[trials["outcome"] == "finished"]
-    values = finished.pivot(index="arm", columns="seed", values=f"metric.{question.metric}")
-    return values.map(math.log) if question.scale == "ratio" else values
+    return effect(seen, arm, other, sequential=question.sequential)
 
 
 def value_place(value: Any, knob: str, question: Question) -> tuple[int, float, str]:
@@ -104,124 +122,149 @@ def value_place(value: Any, knob: str, question: Question) -> tuple[int, float, 
 # ---- an arm by itself
 
 
-def _arm(trials: pd.DataFrame, question: Question) -> dict[str, Any]:
-    finished = trials[trials["outcome"] == "finished"]
-    values = finished[f"metric.{question.metric}"].to_numpy()
+def interval_of(values: Any, question: Question) -> Interval:
+    """On the scale of the metric: never beyond what the metric can be."""
+    if question.sequential:
+        ratio, difference = log_confidence_sequence, confidence_sequence
+    else:
+        ratio, difference = log_t_interval, t_interval
+    return ratio(values) if question.scale == "ratio" else difference(values)
+
+
+def _arm(trials: pd.DataFrame, chosen: Selection, question: Question) -> dict[str, Any]:
+    first = trials.iloc[0]
+    arm = int(first["arm"])
+    reported = trials[trials["seed"].isin(question.seeds)]
+    survivors = reported[reported["outcome"] == "finished"]
+    values = survivors[f"metric.{question.metric}"]
     interval = interval_of(values, question)
-    params = {f"param.{knob}": trials[f"param.{knob}"].iloc[0] for knob in question.knobs}
-    outcomes = trials["outcome"].value_counts()
-    counts = {name: int(outcomes.get(name, 0)) for name in OUTCOMES if name != "finished"}
-    num_lost = sum(counts[name] for name in LOST)
-    lost_low, lost_high = proportion_interval(num_lost, interval.num + num_lost)
+    low, high = _ends(interval.low, interval.high)
+    confirmed = arm in chosen.confirmed
+    shown = reported if confirmed else trials
+    counts = {name: int((shown["outcome"] == name).sum()) for name in (*LOSSES, "running")}
+    lost = sum(counts[name] for name in LOSSES)
+    ended = len(shown) - counts["running"]
+    lost_low, lost_high = proportion_interval(lost, ended)
+    spent = trials[trials["outcome"].isin(("finished", "collapsed"))]
+    judged_at = reported[reported["outcome"].isin(("finished", "collapsed"))]
     return {
-        "arm": trials["arm"].iloc[0],
-        **params,
+        "arm": arm,
+        **{f"param.{knob}": first[f"param.{knob}"] for knob in question.knobs},
+        "baseline": arm in chosen.baselines,
+        "tried": chosen.tried[arm],
+        "tuned_on_same_seeds": chosen.tried[arm] > 1 and not question.screen,
+        "confirmed": confirmed,
         "mean": interval.mean,
-        "low": interval.low,
-        "high": interval.high,
+        "low": low,
+        "high": high,
         "n": interval.num,
         "copies": are_copies(values),
         **counts,
+        "lost": lost,
+        "ended": ended,
         "lost_low": lost_low,
         "lost_high": lost_high,
-        "images": finished["images"].mean(),
-        "seconds": finished["seconds"].mean(),
-        "peak_memory_bytes": finished["peak_memory_bytes"].max(),
-        **{f"metric.{name}": finished[f"metric.{name}"].mean() for name in question.columns},
-        "marked": num_lost > 0,
-        "complete": not any(counts.values()) and set(question.seeds) <= set(finished["seed"]),
-        "baseline": _is_baseline(params, question),
+        "raw": _one_by_one(reported, question) if lost and confirmed else "",
+        "images": spent["images"].mean(),
+        "seconds": spent["seconds"].mean(),
+        "peak_memory_bytes": spent["peak_memory_bytes"].max(),
+        **{f"metric.{name}": judged_at[f"metric.{name}"].mean() for name in question.columns},
+        "marked": lost > 0 and confirmed,
     }
 
 
-def interval_of(values: Any, question: Question) -> Interval:
-    """On the scale of the metric: never beyond what the metric can be."""
-    return log_t_interval(values) if question.scale == "ratio" else t_interval(values)
+def _one_by_one(reported: pd.DataFrame, question: Question) -> str:
+    """`1.9, 2.1, collapsed`: few seeds in their order, if some of them have a value."""
+    ended = reported[reported["outcome"] != "running"]
+    if len(ended) > FEW_SEEDS or not (ended["outcome"] == "finished").any():
+        return ""
+    order = {seed: place for place, seed in enumerate(question.seeds)}
+    ended = ended.sort_values("seed", key=lambda seeds: seeds.map(order), kind="stable")
+    values = ended[f"metric.{question.metric}"]
+    cells = zip(ended["outcome"], values, strict=True)
+    return ", ".join(significant(x) if word == "finished" else word for word, x in cells)
 
 
-def _is_baseline(params: dict[str, Any], question: Question) -> bool:
-    wanted = question.baseline
-    return bool(wanted) and all(
-        same_value(params.get(f"param.{knob}"), value) for knob, value in wanted.items()
+def _ends(low: float, high: float) -> tuple[float, float]:
+    """Of an interval; unknown where one is infinite."""
+    known = math.isfinite(low) and math.isfinite(high)
+    return (low, high) if known else (math.nan, math.nan)
+
+
+def _screening(trials: pd.DataFrame, table: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """What each arm was chosen by, and what became of it on fresh seeds."""
+    finished = trials[trials["outcome"] == "finished"]
+    finished = finished[finished["seed"].isin(question.screen)]
+    interval = log_t_interval if question.scale == "ratio" else t_interval
+    metric = f"metric.{question.metric}"
+    found = {arm: interval(finished[finished["arm"] == arm][metric]) for arm in table.index}
+    own = pd.DataFrame(
+        {
+            "screened": {arm: own.mean for arm, own in found.items()},
+            "screened_low": {arm: own.low for arm, own in found.items()},
+            "screened_high": {arm: own.high for arm, own in found.items()},
+            "screened_n": {arm: own.num for arm, own in found.items()},
+        }
     )
+    fresh, before = table["mean"], own["screened"]
+    own["shrinkage"] = fresh / before if question.scale == "ratio" else fresh - before
+    return own
 
 
 # ---- arms against the baseline
 
 
-def _verdicts(
-    table: pd.DataFrame, scaled: pd.DataFrame, is_lost: pd.DataFrame, question: Question
+def _against_baseline(
+    table: pd.DataFrame, seen: Evidence, base: int | None, question: Question
 ) -> pd.DataFrame:
-    """Effect, p and verdict of every arm but the baseline, if there is one baseline."""
-    base = table.index[table["baseline"]]
-    names = ["effect", "effect_low", "effect_high", "effect_n", "p", "verdict"]
-    found = pd.DataFrame(dict.fromkeys(names, math.nan), index=table.index)
-    found["verdict"], found["effect_n"] = "", 0
-    if len(base) != 1:
+    """Effect, p and verdict of every confirmed arm but the baseline, if there is one baseline."""
+    found = verdicts(seen, base, question) if base is not None and base in seen.arms else {}
+    none = Verdict(NO_EFFECT, math.nan, "")
+    rows = [_effect_cells(found.get(arm, none), question) for arm in table.index]
+    return pd.DataFrame(rows, index=table.index)
+
+
+def _effect_cells(verdict: Verdict, question: Question) -> dict[str, Any]:
+    own = verdict.effect
+    ends = (own.mean, own.low, own.high)
+    mean, low, high = map(exponential, ends) if question.scale == "ratio" else ends
+    low, high = _ends(low, high)
+    return {
+        "effect": mean,
+        "effect_low": low,
+        "effect_high": high,
+        "effect_n": own.num,
+        "p": verdict.p,
+        "verdict": verdict.word,
+    }
+
+
+def _stopped(table: pd.DataFrame, trials: pd.DataFrame, question: Question) -> pd.Series:
+    """Why an arm was due fewer seeds than declared, where that hung on what they showed."""
+    found = pd.Series("", table.index)
+    if not question.sequential:
         return found
-    own = [row for row in table.index if row != base[0]]
-    claims = [_claim(scaled, is_lost, row, int(base[0]), question) for row in own]
-    p = holm([claim.p for claim in claims] + [claim.p_equal for claim in claims])
-    for claim, row, p_differs, p_equal in zip(claims, own, p, p[len(own) :], strict=False):
-        ends = (claim.effect.mean, claim.effect.low, claim.effect.high)
-        shown = [math.exp(end) for end in ends] if question.scale == "ratio" else ends
-        verdict = claim.verdict(p_differs, p_equal)
-        found.loc[row] = [*shown, claim.effect.num, p_differs, verdict]
-    return found
+    short = table["confirmed"] & (table["ended"] < len(question.seeds))
+    if not question.screen:
+        found[table["arm"].isin(race_lost(trials, question))] = "outclassed"
+    decided = table["verdict"].isin(("better", "worse", "equal"))
+    found[decided] = "decided"
+    others = table["confirmed"] & ~table["baseline"]
+    if others.any() and (~short | (found != "") | table["baseline"])[table["confirmed"]].all():
+        found[table["baseline"]] = "decided"
+    return found.where(short, "")
 
 
-@dataclass(frozen=True)
-class _Claim:
-    """What the shared seeds say of an arm and the baseline, before it is adjusted."""
-
-    effect: Effect
-    p: float
-    """Of no difference: in the metric, or in how often they are lost."""
-    p_equal: float
-    """Of a difference beyond what counts as equal; NaN where nothing does."""
-    improves: bool
-
-    def verdict(self, p_differs: float, p_equal: float) -> str:
-        """By the adjusted p of both claims."""
-        if p_differs < ALPHA:
-            return "better" if self.improves else "worse"
-        return "equal" if p_equal < ALPHA else "undecided"
-
-
-def _claim(
-    scaled: pd.DataFrame, is_lost: pd.DataFrame, row: int, base: int, question: Question
-) -> _Claim:
-    effect = _paired(scaled, row, base)
-    ended = is_lost.iloc[row].notna() & is_lost.iloc[base].notna()
-    lost, base_lost = (is_lost.iloc[own][ended].astype(bool) for own in (row, base))
-    if lost.any() or base_lost.any():
-        more, fewer = int((lost & ~base_lost).sum()), int((base_lost & ~lost).sum())
-        return _Claim(effect, mcnemar(more, fewer), math.nan, more < fewer)
-    p_equal = math.nan
-    if question.equal_within:
-        p_equal = equivalence(effect, margin=_margin(question))
-    improves = (effect.mean < 0) == (question.goal == "minimize")
-    return _Claim(effect, effect.p, p_equal, improves)
-
-
-def _paired(scaled: pd.DataFrame, row: int, other: int) -> Effect:
-    """The effect of one arm against another on the seeds that both finished."""
-    both = scaled.iloc[row].notna() & scaled.iloc[other].notna()
-    if not both.any():
-        return NO_EFFECT
-    return paired(scaled.iloc[row][both], scaled.iloc[other][both])
-
-
-def _margin(question: Question) -> float:
-    """Of equivalence, on the scale of the comparison: ±10 % is a factor of 1.1 either way."""
-    within = question.equal_within
-    return math.log1p(within) if question.scale == "ratio" else within
+def _complete(table: pd.DataFrame, question: Question) -> pd.Series:
+    """Every reported seed that was due has finished."""
+    whole = (table["n"] == len(question.seeds)) | ((table["stopped"] != "") & (table["n"] > 0))
+    return table["confirmed"] & (table["lost"] + table["running"] == 0) & whole
 
 
 # ---- arms among each other
 
 
-def _ranks(table: pd.DataFrame, scaled: pd.DataFrame, question: Question) -> pd.DataFrame:
+def _ranks(table: pd.DataFrame, seen: Evidence, question: Question) -> pd.DataFrame:
     """Which complete arm leads, which are not worse than it, and whether it is the best.
 
     The one that leads was chosen among all, so each comparison with it is one of all pairs of arms:
@@ -230,16 +273,17 @@ def _ranks(table: pd.DataFrame, scaled: pd.DataFrame, question: Question) -> pd.
     means = table["mean"].where(table["complete"])
     leads = means == (means.min() if question.goal == "minimize" else means.max())
     found = pd.DataFrame({"leads": leads, "best": False, "bold": False, "behind": False})
-    own = [row for row in table.index if table["complete"][row]]
+    own = [arm for arm in table.index if table["complete"][arm]]
     if len(own) < 2:
         return found
     leader = int(found.index[found["leads"]][0])
     pairs = len(own) * (len(own) - 1) / 2
-    worse = {row: pairs * _paired(scaled, row, leader).p < ALPHA for row in own if row != leader}
+    p = {arm: effect(seen, arm, leader, sequential=question.sequential).p for arm in own}
+    worse = {arm: pairs * p[arm] < ALPHA for arm in own if arm != leader}
     if any(worse.values()):  # else it would be all of them, which says nothing
-        found["bold"] = [row == leader or not worse.get(row, True) for row in found.index]
-    found["behind"] = [worse.get(row, False) for row in found.index]
-    found["best"] = [row == leader and all(worse.values()) for row in found.index]
+        found["bold"] = [arm == leader or not worse.get(arm, True) for arm in found.index]
+    found["behind"] = [worse.get(arm, False) for arm in found.index]
+    found["best"] = [arm == leader and all(worse.values()) for arm in found.index]
     return found
 
 
@@ -261,19 +305,3 @@ def _pareto(table: pd.DataFrame, question: Question) -> pd.Series:
 def _place(row: pd.Series, question: Question) -> tuple[Any, ...]:
     keys = [value_place(row[f"param.{knob}"], knob, question) for knob in question.knobs]
     return (*keys, row["arm"])
-
-
-def _require_finite(trials: pd.DataFrame, question: Question) -> None:
-    finished = trials[trials["outcome"] == "finished"]
-    for name in (question.metric, *question.columns):
-        values = finished[f"metric.{name}"]
-        if (bad := ~np.isfinite(values)).any():
-            trial = finished[bad].iloc[0]
-            raise ValueError(
-                f"arm {trial['arm']}, seed {trial['seed']} finished with {name} = "
-                f"{trial[f'metric.{name}']}; a trial whose metric is not finite has diverged"
-            )
-    if question.scale == "ratio" and (finished[f"metric.{question.metric}"] <= 0).any():
-        raise ValueError(
-            f"{question.metric} is compared by ratios, and some of its values are not positive"
-        )

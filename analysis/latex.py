@@ -1,8 +1,8 @@
 r"""The comparison table in LaTeX, as wide as a column of the page. Pure: text out.
 
-Widths are those of Computer Modern, so that a table is known to fit before it is set. What has one
-value for all arms goes into the caption; what has no room is left out, the least needed first:
-peak memory, time, images, further metrics. The CSV holds all of it.
+Widths are those of Computer Modern, so that a table is known to fit before it is set. What has no
+room is left out, the least needed first: peak memory, time, images, further metrics. The CSV holds
+all of it.
 """
 
 import re
@@ -41,6 +41,7 @@ WIDTHS = {
 """cmr10 in points; a letter that stands twice is as wide as the wider."""
 OTHER_WIDTH = 7.78  # capitals, Greek, signs
 BRACKET, SPACE = 2.78, 3.33
+NEEDED = ("n", "ratio", "difference", "verdict")
 OPTIONAL = ("peak MiB", "seconds", "images")
 """Left out in this order where there is no room."""
 
@@ -55,12 +56,12 @@ class Page:
 
 
 ONE_COLUMN = Page(LINE_POINTS)
-TWO_COLUMNS = Page(NARROW_POINTS, ("n", "ratio", "difference", "verdict"))
+TWO_COLUMNS = Page(NARROW_POINTS, NEEDED)
 
 
 def table(arms: pd.DataFrame, question: Question, *, page: Page = ONE_COLUMN) -> str:
     r"""A `table` float; needs \usepackage{booktabs} and nothing else."""
-    shown, notes = fitted(_chosen(arms, question, page), page, num_knobs=len(question.knobs))
+    shown, notes = fitted(_chosen(arms, question, page), page, question)
     font, _ = _font(shown, page)
     align = "".join(_align(column) for column in shown)
     dressed = [column.dressed(r"\textbf{", "}", escape) for column in shown]
@@ -91,21 +92,19 @@ def narrow(arms: pd.DataFrame, question: Question) -> str:
 
 
 def fitted(
-    shown: Sequence[Column], page: Page, *, num_knobs: int
+    shown: Sequence[Column], page: Page, question: Question
 ) -> tuple[list[Column], list[str]]:
     """The columns that fit, and what the caption says instead of the others."""
-    kept, notes = list(shown), []
-    for column in shown[num_knobs:]:
-        if column.title in OPTIONAL and len(column.cells) > 1 and len(set(column.cells)) == 1:
-            kept.remove(column)
-            notes.append(f"All arms: {column.title} {column.cells[0]}.")
-    kept, names = _short_titles(kept, num_knobs)
-    notes += names
+    num_knobs = len(question.knobs)
+    kept, notes = _short_titles(list(shown), num_knobs)
     for number in (1, 2, 3):
-        while not _fits(kept, page) and (spare := _spare(kept, num_knobs, number)) is not None:
+        while (
+            not _fits(kept, page)
+            and (spare := _spare(kept, num_knobs, question.metric, number)) is not None
+        ):
             kept.remove(spare)
     if not _fits(kept, page):  # the interval of the comparison says more than that of the mean
-        kept[num_knobs] = _bare(kept[num_knobs])
+        kept = [_bare(own) if own.title == question.metric else own for own in kept]
         notes.append("Intervals of the means are in the CSV.")
     if not _fits(kept, page):
         kept = _wrapped(kept, page, num_knobs)
@@ -135,14 +134,14 @@ def _chosen(arms: pd.DataFrame, question: Question, page: Page) -> list[Column]:
     num_knobs = len(question.knobs)
     if page.only is None:
         return every
-    rest = [c for c in every[num_knobs + 1 :] if c.title in page.only]
-    return [*every[: num_knobs + 1], *rest]
+    named = (question.metric, *page.only)
+    return [c for i, c in enumerate(every) if i < num_knobs or c.title in named]
 
 
-def _spare(shown: Sequence[Column], num_knobs: int, number: int) -> Column | None:
+def _spare(shown: Sequence[Column], num_knobs: int, metric: str, number: int) -> Column | None:
     """What to leave out next: first what `OPTIONAL` names, then further metrics, then remarks."""
-    own = shown[num_knobs + 1 :]
-    needed = ("n", "ratio", "difference", "verdict")
+    own = shown[num_knobs:]
+    needed = (metric, *NEEDED)
     if number == 1:
         found = [c for title in OPTIONAL for c in own if c.title == title]
     elif number == 2:

@@ -26,10 +26,10 @@ from analysis.canvas import (
     house_style,
     knob_axis,
 )
+from analysis.evidence import LOSSES, judged
 from analysis.notation import arm_text, plain
 from analysis.palette import BLUE, GREY, VERMILION, look
 from analysis.question import Question
-from sid_sweep.spec import LOST
 
 POINTS_PER_INCH = 72
 SEED_OFFSET_POINTS = 3.5  # seeds stand beside their interval, not under it
@@ -56,6 +56,7 @@ def figures(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> dict
     cost was asked for, and each seed from the baseline to each arm where there is a baseline.
     """
     drawn = {}
+    frame = seen(frame, arms, question)
     if (pair := maps.map_knobs(arms, question)) is not None:
         drawn[f"{question.metric}_map"] = maps.map_figure(arms, question, x=pair[0], y=pair[1])
     if question.cost and (arms["n"] > 0).any():
@@ -71,6 +72,16 @@ def figures(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> dict
     if (figure := slopes.slopes_figure(frame, arms, question)) is not None:
         drawn["slopes"] = figure
     return drawn
+
+
+def seen(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """The trials behind a table: those of its arms at the question's seeds, each row with the
+    outcome that the table counts, `collapsed` included."""
+    trial = ["arm", "seed"]
+    outcomes = judged(frame, question).set_index(trial)["outcome"]
+    frame = frame[frame["arm"].isin(arms["arm"])]
+    found = frame.drop(columns="outcome").join(outcomes, on=trial, how="inner")
+    return found[frame.columns].reset_index(drop=True)
 
 
 # ---- the metric against a knob
@@ -121,7 +132,7 @@ def metric_figure(
     axis = knob_axis(arms, question, knob=knob)
     finals = frame[frame["final"]]
     seeds = finals[finals["outcome"] == "finished"]
-    lost = finals[finals["outcome"].isin(LOST)]
+    lost = finals[finals["outcome"].isin(LOSSES)]
     groups = list(_groups(arms, question, axis))
     flat = axis.kind == "category" and axis.letters > MAX_LETTERS
     rows = len(axis.values) * max(1.0, len(groups) / 2)

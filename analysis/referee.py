@@ -5,22 +5,29 @@ Arms are named by their number in the frame. An arm without a trial in the frame
 
 import pandas as pd
 
+from analysis.evidence import gather, judged, verdicts
 from analysis.question import Question
+from analysis.selection import race_lost, ranked, select
 
 
 def kept(frame: pd.DataFrame, question: Question) -> list[int]:
     """The arms to confirm on fresh seeds, best first by the screening seeds.
 
-    At most `question.keep` of them, each with its best nuisance setting; the baseline is not among
-    them, because it is always confirmed beside them.
+    At most `question.keep` of them, each with its best nuisance setting; no arm that finished at no
+    seed, and not the baseline, because it is always confirmed beside them.
     """
-    raise NotImplementedError
+    trials = judged(frame, question)
+    own = gather(trials, question.screen, question)
+    finished = {arm for arm, row in zip(own.arms, own.ended & ~own.lost, strict=True) if row.any()}
+    chosen = select(trials, question)
+    worthy = [arm for arm in chosen.arms if arm in finished and arm != chosen.baseline]
+    return ranked(own.of(worthy), question)[: question.keep]
 
 
 def baseline(frame: pd.DataFrame, question: Question) -> int | None:
-    """The arm that others are compared with, at its best nuisance setting; None while there is
-    none."""
-    raise NotImplementedError
+    """The arm that others are compared with, at its best nuisance setting; None where there is not
+    exactly one."""
+    return select(judged(frame, question), question).baseline
 
 
 def outclassed(frame: pd.DataFrame, question: Question) -> set[int]:
@@ -30,10 +37,24 @@ def outclassed(frame: pd.DataFrame, question: Question) -> set[int]:
     best arm is ever dropped, whenever and however often this is asked, is at most 5 %: an
     anytime-valid paired test (Ville 1939) for each other arm, at 5 % over their number.
     """
-    raise NotImplementedError
+    return race_lost(judged(frame, question), question)
 
 
 def settled(frame: pd.DataFrame, question: Question) -> set[int]:
-    """The arms whose verdict against the baseline stands, by the rule of the table; the baseline
-    too, once every other arm that the sweep asks for is among them."""
-    raise NotImplementedError
+    """The arms whose verdict against the baseline stands, by the rule of the table, with all their
+    nuisance settings; the baseline's too, once all arms that the sweep asks for are settled."""
+    trials = judged(frame, question)
+    chosen = select(trials, question)
+    if chosen.baseline is None:
+        return set()
+    own = gather(trials, question.seeds, question).of(chosen.confirmed)
+    if chosen.baseline not in own.arms:
+        return set()
+    found = verdicts(own, chosen.baseline, question)
+    decided = [arm for arm, verdict in found.items() if verdict.word != "undecided"]
+    more = {member for arm in decided for member in chosen.groups[arm]} - {chosen.baseline}
+    asked = set(kept(frame, question)) if question.screen else set(chosen.arms)
+    whole = len(set(trials["arm"])) >= question.num_arms and asked <= {*found, chosen.baseline}
+    if found and whole and len(decided) == len(found):
+        more |= set(chosen.groups[chosen.baseline])
+    return more

@@ -11,10 +11,10 @@ import pandas as pd
 from rich import markup
 from rich.table import Table
 
-from analysis.notation import estimate, knob_name, significant, thousands, value_text
+from analysis.evidence import LOSSES
+from analysis.notation import MISSING, estimate, knob_name, significant, thousands, value_text
 from analysis.question import Question
 from analysis.statistics import ALPHA, CONFIDENCE
-from sid_sweep.spec import LOST
 
 MARK = "†"
 MEBIBYTE = 2**20
@@ -40,52 +40,102 @@ class Column:
 
 
 def columns(arms: pd.DataFrame, question: Question) -> list[Column]:
-    """What a reader sees: knobs, quality, seeds, cost, remarks."""
+    """What a reader sees: knobs, quality, seeds, cost, remarks. What all arms have in common is in
+    the legend."""
     knobs = [
         Column(knob_name(knob), [value_text(value) for value in arms[f"param.{knob}"]])
         for knob in question.knobs
     ]
+    rows = [arm for _, arm in arms.iterrows()]
+    once = _said_once(arms, question)
+    found = [
+        *knobs,
+        *([Column("tried", [str(num) for num in arms["tried"]])] if question.nuisance else []),
+        Column(question.metric, [_estimate(arm) for arm in rows], bold=list(arms["bold"])),
+        Column("n", [str(arm["n"]) if arm["confirmed"] else "" for arm in rows]),
+        *_screened(rows, question),
+        *_effects(arms, question),
+        *_spent(arms, question),
+        Column("", [_remarks(arm) for arm in rows], numeric=False),
+    ]
+    return [own for own in found if own.title not in once and any(map(bool, own.cells))]
+
+
+def _spent(arms: pd.DataFrame, question: Question) -> list[Column]:
+    """Further metrics and costs."""
     extra = [
         Column(name, [significant(value) for value in arms[f"metric.{name}"]])
         for name in question.columns
     ]
     mebibytes = arms["peak_memory_bytes"] / MEBIBYTE
     return [
-        *knobs,
-        Column(
-            question.metric, [_estimate(arm) for _, arm in arms.iterrows()], bold=list(arms["bold"])
-        ),
-        Column("n", [str(n) for n in arms["n"]]),
-        *_effects(arms, question),
         *extra,
         Column("images", [thousands(images) for images in arms["images"]]),
         Column("seconds", [_seconds(seconds) for seconds in arms["seconds"]]),
         Column("peak MiB", [thousands(size) for size in mebibytes]),
-        Column("", [_remarks(arm) for _, arm in arms.iterrows()], numeric=False),
     ]
+
+
+def _said_once(arms: pd.DataFrame, question: Question) -> dict[str, str]:
+    """By title, the one cell of a column whose arms have no other; a declared cost stays."""
+    found = {}
+    for column in _spent(arms, question):
+        cells = set(column.cells) - {MISSING}
+        if len(arms) > 1 and len(cells) == 1 and column.title != question.cost:
+            found[column.title] = cells.pop()
+    return found
 
 
 def legend(arms: pd.DataFrame, question: Question) -> str:
     """What the cells mean, as a caption."""
-    mean, t = ("Geometric mean", "log-t") if question.scale == "ratio" else ("Mean", "Student-t")
+    ratio = question.scale == "ratio"
+    interval = f"{'log-t' if ratio else 'Student-t'} {CONFIDENCE:.0%} interval"
+    if question.sequential:
+        interval = f"{CONFIDENCE:.0%} confidence sequence, valid at any number of seeds"
     sentences = [
-        f"{mean} {question.metric} of the n finished seeds ({question.better} is better) "
-        f"with its {t} {CONFIDENCE:.0%} interval; images and seconds are means over these "
-        "seeds, peak MiB their maximum."
+        f"{'Geometric mean' if ratio else 'Mean'} {question.metric} of the n seeds with a value "
+        f"({question.better} is better) with its {interval}; images and seconds are means over the "
+        "trials that ran to their end, peak MiB their maximum."
     ]
-    if (arms["effect_n"] > 0).any():
-        what = "Ratio" if question.scale == "ratio" else "Difference"
+    if once := _said_once(arms, question):
+        told = ", ".join(f"{name} {cell}" for name, cell in once.items())
+        sentences.append(f"In all arms: {told}.")
+    if question.nuisance:
+        knobs = ", ".join(map(knob_name, question.nuisance))
+        seeds = "screening" if question.screen else "same"
+        sentences.append(f"Each row is the best of those tried in {knobs}, by the {seeds} seeds.")
+    if question.screen:
+        change = "the mean over it" if ratio else "the mean less it"
         sentences.append(
-            f"{what} to the baseline over the seeds that both finished, with its paired interval; "
-            f"better, worse{', equal' if question.equal_within else ''} or undecided at "
-            f"{ALPHA:.0%} for all arms together (Holm)."
+            f"Screened: by {len(question.screen)} other seeds, which chose what to confirm; "
+            f"shrinkage: {change}. An arm without a mean was not confirmed."
+        )
+    if (arms["verdict"] != "").any():
+        if ((arms["effect_n"] > 0) & (arms["raw"] == "")).any():
+            own = "confidence sequence" if question.sequential else "interval"
+            sentences.append(
+                f"{'Ratio' if ratio else 'Difference'} to the baseline over the seeds that both "
+                f"finished, with its paired {own}."
+            )
+        sentences.append(
+            f"Better, worse{', equal' if question.equal_within else ''} or undecided at "
+            f"{ALPHA:.0%} for all arms together (Holm)"
+            f"{', whenever one looks' if question.sequential else ''}."
         )
     if arms["bold"].any():
         sentences.append("Bold: not significantly worse than the arm that leads.")
     if arms["copies"].any():
         sentences.append("Copies: all seeds gave one value, which has no interval.")
-    if (arms["marked"] & (arms["n"] > 0)).any():
-        sentences.append(f"{MARK} Of the surviving seeds only; compared by how often it is lost.")
+    if (arms["marked"] & (arms["raw"] == "") & (arms["n"] > 0)).any():
+        sentences.append(f"{MARK} Of the surviving seeds only.")
+    if arms["marked"].any():
+        sentences.append(
+            f"An arm that lost seeds is compared by how often; in brackets the exact "
+            f"{CONFIDENCE:.0%} interval of that part."
+        )
+    if arms["collapsed"].any():
+        least = ", ".join(f"{name} < {significant(x)}" for name, x in question.collapse.items())
+        sentences.append(f"Collapsed: {least}.")
     return " ".join(sentences)
 
 
@@ -119,20 +169,37 @@ def terminal(arms: pd.DataFrame, question: Question) -> Table:
 
 
 def _estimate(arm: pd.Series) -> str:
-    """`1.42 [1.31, 1.53]`, with the mark of survivors; `1.107 (copies)`."""
+    """`1.42 [1.31, 1.53]`, with the mark of survivors; `1.107 (copies)`; `1.9, 2.1, collapsed`."""
+    if not arm["confirmed"]:
+        return ""
+    if arm["raw"]:
+        return arm["raw"]
     if arm["copies"]:
         return f"{significant(arm['mean'])} (copies)"
     text = estimate(arm["mean"], arm["low"], arm["high"])
     return f"{text} {MARK}" if arm["marked"] and arm["n"] else text
 
 
+def _screened(rows: list[pd.Series], question: Question) -> list[Column]:
+    """What an arm was chosen by, and how much of it fresh seeds bear out."""
+    if not question.screen:
+        return []
+    shrinkage = ["" if pd.isna(arm["shrinkage"]) else f"{arm['shrinkage']:.3g}" for arm in rows]
+    return [
+        Column("screened", [significant(arm["screened"]) for arm in rows]),
+        Column("shrinkage", shrinkage),
+    ]
+
+
 def _effects(arms: pd.DataFrame, question: Question) -> list[Column]:
     """`0.78 [0.70, 0.87] better`: beside the baseline, where there is one to compare with."""
-    if not (arms["effect_n"] > 0).any():
+    if not (arms["verdict"] != "").any():
         return []
     title = "ratio" if question.scale == "ratio" else "difference"
     cells = [
-        estimate(arm["effect"], arm["effect_low"], arm["effect_high"]) if arm["effect_n"] else ""
+        estimate(arm["effect"], arm["effect_low"], arm["effect_high"])
+        if arm["effect_n"] and not arm["raw"]
+        else ""
         for _, arm in arms.iterrows()
     ]
     return [Column(title, cells), Column("verdict", list(arms["verdict"]), numeric=False)]
@@ -143,12 +210,25 @@ def _seconds(seconds: float) -> str:
 
 
 def _remarks(arm: pd.Series) -> str:
-    """`leads, baseline, 1 diverged`; what leads is best only with a verdict behind it."""
+    """`leads, baseline, 1 of 3 diverged [1%, 91%]`; what leads is best only with a verdict behind
+    it."""
     words = ["best" if arm["best"] else "leads"] if arm["leads"] else []
     names = {"baseline": "baseline", "pareto": "Pareto"}
     words += [name for column, name in names.items() if arm[column]]
-    words += [f"{arm[name]} {name}" for name in (*LOST, "running") if arm[name]]
+    words += [_losses(arm)] if arm["lost"] else []
+    words += [f"{arm['running']} running"] if arm["running"] else []
+    words += ["outclassed"] if arm["stopped"] == "outclassed" else []
     return ", ".join(words)
+
+
+def _losses(arm: pd.Series) -> str:
+    """`2 of 10 lost [3%, 56%] (1 diverged, 1 failed)`."""
+    counts = {name: arm[name] for name in LOSSES if arm[name]}
+    one = len(counts) == 1
+    interval = f"[{arm['lost_low']:.0%}, {arm['lost_high']:.0%}]"
+    text = f"{arm['lost']} of {arm['ended']} {next(iter(counts)) if one else 'lost'} {interval}"
+    kinds = ", ".join(f"{number} {name}" for name, number in counts.items())
+    return text if one else f"{text} ({kinds})"
 
 
 def rows_of(columns: list[list[str]]) -> list[tuple[str, ...]]:

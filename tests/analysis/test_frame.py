@@ -9,7 +9,7 @@ import pytest
 from lambda_sweep import frame, question, rows, run_rows, sweep_of
 
 from analysis.frame import SCHEMA_KEY, read_parquet, tidy, write_parquet
-from analysis.question import Question
+from analysis.question import SCHEMA_VERSION, Question
 from sid_sweep.trials.rows import COLUMNS
 
 
@@ -133,10 +133,10 @@ def test_no_file_a_foreign_file_and_a_foreign_table_are_refused(tmp_path):
 
 
 def test_a_newer_version_is_refused_even_with_unknown_fields(tmp_path):
-    record = json.loads(question().to_json()) | {"version": 4, "equivalence": 0.01}
+    record = json.loads(question().to_json()) | {"version": SCHEMA_VERSION + 1, "equivalence": 0.01}
     table = pa.table({"x": [1]}).replace_schema_metadata({SCHEMA_KEY: json.dumps(record)})
     pq.write_table(table, tmp_path / "new.parquet")
-    with pytest.raises(ValueError, match="schema version 4 and this program reads 3"):
+    with pytest.raises(ValueError, match=f"and this program reads {SCHEMA_VERSION}"):
         read_parquet(tmp_path / "new.parquet")
 
 

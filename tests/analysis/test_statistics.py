@@ -1,5 +1,6 @@
 """Each statistic against SciPy, a closed form, or its promise; laws; where there is no answer."""
 
+import functools
 import math
 
 import numpy as np
@@ -8,10 +9,16 @@ from scipy import stats
 
 from analysis.statistics import (
     Effect,
+    _log_martingales,
+    anytime,
+    anytime_equivalence,
+    confidence_sequence,
     deviation_interval,
     equivalence,
     holm,
+    log_confidence_sequence,
     log_t_interval,
+    losses_anytime,
     mcnemar,
     paired,
     proportion_interval,
@@ -159,3 +166,126 @@ def test_a_deviation_has_its_interval():
     ends = [deviation_interval(s, 4) for s in draws]
     covered = np.mean([low <= 1 <= high for low, high in ends])
     assert abs(covered - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 4000)
+
+
+# ---- valid at any number of seeds
+
+
+def bayes_factor(d, precision=1.0):
+    """∫∫ p(d | σδ, σ) N(δ; 0, 1/c²) dσ/σ dδ over the same at δ = 0, by quadrature over δ and log σ;
+    the first difference alone has the factor one."""
+    delta, log_sigma = np.linspace(-12, 12, 1201), np.linspace(-9, 9, 1801)
+    sigma = np.exp(log_sigma)[:, None]
+
+    def log_likelihood(effects):
+        squares = sum((x - sigma * effects) ** 2 for x in d)
+        return -len(d) * np.log(sigma) - squares / (2 * sigma**2)
+
+    step_delta, step_sigma = delta[1] - delta[0], log_sigma[1] - log_sigma[0]
+    prior = np.sqrt(precision / (2 * np.pi)) * np.exp(-precision * delta**2 / 2)
+    above = (np.exp(log_likelihood(delta)) * prior).sum() * step_delta * step_sigma
+    return above / (np.exp(log_likelihood(np.zeros(1))).sum() * step_sigma)
+
+
+@pytest.mark.parametrize("d", [[0.3, -0.2], [0.5, 0.7, 0.4], [1.1, -0.3, 0.8, 0.2, 1.4]])
+def test_the_bet_of_a_sequence_is_a_bayes_factor(d):
+    largest = max(1.0, *(bayes_factor(d[:n]) for n in range(2, len(d) + 1)))
+    effect = anytime(d, np.zeros(len(d)))
+    assert effect.p == pytest.approx(1 / largest, rel=1e-6)
+
+
+def test_the_bet_is_a_martingale_whatever_the_scatter():
+    """E[M_n] = 1 under no difference at every n; with a wrong exponent it is not."""
+    rng = np.random.default_rng(2)
+    draws = 7.3 * rng.standard_normal((20_000, 4))
+    bets = np.exp([_log_martingales(own) for own in draws])
+    assert bets[:, 0] == pytest.approx(1.0)
+    for n in (1, 2, 3):
+        error = bets[:, n].std() / math.sqrt(len(draws))
+        assert abs(bets[:, n].mean() - 1) < 4 * error < 0.2
+    wrong = bets[:, 3] ** 1.5
+    assert wrong.mean() - 1 > 4 * bets[:, 3].std() / math.sqrt(len(draws))
+
+
+@pytest.mark.parametrize("n", [5, 8, 30])
+def test_a_confidence_sequence_ends_where_the_bet_reaches_its_price(n):
+    x = np.random.default_rng(n).normal(2.0, 0.7, n)
+    own = confidence_sequence(x)
+    for end in (own.low, own.high):
+        assert _log_martingales(x - end)[-1] == pytest.approx(math.log(20), abs=1e-9)
+    assert _log_martingales(x - own.mean)[-1] < math.log(20)
+    wide = t_interval(x)
+    assert own.low < wide.low < wide.high < own.high  # the price of looking as one likes
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_few_seeds_have_no_end(n):
+    own = confidence_sequence(np.arange(n))
+    assert (own.mean, own.low, own.high) == ((n - 1) / 2, -math.inf, math.inf)
+    log = log_confidence_sequence(np.exp(np.arange(n)))
+    assert (log.low, log.high) == (0.0, math.inf)
+    assert math.isnan(confidence_sequence([1.0]).low)
+    assert math.isnan(anytime([1.0, 2.0], [0.0, 1.0]).p)  # copies
+
+
+def test_a_claim_of_a_sequence_stands():
+    """Seeds that come after a claim take nothing back."""
+    clear = np.array([1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.97, 1.03])
+    early = anytime(clear, np.zeros(8))
+    later = anytime([*clear, -9.0, 9.0, -9.0], np.zeros(11))
+    assert later.p == early.p < 0.001
+    assert later.low < 0 < later.high
+
+
+def test_of_equal_arms_one_in_twenty_is_ever_told_apart():
+    """Stopped at the first claim within 40 seeds; Student's t at every look is the companion."""
+    rng, num = np.random.default_rng(3), 2000
+    draws = rng.standard_normal((num, 40)) * 0.4
+    ever = np.mean([anytime(d, np.zeros(40)).p < 0.05 for d in draws])
+    held = [
+        all(i.low <= 0 <= i.high for i in map(confidence_sequence, (d[:5], d[:10], d[:40])))
+        for d in draws[:500]
+    ]
+    assert ever < 0.05 + 4 * math.sqrt(0.05 * 0.95 / num)
+    assert 1 - np.mean(held) < 0.05 + 4 * math.sqrt(0.05 * 0.95 / 500)
+    n = np.arange(2, 41)
+    means = np.cumsum(draws, 1)[:, 1:] / n
+    squares = np.cumsum(draws**2, 1)[:, 1:] - n * means**2
+    t = means / np.sqrt(squares / (n - 1) / n)
+    naive = np.mean((2 * stats.t.sf(abs(t), n - 1) < 0.05).any(1))
+    assert naive > 0.2
+
+
+def test_equality_at_any_time_is_the_worse_of_both_margins():
+    rng, margin = np.random.default_rng(4), 0.3
+    d = rng.normal(0.02, 0.1, 12)
+    p = anytime_equivalence(d, np.zeros(12), margin=margin)
+    sides = np.minimum(_log_martingales(d - margin), _log_martingales(d + margin))
+    assert p == pytest.approx(math.exp(-sides.max()), rel=1e-12)
+    assert p < 0.05
+    assert anytime_equivalence(d + 1, np.zeros(12), margin=margin) == 1.0  # far off, and surely so
+    assert math.isnan(anytime_equivalence([1.0, 1.0], [1.0, 1.0], margin=margin))
+    at_margin = rng.normal(margin, 0.3, (2000, 40))
+    ever = np.mean([anytime_equivalence(x, np.zeros(40), margin=margin) < 0.05 for x in at_margin])
+    assert 0 < ever < 0.05 + 4 * math.sqrt(0.05 * 0.95 / 2000)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (5, 0), (0, 9), (7, 3)])
+def test_losses_at_any_time_are_a_mixture_of_coins(first, second):
+    q = np.linspace(0, 1, 200_001)
+    mixture = np.trapezoid(q**first * (1 - q) ** second, q) * 2.0 ** (first + second)
+    p = losses_anytime(first, second)
+    assert p == pytest.approx(min(1.0, 1 / mixture), rel=1e-6)
+    assert p == losses_anytime(second, first)
+    assert p >= mcnemar(first, second) or p == 1.0
+
+
+def test_losses_of_equal_arms_are_told_apart_in_one_of_twenty():
+    rng, ever, naive = np.random.default_rng(5), 0, 0
+    fixed = functools.cache(mcnemar)
+    for _ in range(1000):
+        coins = rng.random(40) < 0.5
+        counts = list(zip(np.cumsum(coins), np.cumsum(~coins), strict=True))
+        ever += min(losses_anytime(int(a), int(b)) for a, b in counts) < 0.05
+        naive += min(fixed(int(a), int(b)) for a, b in counts) < 0.05
+    assert ever / 1000 < 0.05 + 4 * math.sqrt(0.05 * 0.95 / 1000) < naive / 1000

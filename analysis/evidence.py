@@ -1,0 +1,235 @@
+"""What the seeds say of one arm against another, before it is put in a table. Pure: frames in.
+
+Two arms are compared on the seeds that both have. Where one of them lost some (it diverged, failed
+or collapsed), it is compared by how often; else by the metric.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.question import Question
+from analysis.statistics import (
+    ALPHA,
+    Effect,
+    anytime,
+    anytime_equivalence,
+    equivalence,
+    holm,
+    losses_anytime,
+    mcnemar,
+    paired,
+)
+from sid_sweep.spec import LOST
+
+COLLAPSED = "collapsed"
+"""A finished trial with a metric below what the question names: an outcome of tables alone."""
+LOSSES = (*LOST, COLLAPSED)
+"""Ends without a value that enters a mean."""
+NO_EFFECT = Effect(math.nan, math.nan, math.nan, math.nan, 0, math.nan)
+
+
+def judged(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """The last row of every trial at a seed of the question; `outcome` has `collapsed` among its
+    words.
+
+    Raises:
+        ValueError: there is none; a finished trial has a metric that is not finite, or not positive
+            where its scale is a ratio.
+    """
+    trials = frame[frame["final"] & frame["seed"].isin((*question.seeds, *question.screen))]
+    if trials.empty:
+        seeds = ", ".join(map(str, (*question.screen, *question.seeds)))
+        raise ValueError(f"sweep {question.sweep} has no trial at any of its seeds ({seeds})")
+    _require_finite(trials, question)
+    collapsed = pd.Series(False, index=trials.index)
+    for name, least in question.collapse.items():
+        collapsed |= (trials["outcome"] == "finished") & (trials[f"metric.{name}"] < least)
+    return trials.assign(outcome=trials["outcome"].mask(collapsed, COLLAPSED))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was seen of arms at seeds, in the order in which the seeds are handed out."""
+
+    arms: list[int]
+    values: np.ndarray
+    """[arm, seed]: the metric, in logarithms where its scale is a ratio; NaN where it has none."""
+    lost: np.ndarray
+    """[arm, seed]: ended without a value."""
+    ended: np.ndarray
+    """[arm, seed]: with or without one."""
+
+    def row(self, arm: int) -> int:
+        """Its place."""
+        return self.arms.index(arm)
+
+    def of(self, arms: Sequence[int]) -> "Evidence":
+        """Of these arms alone."""
+        rows = [self.row(arm) for arm in arms]
+        return Evidence(list(arms), self.values[rows], self.lost[rows], self.ended[rows])
+
+
+def gather(trials: pd.DataFrame, seeds: Sequence[int], question: Question) -> Evidence:
+    """Of all arms of `judged` trials, on these seeds."""
+    arms = sorted(set(trials["arm"]))
+    rows = {arm: row for row, arm in enumerate(arms)}
+    columns = {seed: column for column, seed in enumerate(seeds)}
+    own = trials[trials["seed"].isin(columns)]
+    row, column = own["arm"].map(rows).to_numpy(int), own["seed"].map(columns).to_numpy(int)
+    shape = (len(arms), len(seeds))
+    values, lost, ended = np.full(shape, np.nan), np.zeros(shape, bool), np.zeros(shape, bool)
+    metric = own[f"metric.{question.metric}"].to_numpy(float)
+    finished = (own["outcome"] == "finished").to_numpy(bool)
+    scaled = np.log(metric[finished]) if question.scale == "ratio" else metric[finished]
+    values[row[finished], column[finished]] = scaled
+    lost[row, column] = own["outcome"].isin(LOSSES)
+    ended[row, column] = own["outcome"] != "running"
+    return Evidence(arms, values, lost, ended)
+
+
+def effect(evidence: Evidence, arm: int, other: int, *, sequential: bool) -> Effect:
+    """Of one arm against another, on the scale of the metric, on the seeds that both finished."""
+    values, others = _shared(evidence, arm, other, sequential=sequential)
+    if not len(values):
+        return NO_EFFECT
+    return anytime(values, others) if sequential else paired(values, others)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the shared seeds say of an arm against another, before it is adjusted."""
+
+    effect: Effect
+    p: float
+    """Of no difference: in the metric, or in how often they are lost."""
+    p_equal: float
+    """Of a difference beyond what counts as equal; NaN where nothing does."""
+    improves: bool
+
+    def verdict(self, p_differs: float, p_equal: float) -> str:
+        """By the adjusted p of both claims."""
+        if p_differs < ALPHA:
+            return "better" if self.improves else "worse"
+        return "equal" if p_equal < ALPHA else "undecided"
+
+
+def claim(
+    evidence: Evidence, arm: int, other: int, question: Question, *, sequential: bool
+) -> Claim:
+    """By losses where there are some, else by the metric.
+
+    Where seeds are added as they are looked at, both are tried in turn and each has half of α: p is
+    twice that of either.
+    """
+    seen = effect(evidence, arm, other, sequential=sequential)
+    row, base = evidence.row(arm), evidence.row(other)
+    counted = _counted(evidence, row, base, sequential=sequential)
+    lost, base_lost = evidence.lost[row, counted], evidence.lost[base, counted]
+    only_own, only_other = lost & ~base_lost, base_lost & ~lost
+    if lost.any() or base_lost.any():
+        p = _losses(only_own, only_other, sequential=sequential)
+        return Claim(seen, p, math.nan, bool(only_own.sum() < only_other.sum()))
+    p, p_equal = min(1.0, 2 * seen.p) if sequential else seen.p, math.nan
+    if math.isnan(seen.p):
+        p = math.nan
+    elif question.equal_within:
+        values, others = _shared(evidence, arm, other, sequential=sequential)
+        margin = _margin(question)
+        p_equal = (
+            anytime_equivalence(values, others, margin=margin)
+            if sequential
+            else equivalence(seen, margin=margin)
+        )
+    return Claim(seen, p, p_equal, (seen.mean < 0) == (question.goal == "minimize"))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, the p of it after adjustment, and the word for it."""
+
+    effect: Effect
+    p: float
+    word: str
+
+
+def verdicts(evidence: Evidence, base: int, question: Question) -> dict[int, Verdict]:
+    """Of every other arm against one: all words together are wrong with a chance of at most 5 %."""
+    sequential = question.sequential
+    own = [arm for arm in evidence.arms if arm != base]
+    claims = [claim(evidence, arm, base, question, sequential=sequential) for arm in own]
+    p = holm([claim.p for claim in claims] + [claim.p_equal for claim in claims])
+    return {
+        arm: Verdict(claim.effect, differs, claim.verdict(differs, equal))
+        for arm, claim, differs, equal in zip(own, claims, p, p[len(own) :], strict=False)
+    }
+
+
+def beaten(evidence: Evidence, question: Question, *, num_arms: int) -> set[int]:
+    """The arms that some other is shown to be better than, whenever one looks.
+
+    Each arm has `num_arms` - 1 others to be beaten by, so each comparison has α over their number
+    (Bonferroni): the chance that the best arm is ever among these is at most α.
+    """
+    others = max(num_arms, len(evidence.arms)) - 1
+    found = set()
+    for arm in evidence.arms:
+        for other in evidence.arms:
+            if other == arm:
+                continue
+            seen = claim(evidence, arm, other, question, sequential=True)
+            if not seen.improves and others * seen.p < ALPHA:
+                found.add(arm)
+                break
+    return found
+
+
+def _shared(
+    evidence: Evidence, arm: int, other: int, *, sequential: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The values of two arms on the seeds that both finished."""
+    row, base = evidence.row(arm), evidence.row(other)
+    counted = _counted(evidence, row, base, sequential=sequential)
+    values, others = evidence.values[row, counted], evidence.values[base, counted]
+    both = ~np.isnan(values) & ~np.isnan(others)
+    return values[both], others[both]
+
+
+def _counted(evidence: Evidence, row: int, base: int, *, sequential: bool) -> np.ndarray:
+    """The seeds at which both ended; in a sequence only up to the first at which one did not, so
+    that what ends late changes nothing of what was seen."""
+    ended = evidence.ended[row] & evidence.ended[base]
+    return np.logical_and.accumulate(ended) if sequential else ended
+
+
+def _losses(only_own: np.ndarray, only_other: np.ndarray, *, sequential: bool) -> float:
+    own, other = np.cumsum(only_own), np.cumsum(only_other)
+    if not sequential:
+        return mcnemar(int(own[-1]), int(other[-1]))
+    least = min(losses_anytime(int(a), int(b)) for a, b in zip(own, other, strict=True))
+    return min(1.0, 2 * least)
+
+
+def _margin(question: Question) -> float:
+    """Of equivalence, on the scale of the comparison: ±10 % is a factor of 1.1 either way."""
+    within = question.equal_within
+    return math.log1p(within) if question.scale == "ratio" else within
+
+
+def _require_finite(trials: pd.DataFrame, question: Question) -> None:
+    finished = trials[trials["outcome"] == "finished"]
+    for name in (question.metric, *question.columns):
+        values = finished[f"metric.{name}"]
+        if (bad := ~np.isfinite(values)).any():
+            trial = finished[bad].iloc[0]
+            raise ValueError(
+                f"arm {trial['arm']}, seed {trial['seed']} finished with {name} = "
+                f"{trial[f'metric.{name}']}; a trial whose metric is not finite has diverged"
+            )
+    if question.scale == "ratio" and (finished[f"metric.{question.metric}"] <= 0).any():
+        raise ValueError(
+            f"{question.metric} is compared by ratios, and some of its values are not positive"
+        )
