@@ -33,6 +33,8 @@ FONTS = {r"\small": 9.0, r"\footnotesize": 8.0, r"\scriptsize": 7.0}
 CM_SIZES = {9.0: 0.925, 8.0: 0.85, 7.0: 0.797}
 """Width of a letter at that size over that at 10 pt: small fonts are cut wider."""
 TABCOLSEP = 3.0
+ROUNDING = 1e-6
+LEAST_POINTS = 20.0  # of a column whose cells break into lines
 BOLD = 1.15  # cmbx over cmr
 WIDTHS = {
     5.0: "0123456789aovxyk", 5.56: "bdhnpuqkvxy", 4.44: "ecz", 2.78: "ijl.,:;!|", 3.06: "f",
@@ -76,7 +78,7 @@ def table(arms: pd.DataFrame, question: Question, *, page: Page = ONE_COLUMN) ->
         f"  \\label{{{label}}}",
         f"  \\begin{{tabular}}{{@{{}}{align}@{{}}}}",
         "    \\toprule",
-        f"    {_ampersands(escape(column.title) for column in shown)}",
+        f"    {_ampersands(_breakable(column, escape(column.title)) for column in shown)}",
         "    \\midrule",
         *[f"    {_ampersands(row)}" for row in rows_of(dressed)],
         "    \\bottomrule",
@@ -169,13 +171,20 @@ def _bare(column: Column) -> Column:
 
 
 def _wrapped(shown: list[Column], page: Page, num_knobs: int) -> list[Column]:
-    """The widest column of words or knobs in lines of what is left of the width."""
+    """Knobs and words share what is left of the width; a cell that is longer breaks into lines."""
     size = min(FONTS.values())
     free = [c for i, c in enumerate(shown) if i < num_knobs or not c.numeric]
-    widest = max(free, key=lambda column: _column_width(column, size))
-    left = page.points - (width(shown, size) - _column_width(widest, size))
-    own = _Wrapped(**vars(widest), points=max(left, 20.0))
-    return [own if column is widest else column for column in shown]
+    widths = sorted(_column_width(column, size) for column in free)
+    left = page.points - (width(shown, size) - sum(widths))
+    while widths and widths[0] <= left / len(widths):  # the short ones keep what they need
+        left -= widths.pop(0)
+    share = max(left / max(len(widths), 1), LEAST_POINTS)
+    return [
+        _Wrapped(**vars(column), points=share)
+        if column in free and _column_width(column, size) > share
+        else column
+        for column in shown
+    ]
 
 
 @dataclass(frozen=True)
@@ -186,26 +195,32 @@ class _Wrapped(Column):
 
     def dressed(self, before, after, escape):
         """The same, and words may break at a low line."""
-        cells = super().dressed(before, after, escape)
-        return [cell.replace(r"\_", r"\_\allowbreak{}") for cell in cells]
+        return [_breakable(self, cell) for cell in super().dressed(before, after, escape)]
+
+
+def _breakable(column: Column, text: str) -> str:
+    """With places at which a line may end; TeX divides no first word, hence the empty space."""
+    if not isinstance(column, _Wrapped):
+        return text
+    return r"\hspace{0pt}" + text.replace(r"\_", r"\_\hspace{0pt}").replace(".", r".\hspace{0pt}")
 
 
 def _align(column: Column) -> str:
     if isinstance(column, _Wrapped):
-        return rf"p{{{column.points:.0f}pt}}"
+        return rf"p{{{column.points:.1f}pt}}"
     return "r" if column.numeric else "l"
 
 
 def _font(shown: Sequence[Column], page: Page) -> tuple[str, float]:
     """The largest font in which the table fits, or the smallest."""
     for font, size in FONTS.items():
-        if width(shown, size) <= page.points:
+        if width(shown, size) <= page.points + ROUNDING:
             return font, size
     return font, size
 
 
 def _fits(shown: Sequence[Column], page: Page) -> bool:
-    return width(shown, min(FONTS.values())) <= page.points
+    return width(shown, min(FONTS.values())) <= page.points + ROUNDING
 
 
 def _column_width(column: Column, size: float) -> float:

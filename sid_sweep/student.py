@@ -91,9 +91,9 @@ class Student:
     device: torch.device
 
     @torch.no_grad()
-    def draw(self, num: int, *, random: torch.Generator) -> Tensor:
-        """`num` samples, [num, *shape]; the stream's device decides where latents are drawn."""
-        latents = torch.randn(num, *self.shape, generator=random, device=random.device)
+    def draw(self, latents: Tensor, *, random: torch.Generator) -> Tensor:
+        """A sample from each latent, [N, *shape]; `random` is for samplers that draw noise on the
+        way."""
         parts = latents.to(self.device).split(SAMPLE_BATCH)
         return torch.cat([self._sample(z, random) for z in parts])
 
@@ -113,7 +113,8 @@ class Student:
 
         The latents are drawn on the CPU, so that they are the same on every device.
         """
-        return self.draw(num, random=stream("student", seed))
+        random = stream("student", seed)
+        return self.draw(torch.randn(num, *self.shape, generator=random), random=random)
 
     def weights(self) -> dict[str, Tensor]:
         """Of the plain denoiser of its architecture; empty for a closed form."""

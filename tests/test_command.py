@@ -37,7 +37,7 @@ BAD_FILES = {
         {"replace": ("[0.0, 0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.5]", "[]")},
         "list at least one value",
     ),
-    "unknown metric": ({"replace": ("sw2_ratio", "fid")}, "no such metric"),
+    "unknown metric": ({"replace": ("js", "fid")}, "no such metric"),
     "unknown knob": ({"replace": ("  loss.lambda", "  loss.lamda")}, "did you mean loss.lambda?"),
     "two kinds": ({"replace": ("{kind: vp}", "{kind: vp, sigma: 0.5}")}, "noise.kind = fixed"),
 }

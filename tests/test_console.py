@@ -16,7 +16,7 @@ HALF, ONE = {"loss.lambda": 0.5}, {"loss.lambda": 1.0}
 TWO_ARMS = "scientific.loss.lambda={choice: [0.5, 1.0]}"
 
 
-def finished(value, *, seconds=60.0, metric="sw2_ratio"):
+def finished(value, *, seconds=60.0, metric="js"):
     return Result(outcome="finished", images=480_000, seconds=seconds, metrics={metric: value})
 
 
@@ -115,15 +115,13 @@ def test_the_best_arm_has_the_best_mean_of_all_its_seeds(tmp_path, goal, best):
     assert [board.mean(row) for row in board.rows.values()] == [1.5, 3.5]
     assert dict(board.leader().arm) == best
     mean = 1.5 if best is HALF else 3.5
-    assert (
-        f"leading loss.lambda = {best['loss.lambda']:g}: sw2_ratio = {mean}" in shown.picture()[0]
-    )
+    assert f"leading loss.lambda = {best['loss.lambda']:g}: js = {mean}" in shown.picture()[0]
 
 
 @pytest.mark.parametrize("outcome", ["diverged", "failed"])
 def test_an_arm_that_lost_a_seed_has_no_mean_and_is_not_best(tmp_path, outcome):
     shown = Shown(tmp_path)
-    shown.board.progressed(shown.entries[0][1], 100, {"sw2_ratio": 0.1})
+    shown.board.progressed(shown.entries[0][1], 100, {"js": 0.1})
     shown.run(0, 0, finished(1.0))
     shown.run(0, 1, lost(outcome))
     assert shown.board.rows[0].latest == {0: 1.0}
@@ -135,11 +133,11 @@ def test_a_row_shows_knobs_seeds_training_and_values(tmp_path):
     shown = Shown(tmp_path, "seeds=[0, 1, 2]")
     shown.run(0, 0, finished(2.0))
     shown.board.started(shown.entries[0][1])
-    shown.board.progressed(shown.entries[0][1], 120_000, {"sw2_ratio": 4.5})
+    shown.board.progressed(shown.entries[0][1], 120_000, {"js": 4.5})
     header, row = shown.picture()[2:]
     assert header.split() == [
         *("loss.lambda", "seeds", "trained"),
-        *("sw2_ratio", "by", "seed", "mean"),
+        *("js", "by", "seed", "mean"),
     ]
     assert row.split() == ["0.5", "■▸·", "25%", "2", "4.5"]
 
@@ -148,7 +146,7 @@ def test_an_objective_that_is_a_cost_shows_while_it_trains(tmp_path):
     shown = Shown(tmp_path, "objective.metric=cost/evaluations")
     entry = shown.entries[0][0]
     shown.board.started(entry)
-    metrics = {"sw2_ratio": 1.0, "cost/evaluations": 12_000.0}
+    metrics = {"js": 1.0, "cost/evaluations": 12_000.0}
     shown.board.progressed(entry, 240_000, metrics)
     assert shown.board.rows[0].latest == {0: 12_000.0}
     assert shown.picture()[3].split() == ["0.5", "▸·", "50%", "1.2e+04"]
@@ -207,8 +205,7 @@ def test_where_there_is_no_terminal_every_end_is_one_plain_line(tmp_path, clock)
         shown.run(0, 1, finished(1.23456, seconds=125.0))
         shown.run(1, 0, lost("diverged", "a sample was far out"))
     assert shown.out.getvalue().splitlines() == [
-        "[2/4] loss.lambda = 0.5, seed 1: finished sw2_ratio = 1.235 after 2 min 05 s, "
-        "about 10 s left",
+        "[2/4] loss.lambda = 0.5, seed 1: finished js = 1.235 after 2 min 05 s, about 10 s left",
         "[3/4] loss.lambda = 1, seed 0: diverged (a sample was far out) after 9 s, about 2 s left",
     ]
 

@@ -15,7 +15,6 @@ LIBRARIES = {  # where a library may be imported, lazily or not
     "optuna": ("sid_sweep/search/",),
     "mlflow": ("sid_sweep/tracking/",),
     "yaml": ("sid_sweep/spec/",),
-    "ot": ("sid_sweep/quality/",),
 }
 ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms is one too
     "spec": "",

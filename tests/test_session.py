@@ -92,7 +92,7 @@ def run(tmp_path):
 
 
 def finish(entry, value=1.5):
-    metrics = {"sw2_ratio": value + 0.1 * entry.seed, "modes": 8.0}
+    metrics = {"js": value + 0.1 * entry.seed, "modes": 8.0}
     spent = {"images": 480_000, "seconds": 9.0, "peak_memory_bytes": 2**20, "metrics": metrics}
     entry.folder.begin(entry.trial, images=-1)
     entry.folder.append(Measurement(**spent, timestamp_ms=1))
@@ -135,7 +135,7 @@ def test_a_failed_trial_is_named_with_its_cause_and_where_to_read_more(run, othe
         else:
             entry.folder.write_failure("ValueError: no", traceback="")
     first.folder.write_failure("OSError: [/data/x] is no [bold] file", traceback="...")
-    run.session.board.ended(first, Result(outcome="finished", metrics={"sw2_ratio": 1.0}))
+    run.session.board.ended(first, Result(outcome="finished", metrics={"js": 1.0}))
     assert run.session._conclude(ledger, began=0.0) == EXIT_FAILED == 1
     assert (
         "failed loss.lambda = 0.5, seed 0: OSError: [/data/x] is no [bold] file "

@@ -94,7 +94,7 @@ class _Training:
         began = time.perf_counter()
         self.method = build(Setting(trial, teacher, source(trial.data), device, ranks))
         self.step, self.seconds = 0, time.perf_counter() - began  # KD makes its pairs
-        self.device = device
+        self.trial, self.device = trial, device
         self.largest = LARGEST_DEVIATIONS * teacher.sigma_data
         self.evaluations = evaluation_steps(trial, images_per_step=self.method.images_per_step)
 
@@ -113,10 +113,11 @@ class _Training:
         return trouble
 
     def evaluate(self) -> Progress:
-        """Judge the student; a metric that is not finite is a divergence."""
-        random = stream("evaluation", device=self.device)
+        """Judge the student on the draws of its seed; a metric that is not finite is a
+        divergence."""
+        random = stream("evaluation", self.trial.seed, device=self.device)
         began = time.perf_counter()
-        samples = self.method.student.draw(self.judge.num_samples, random=random).cpu()
+        samples = self.method.student.draw(self.judge.latents, random=random).cpu()
         speed = len(samples) / (time.perf_counter() - began)
         metrics = self.judge.measure(samples) | self.method.metrics()
         self.method.monitor.reset()

@@ -1,4 +1,4 @@
-"""How good a student is: sample metrics on a fixed evaluation seed, and pictures to look at."""
+"""How good a student is: sample metrics on draws of its own seed, and pictures to look at."""
 
 from .judge import Judge, judge
 from .pictures import picture

@@ -1,36 +1,72 @@
-"""Distances between samples, as plain functions of tensors."""
+"""Distances between samples and what they should follow, as plain functions of tensors and
+arrays."""
 
 import math
-import os
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-EXACT = "donot_use_mm_for_euclid_dist"  # differences first: the product form cancels
-MOST_PIVOTS = 10_000_000  # far above what the simplex needs; its own limit ends it early
+Array = NDArray[np.float64]
 
 
-def projections(
-    samples: Float[Tensor, "N D"], directions: Float[Tensor, "P D"]
-) -> Float[Tensor, "P N"]:
-    """Each direction's projections in rising order: all that sliced W2 needs of a sample."""
+def sliced_w2(
+    samples: Float[Tensor, "N D"],
+    directions: Float[Tensor, "P D"],
+    quantiles: Float[Array, "P N"],
+) -> float:
+    """Sliced W2 (Rabin et al. 2011) of a sample to what has these quantiles along each direction.
+
+    W2² on a line is the mean square of the differences between quantiles of equal level; of N
+    samples, those at (i - ½)/N.
+    """
     # NumPy's vectorised sort is some fifty times faster than torch's, which also returns indices
-    return torch.from_numpy(np.sort((directions @ samples.T).numpy(), axis=-1))
-
-
-def sliced_w2_squared(a: Float[Tensor, "P N"], b: Float[Tensor, "P N"]) -> Float[Tensor, ""]:
-    """SW2² of two samples of equal size from their sorted projections (Rabin et al. 2011)."""
-    return (a - b).square().mean()
+    along = np.sort((directions @ samples.T).numpy(), axis=-1)
+    return math.sqrt(np.square(along - quantiles).mean())
 
 
 def directions(num: int, dim: int, *, generator: torch.Generator) -> Float[Tensor, "P D"]:
-    """Uniform unit vectors."""
+    """Uniform unit vectors; in the plane evenly spaced ones, turned by a random angle."""
+    if dim == 2:
+        turn = torch.rand(1, generator=generator, dtype=torch.float64)
+        angles = (torch.arange(num, dtype=torch.float64) + turn) * (math.pi / num)
+        return torch.stack([angles.cos(), angles.sin()], 1).float()
     vectors = torch.randn(num, dim, generator=generator, dtype=torch.float64)
     return (vectors / vectors.norm(dim=1, keepdim=True)).float()
+
+
+def jensen_shannon(p: Float[Array, "..."], q: Float[Array, "..."]) -> float:
+    """½ KL(p ‖ m) + ½ KL(q ‖ m), m = (p + q)/2, in bits (Lin 1991): 0 for equal ones, 1 for those
+    that share nothing.
+
+    Args:
+        p: mass in each cell; what is missing to 1 lies where q has none.
+        q: likewise.
+    """
+    total = 0.0
+    for own, other in ((p, q), (q, p)):
+        some = own > 0
+        total += float((own[some] * np.log2(2 * own[some] / (own + other)[some])).sum())
+        total += max(1 - float(own.sum()), 0.0)
+    return total / 2
+
+
+def histogram(
+    points: Float[Array, "N d"], *, reach: float, cells: int, bandwidth: float
+) -> Float[Array, "..."]:
+    """Shares of points in the cells of a grid over [-reach, reach]^d, smoothed by a Gaussian.
+
+    Args:
+        bandwidth: its deviation, in units of the points; mass that it carries over the border is
+            lost, as points beyond it are.
+    """
+    dim = points.shape[1]
+    counts, _ = np.histogramdd(points, bins=cells, range=[(-reach, reach)] * dim)
+    width = 2 * reach / cells
+    return gaussian_filter(counts / len(points), bandwidth / width, mode="constant")
 
 
 def frechet(a: Float[Tensor, "N D"], b: Float[Tensor, "M D"]) -> float:
@@ -52,39 +88,6 @@ def class_score(probabilities: Float[Tensor, "N C"]) -> float:
     marginal = p.mean(0)
     divergence = torch.xlogy(p, p).sum(1) - torch.xlogy(p, marginal).sum(1)
     return float(divergence.mean().exp())
-
-
-def w2_squared(a: Float[Tensor, "N D"], b: Float[Tensor, "M D"]) -> float:
-    """W2² of two samples, exactly: the cost of the optimal plan between them.
-
-    By the network simplex of POT (Flamary et al. 2021); NaN if a coordinate is not finite, of which
-    the simplex would make zero.
-    """
-    costs = torch.cdist(a.double(), b.double(), compute_mode=EXACT).square()
-    if not bool(costs.isfinite().all()):
-        return math.nan
-    weights = [np.full(num, 1 / num) for num in costs.shape]
-    return float(_solver()(*weights, costs.numpy(), numItermax=MOST_PIVOTS))
-
-
-def _solver() -> Callable[..., Any]:
-    """POT's `emd2`, without the array libraries that POT would load wherever they are installed."""
-    for library in ("JAX", "TENSORFLOW", "CUPY"):
-        os.environ.setdefault(f"POT_BACKEND_DISABLE_{library}", "1")
-    from ot import emd2  # here, as it takes most of a second
-
-    return emd2
-
-
-def energy(a: Float[Tensor, "N D"], b: Float[Tensor, "M D"]) -> float:
-    """2 E|X-Y| - E|X-X'| - E|Y-Y'| (Székely & Rizzo 2013).
-
-    Each mean is over distinct points, so the estimate has no bias, and is below zero for many a
-    pair of samples from one distribution.
-    """
-    a, b = a.double(), b.double()
-    between = torch.cdist(a, b, compute_mode=EXACT).mean()
-    return float(2 * between - torch.pdist(a).mean() - torch.pdist(b).mean())
 
 
 def kl_divergence(p: Float[Tensor, " K"], q: Float[Tensor, " K"]) -> float:

@@ -1,12 +1,13 @@
 """Judging digits in the features of a small classifier trained on the same digits.
 
-It is no Inception network, so its Fréchet distance is no FID and is called `fd`. Every distance
-compares 898 samples with one random half of the real digits and is averaged over 8 splits. The
-teacher learns all digits, so the best that it can do is to redraw them: `fd_real` is the distance
-of 898 real digits drawn with repetition. All share one bias, ratios have limit 1. (The other half
-would be no floor: the squared error of its mean is 2 v/n, that of a redraw 1.5 v/n.)
+It is no Inception network, so its Fréchet distance is no FID and is called `fd`. Samples are
+compared with all real digits. The teacher learns them all, so the best that it can do is to redraw
+them: `fd_real` is the mean distance of as many digits drawn with repetition, `fd_teacher` that of
+the teacher's own samples. Both are averaged until they stand to 1 %, and are the units of ratios;
+one set of redrawn digits reads 1 ± 0.33 in the first.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +27,16 @@ from sid_sweep.spec import digest, plain
 from sid_sweep.streams import seeded, stream
 from sid_sweep.teachers import Teacher
 
+from . import latents
 from .distances import class_score, frechet
 
-NUM_SPLITS = 8
-NUM_REDRAWS = 8  # of the real digits, for each split
+NUM_SAMPLES = 7168
+STANDING = 0.01  # relative standard error at which a unit is accurate enough
+LEAST_DRAWS, MOST_DRAWS = 4, 4096
 TEACHER_STEPS = 50
 CLASSIFIER_EPOCHS = 60
 CLASSIFIER_VERSION = 1  # raise it when the architecture or the training below changes
+UNITS_VERSION = 2  # raise it when the units of the ratios are measured otherwise
 
 
 class Classifier(nn.Module):
@@ -56,8 +60,9 @@ class DigitsJudge:
     """Fréchet distance and class score, absolute and relative to real data and to the teacher."""
 
     classifier: Classifier
-    real: Float[Tensor, "R H F"]
-    """Features of one half of the real digits, for each split."""
+    latents: Float[Tensor, "N 1 8 8"]
+    real: Float[Tensor, "R F"]
+    """Features of the real digits."""
     fd_real: float
     """Mean distance of real digits drawn with repetition."""
     fd_teacher: float | None
@@ -66,10 +71,6 @@ class DigitsJudge:
     class_score_real: float
     accuracy: float
     """Of the classifier on the half of the digits that it was not trained on."""
-
-    @property
-    def num_samples(self) -> int:
-        return self.real.shape[0] * self.real.shape[1]
 
     @property
     def references(self) -> dict[str, float]:
@@ -81,8 +82,11 @@ class DigitsJudge:
             "class_score_real": self.class_score_real,
         }
 
+    @torch.no_grad()
     def measure(self, samples: Float[Tensor, "N 1 8 8"]) -> dict[str, float]:
-        fd, score = _fd_and_score(self.classifier, samples, self.real)
+        features = self.classifier.features(samples)
+        fd = frechet(features, self.real)
+        score = class_score(self.classifier.classes(features).softmax(1))
         return {
             **({} if self.fd_teacher is None else {"fd_ratio": fd / self.fd_teacher}),
             "fd_ratio_real": fd / self.fd_real,
@@ -93,48 +97,74 @@ class DigitsJudge:
 
 
 def digits_judge(
-    noise: spec.Noise, teacher_spec: spec.Teacher, teacher: Teacher, *, cache: Path
+    noise: spec.Noise, teacher_spec: spec.Teacher, teacher: Teacher, *, seed: int, cache: Path
 ) -> DigitsJudge:
-    """The judge of digits for a teacher; classifier and reference figures come from the cache."""
+    """The judge of digits for a teacher and a seed; classifier and units come from the cache."""
     classifier, accuracy = load_classifier(cache=cache)
     images, _ = digits()
     with torch.no_grad():
-        features = classifier.features(images)
-    splits = [halves(len(images), split=split)[0] for split in range(NUM_SPLITS)]
-    real = torch.stack([features[half] for half in splits])
-    fd_real = _redrawn_distance(features, real)
+        real = classifier.features(images)
+        real_score = class_score(classifier.classes(real).softmax(1))
+    versions = {"classifier": CLASSIFIER_VERSION, "units": UNITS_VERSION}
+
+    def unit(name: str, key: dict[str, object], distances: Iterator[float]) -> float:
+        path = cache / "judges" / f"{name}-{digest(key | versions)}.json"
+        if not path.exists():
+            write_json(path, {"fd": standing_mean(distances)})
+        return read_json(path)["fd"]
+
     fd_teacher = None
     if not noise.single_level:
-        key = {"noise": plain(noise), "teacher": plain(teacher_spec), "v": CLASSIFIER_VERSION}
-        path = cache / "judges" / f"digits-{digest(key)}.json"
-        if not path.exists():
-            samples = teacher_samples(teacher, noise, real.shape[0] * real.shape[1])
-            fd, score = _fd_and_score(classifier, samples, real)
-            write_json(path, {"fd_teacher": fd, "class_score_teacher": score})
-        fd_teacher = read_json(path)["fd_teacher"]
-    with torch.no_grad():
-        real_score = class_score(classifier(images).softmax(1))
-    return DigitsJudge(classifier, real, fd_real, fd_teacher, real_score, accuracy)
-
-
-def _redrawn_distance(features: Float[Tensor, "N F"], real: Float[Tensor, "R H F"]) -> float:
-    """Mean distance of draws with repetition from all digits, as many as a half holds."""
-    size = (NUM_REDRAWS, *real.shape[:2])
-    redrawn = torch.randint(len(features), size, generator=stream("evaluation", "redrawn"))
-    return float(
-        np.mean(
-            [frechet(features[a], b) for draw in redrawn for a, b in zip(draw, real, strict=True)]
-        )
+        key: dict[str, object] = {"noise": plain(noise), "teacher": plain(teacher_spec)}
+        drawn = _teacher_samples(teacher, noise)
+        fd_teacher = unit("teacher", key, _distances(map(classifier.features, drawn), real))
+    return DigitsJudge(
+        classifier,
+        latents.normal(NUM_SAMPLES, teacher.shape, seed=seed),
+        real,
+        unit("digits", {}, _distances(_redrawn(real), real)),
+        fd_teacher,
+        real_score,
+        accuracy,
     )
 
 
-@torch.no_grad()
-def teacher_samples(teacher: Teacher, noise: spec.Noise, num: int) -> Float[Tensor, "N 1 8 8"]:
-    """The teacher's own samples in 50 Euler steps (DDIM) on the evaluation seed."""
+def standing_mean(values: Iterator[float]) -> float:
+    """The mean of as many values as bring its relative standard error to 1 %."""
+    seen: list[float] = []
+    for value in values:
+        seen.append(value)
+        error = np.std(seen, ddof=1) / len(seen) ** 0.5 if len(seen) > 1 else np.inf
+        if len(seen) >= LEAST_DRAWS and error <= STANDING * np.mean(seen):
+            break
+        if len(seen) == MOST_DRAWS:
+            break
+    return float(np.mean(seen))
+
+
+def _distances(
+    features: Iterator[Float[Tensor, "N F"]], real: Float[Tensor, "R F"]
+) -> Iterator[float]:
+    with torch.no_grad():
+        for own in features:
+            yield frechet(own, real)
+
+
+def _redrawn(real: Float[Tensor, "R F"]) -> Iterator[Float[Tensor, "N F"]]:
+    """As many real digits as there are samples, drawn with repetition, again and again."""
+    random = stream("evaluation", "redrawn")
+    while True:
+        yield real[torch.randint(len(real), (NUM_SAMPLES,), generator=random)]
+
+
+def _teacher_samples(teacher: Teacher, noise: spec.Noise) -> Iterator[Float[Tensor, "N 1 8 8"]]:
+    """The teacher's own samples in 50 Euler steps (DDIM), again and again."""
     process = diffusion.process(noise)
     sigmas = sigma_steps(TEACHER_STEPS, sigma_min=0.02, sigma_max=20.0)
-    start = sigmas[0] * torch.randn(num, *teacher.shape, generator=stream("evaluation", "teacher"))
-    return solve(teacher.epsilon, start.float(), sigmas, process=process).cpu()
+    random = stream("evaluation", "teacher")
+    while True:
+        latents = torch.randn(NUM_SAMPLES, *teacher.shape, generator=random).to(teacher.device)
+        yield solve(teacher.epsilon, float(sigmas[0]) * latents, sigmas, process=process).cpu()
 
 
 def load_classifier(*, cache: Path) -> tuple[Classifier, float]:
@@ -166,14 +196,3 @@ def _train_classifier() -> tuple[Classifier, float]:
     with torch.no_grad():
         right = classifier(images[test]).argmax(1) == labels[test]
     return classifier, float(right.double().mean())
-
-
-@torch.no_grad()
-def _fd_and_score(
-    classifier: Classifier, samples: Float[Tensor, "N 1 8 8"], real: Float[Tensor, "R H F"]
-) -> tuple[float, float]:
-    """Mean distance of the samples' chunks, one per split, and the score of all."""
-    features = classifier.features(samples)
-    chunks = features.view(real.shape[0], real.shape[1], -1)
-    fd = float(np.mean([frechet(a, b) for a, b in zip(chunks, real, strict=True)]))
-    return fd, class_score(classifier.classes(features).softmax(1))

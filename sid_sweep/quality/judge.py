@@ -1,4 +1,4 @@
-"""The judge of a trial: built once for its data, then asked at every evaluation."""
+"""The judge of a trial: built once for its data and its seed, then asked at every evaluation."""
 
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -18,13 +18,13 @@ class Judge(Protocol):
     """Metrics of a student's samples."""
 
     @property
-    def num_samples(self) -> int:
-        """Samples that `measure` wants."""
+    def latents(self) -> Float[Tensor, "N ..."]:
+        """What the student makes its samples of, on the CPU: a function of the seed alone."""
         ...
 
     @property
     def references(self) -> dict[str, float]:
-        """What the metrics are relative to."""
+        """What the metrics are relative to, or should be compared with."""
         ...
 
     def measure(self, samples: Float[Tensor, "N ..."]) -> dict[str, float]:
@@ -36,6 +36,8 @@ def judge(trial: spec.Trial, teacher: Teacher, *, cache: Path) -> Judge:
     """The judge for a trial; what costs seconds to make is kept, in the process or in `cache`."""
     match trial.data.judged_as:
         case "points":
-            return points_judge(trial.data, trial.evaluation.samples)  # pyright: ignore
+            num = trial.evaluation.samples
+            return points_judge(trial.data, num, seed=trial.seed)  # pyright: ignore
         case "digits":
-            return digits_judge(trial.noise, trial.teacher, teacher, cache=cache)
+            own = (trial.noise, trial.teacher, teacher)
+            return digits_judge(*own, seed=trial.seed, cache=cache)

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from .base import Count, Positive, Spec
 
+NUM_MODES = {"ring8": 8, "grid25": 25, "spirals": 48, "checkerboard": 128}
 AtLeastOne = Annotated[float, Field(ge=1)]
 
 
@@ -14,6 +15,8 @@ class _Data(Spec):
     """What its students are judged by, and what that means."""
     positive: ClassVar[tuple[str, ...]] = ()
     """Metrics that are above zero whatever the student; arms are compared by their ratio."""
+    most: ClassVar[dict[str, float]] = {}
+    """The largest value that a metric can have, where it has one; no interval goes beyond it."""
     columns: ClassVar[tuple[str, ...]] = ()
     """Metrics that a table shows beside the objective."""
     judged_as: ClassVar[Literal["points", "digits"]]
@@ -23,6 +26,11 @@ class _Data(Spec):
     closed_form: ClassVar[bool] = False
     """Its score is known at every noise level."""
 
+    @property
+    def collapse(self) -> dict[str, float]:
+        """The least value of a metric for a student that has not collapsed."""
+        return {}
+
 
 class Mixture(_Data):
     """A Gaussian mixture: its score is a closed form at every noise level."""
@@ -30,18 +38,16 @@ class Mixture(_Data):
     closed_form: ClassVar[bool] = True
 
     metrics: ClassVar[dict[str, str]] = {
-        "sw2_ratio": "sliced W2 to fresh data, over that between two fresh data sets (limit 1)",
-        "sw2": "sliced 2-Wasserstein distance to fresh data",
-        "w2": "exact 2-Wasserstein distance to fresh data, of subsamples (Flamary et al. 2021)",
-        "w2_ratio": "w2 over that between two fresh subsamples (limit 1)",
-        "energy": "energy distance to fresh data (Székely & Rizzo 2013), of subsamples",
-        "modes": "modes that hold at least a fifth of their share of the samples",
+        "js": "Jensen-Shannon divergence from the data's density, in bits (0: the data; 1: apart)",
+        "sw2": "sliced 2-Wasserstein distance to the data, in the data's deviations",
         "off_modes": "share of the samples further from every mode than all but 3e-4 of the data",
         "mode_kl": "KL divergence of the samples' mode shares from the mixture's weights, in nats",
+        "modes": "modes that hold at least a fifth of their share of the samples",
     }
 
-    positive: ClassVar[tuple[str, ...]] = ("sw2_ratio", "sw2", "w2", "w2_ratio")
-    columns: ClassVar[tuple[str, ...]] = ("modes",)
+    positive: ClassVar[tuple[str, ...]] = ("js", "sw2")
+    most: ClassVar[dict[str, float]] = {"js": 1.0, "off_modes": 1.0}
+    columns: ClassVar[tuple[str, ...]] = ("off_modes", "mode_kl", "modes")
     judged_as: ClassVar[Literal["points", "digits"]] = "points"
 
     kind: Literal["mixture"]
@@ -64,6 +70,16 @@ class Mixture(_Data):
     deviation_ratio: AtLeastOne = 1.0
     """Widest deviation over the narrowest, likewise, in the reverse order."""
 
+    @property
+    def num_modes(self) -> int:
+        """How many Gaussians it has."""
+        return self.components or NUM_MODES[self.name]
+
+    @property
+    def collapse(self) -> dict[str, float]:
+        """A student that lost a mode has collapsed."""
+        return {"modes": float(self.num_modes)}
+
     @model_validator(mode="after")
     def _size(self) -> "Mixture":
         for field in ("components", "dimensions"):
@@ -80,13 +96,14 @@ class Digits(_Data):
 
     metrics: ClassVar[dict[str, str]] = {
         "fd_ratio": "fd over the Fréchet distance of the teacher's own 50-step samples",
-        "fd_ratio_real": "fd over the Fréchet distance of real digits drawn anew (limit 1)",
+        "fd_ratio_real": "fd over that of as many real digits drawn with repetition (limit 1)",
         "fd": "Fréchet distance to the real digits in the features of a small digit classifier",
         "class_score": "exp of the mutual information of sample and predicted class (at most 10)",
         "class_score_ratio": "class_score over that of the real digits",
     }
 
     positive: ClassVar[tuple[str, ...]] = tuple(metrics)
+    most: ClassVar[dict[str, float]] = {"class_score": 10.0}
     columns: ClassVar[tuple[str, ...]] = ("fd_ratio_real", "class_score_ratio")
     judged_as: ClassVar[Literal["points", "digits"]] = "digits"
     pixels: ClassVar[int | None] = 8

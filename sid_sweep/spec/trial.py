@@ -152,7 +152,7 @@ class Budget(Spec):
 
 
 class Evaluation(Spec):
-    """When and how a student is judged, always on the same evaluation seed."""
+    """When and how a student is judged: on latents of its seed, the same for all arms."""
 
     times: Count = 8
     """Evaluations, evenly over the budget, the last at its end; the start is judged too."""

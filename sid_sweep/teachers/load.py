@@ -23,6 +23,7 @@ class Teacher:
     """Of one sample."""
     sigma_data: float
     """Deviation of the data, for preconditioning and EDM weights."""
+    device: torch.device
     denoiser: Denoiser | None = None
 
     def fresh(self, net: spec.Net, *, key: tuple[int | str, ...]) -> Denoiser:
@@ -48,8 +49,8 @@ def load(
     if not isinstance(trial.teacher, spec.TrainedTeacher):
         assert own.exact is not None  # the specification refuses an exact teacher without one
         exact = own.exact.to(device, torch.float32)
-        return Teacher(exact.epsilon, own.shape, own.sigma_data)
+        return Teacher(exact.epsilon, own.shape, own.sigma_data, torch.device(device))
     path = spec.teacher_file(spec.teacher_name(trial), cache)
     denoiser = trained.load(path, trial.noise, trial.teacher, own, device=device, report=report)
     denoiser.compute_in(trial.precision)
-    return Teacher(denoiser, own.shape, own.sigma_data, denoiser)
+    return Teacher(denoiser, own.shape, own.sigma_data, torch.device(device), denoiser)

@@ -24,7 +24,7 @@ def question(**changes: Any) -> Question:
     record = {
         "sweep": "lambda",
         "question": "In L2 - λ L1, which λ is best?",
-        "metric": "sw2_ratio",
+        "metric": "js",
         "goal": "minimize",
         "scientific": ["loss.lambda"],
         "nuisance": [],
@@ -58,8 +58,8 @@ def run_rows(
         "peak_memory_bytes": 512.0 * 2**20,
         **{f"param.{knob}": value for knob, value in params.items()},
     }
-    metrics = {"metric.sw2_ratio": final, "metric.modes": 8.0} if final is not None else {}
-    early = {"metric.sw2_ratio": 0.5, "metric.modes": 7.0}
+    metrics = {"metric.js": final, "metric.modes": 8.0} if final is not None else {}
+    early = {"metric.js": 0.5, "metric.modes": 7.0}
     return [
         {**common, "images": images // 2, "seconds": 4.5, "final": False, **early},
         {**common, "images": images, "seconds": 9.0 + arm, "final": True, **metrics},

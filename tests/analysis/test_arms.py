@@ -31,7 +31,7 @@ def test_a_row_per_arm():
 
 def test_the_last_evaluation_counts_and_not_the_best_one():
     data = frame()
-    assert data[~data["final"]]["metric.sw2_ratio"].max() < arms(data, question())["mean"].min()
+    assert data[~data["final"]]["metric.js"].max() < arms(data, question())["mean"].min()
 
 
 def test_a_lost_run_is_counted_and_marks_its_arm():
@@ -134,7 +134,7 @@ def test_copies_have_no_interval_and_no_verdict():
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_finished_run_must_have_a_finite_metric(bad):
     data = tidy(sweep_of({0.5: (1.5, bad, 1.7)}), question())
-    with pytest.raises(ValueError, match=r"arm 0, seed 1 finished with sw2_ratio = (nan|inf)"):
+    with pytest.raises(ValueError, match=r"arm 0, seed 1 finished with js = (nan|inf)"):
         arms(data, question())
 
 

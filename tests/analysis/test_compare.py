@@ -16,8 +16,8 @@ FILES = {
     "table.csv",
     "table.tex",
     "runs.parquet",
-    "sw2_ratio_vs_loss_lambda.png",
-    "sw2_ratio_vs_loss_lambda.pdf",
+    "js_vs_loss_lambda.png",
+    "js_vs_loss_lambda.pdf",
     "curves.png",
     "curves.pdf",
 }
@@ -81,7 +81,7 @@ def test_bad_input_is_one_line_and_status_2(parquet, tmp_path, capsys):
         (["--from", tmp_path], "it is no Parquet file"),
         (["other", "--from", parquet], "holds sweep lambda, not other"),
         (["--from", parquet, "--out", parquet], "is a file; name a folder"),
-        (["--from", tmp_path / "nan"], "arm 0, seed 0 finished with sw2_ratio = nan"),
+        (["--from", tmp_path / "nan"], "arm 0, seed 0 finished with js = nan"),
     ):
         assert main([str(argument) for argument in arguments]) == 2
         captured = capsys.readouterr()

@@ -78,7 +78,7 @@ def test_only_a_full_grid_of_two_numbers_is_a_map():
     assert maps.map_knobs(report.arms, report.question) is None
     drawn = plots.figures(report.frame, report.arms, report.question)
     assert not any(name.endswith("_map") for name in drawn)
-    assert "sw2_ratio_map" in plots.figures(
+    assert "js_map" in plots.figures(
         plane_report().frame, plane_report().arms, plane_report().question
     )
 

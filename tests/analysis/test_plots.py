@@ -61,7 +61,7 @@ def test_a_line_keeps_lost_trials_apart_from_all_values(goal):
     data = drawn(rows(), goal=goal)
     ax = metric_figure(*data, knob=KNOB).axes[0]
     (limit,) = [line.get_ydata()[0] for line in ax.lines if line.get_label() == "limit"]
-    values = data[0].loc[data[0]["final"], "metric.sw2_ratio"].dropna()
+    values = data[0].loc[data[0]["final"], "metric.js"].dropna()
     (cross,) = [line for line in ax.lines if line.get_marker() == "x"]
     worse = 1 if goal == "minimize" else -1
     at = ax.transAxes.transform((0, cross.get_ydata()[0]))[1]
@@ -92,7 +92,7 @@ def test_values_with_long_names_stand_in_rows_from_the_top():
     top, bottom = (ax.transData.transform((1, place))[1] for place in (0, 16))
     assert top > bottom
     assert figure.get_size_inches()[1] > 17 * 0.15
-    assert ax.get_xlabel().startswith("sw2_ratio")
+    assert ax.get_xlabel().startswith("js")
 
 
 def test_seventeen_curves_have_seventeen_looks():
@@ -281,7 +281,7 @@ def test_it_draws(name):
 
 def test_names_of_files():
     assert list(figures(*drawn(rows()))) == [
-        "sw2_ratio_vs_loss_lambda",
+        "js_vs_loss_lambda",
         "curves",
         "curves_seconds",
         "slopes",

@@ -13,14 +13,14 @@ from analysis.arms import arms
 from analysis.frame import tidy
 
 MARKDOWN = """\
-| λ | sw2_ratio | n | ratio | verdict | seconds |  |
+| λ | js | n | ratio | verdict | seconds |  |
 | ---: | ---: | ---: | ---: | :--- | ---: | :--- |
 | 0 | 28.0 [25.6, 30.6] | 3 | 17.5 [16.4, 18.7] | worse | 9 |  |
 | 0.5 | 1.60 [1.37, 1.87] | 3 |  |  | 10 | baseline |
 | 1 | **1.40 [1.17, 1.67]** | 3 | 0.875 [0.855, 0.894] | better | 11 | best |
 | 1.5 | 2, diverged, diverged | 1 |  | undecided | 12 | 2 of 3 diverged [9%, 99%] |
 
-Geometric mean sw2_ratio of the n seeds with a value (lower is better) with its log-t 95% \
+Geometric mean js of the n seeds with a value (lower is better) with its log-t 95% \
 interval; images and seconds are means over the trials that ran to their end, peak MiB their \
 maximum. In all arms: modes 8, images 400,000, peak MiB 512. \
 Ratio to the baseline over the seeds that both finished, with its paired interval. \
@@ -103,7 +103,7 @@ def test_what_was_screened_stands_beside_what_fresh_seeds_say():
     finals = {0.5: (1.5, 1.6, 1.7, 1.6), 1.0: (1.0, 1.1, 1.4, 1.5), 1.5: (2.0, 2.1)}
     text = table_of(finals, seeds=[2, 3], screen=[0, 1], keep=1)
     title, _, *body = text.splitlines()
-    assert title == ("| λ | sw2_ratio | n | screened | shrinkage | ratio | verdict | seconds |  |")
+    assert title == ("| λ | js | n | screened | shrinkage | ratio | verdict | seconds |  |")
     assert [row.split(" | ")[3:5] for row in body[:3]] == [
         ["1.549", "1.06"], ["1.049", "1.38"], ["2.049", ""],
     ]  # fmt: skip

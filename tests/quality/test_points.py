@@ -1,48 +1,160 @@
-"""The judge of points: fresh data is perfect, modes are counted, and their tails."""
+"""The judge of points: the data is perfect, each metric sees what it says and scatters little."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import linear_sum_assignment
+from scipy.stats import norm
 
 from sid_sweep import spec
 from sid_sweep.data import mixture
-from sid_sweep.quality import picture
-from sid_sweep.quality.distances import energy, w2_squared
-from sid_sweep.quality.points import MODE_SHARE, points_judge
+from sid_sweep.quality import latents, picture
+from sid_sweep.quality.points import MODE_SHARE, points_judge, quantiles
 
 RING = spec.data.Mixture(kind="mixture")
 NUM = 2048
+MIXTURES = {
+    "ring8": RING,
+    "grid25": spec.data.Mixture(kind="mixture", name="grid25"),
+    "checkerboard": spec.data.Mixture(kind="mixture", name="checkerboard"),
+    "uneven": spec.data.Mixture(kind="mixture", weight_ratio=4.0, deviation_ratio=2.0),
+    "line": spec.data.Mixture(kind="mixture", name="scattered", components=3, dimensions=1),
+    "five": spec.data.Mixture(kind="mixture", name="scattered", components=6, dimensions=5),
+}
 
 
 @pytest.fixture(scope="module")
 def judge():
-    return points_judge(RING, NUM)
+    return points_judge(RING, NUM, seed=0)
 
 
 def fresh(num, *, data=RING, seed=0):
     return mixture(data).sample(num, generator=torch.Generator().manual_seed(seed)).float()
 
 
-def looks_fresh(judge, data, *, draws=50):
-    """Whether the mean of ratio² is within 4 standard errors of 1, those of the judge included."""
-    ratios = [judge.measure(fresh(NUM, data=data, seed=seed))["sw2_ratio"] for seed in range(draws)]
-    squares = torch.tensor(ratios).double().square()
-    references = len(judge.fresh)
-    pairs = torch.stack([(judge.fresh - one).square().mean((1, 2)) for one in judge.fresh])
-    means = pairs.sum(1) / (references - 1) / judge.floor**2
-    assert means.mean().item() == pytest.approx(1, rel=1e-5)  # the floor is the mean over pairs
-    variance = squares.var() / draws + 4 * means.var() / references  # Hoeffding's, for the pairs
-    return abs(float(squares.mean()) - 1) < 4 * float(variance.sqrt())
+def from_latents(z, data):
+    """A perfect student of one mode after another: a mode by the order of the samples."""
+    exact = mixture(data)
+    edges = (exact.weights.cumsum(0) * len(z)).round().long()
+    modes = torch.searchsorted(edges, torch.arange(len(z)), right=True)
+    modes = modes[torch.randperm(len(z), generator=torch.Generator().manual_seed(0))]
+    return (exact.means[modes] + exact.variances[modes].sqrt()[:, None] * z).float()
 
 
-@pytest.mark.slow
-def test_fresh_data_has_ratio_one(judge):
-    assert looks_fresh(judge, RING)
-    assert not looks_fresh(judge, spec.data.Mixture(kind="mixture", radius=1.5))
-    assert not looks_fresh(judge, spec.data.Mixture(kind="mixture", deviation=0.05))
+# ---- the data is perfect
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_a_perfect_student_reads_no_more_than_draws_of_the_data(name):
+    data = MIXTURES[name]
+    judge = points_judge(data, NUM, seed=1)
+    reads = [judge.measure(fresh(NUM, data=data, seed=seed)) for seed in range(8)]
+    for metric in ("js", "sw2"):
+        own = judge.references[f"{metric}_of_data"]
+        values = [read[metric] for read in reads]
+        error = np.std(values, ddof=1) * math.sqrt(2 / 8)
+        assert abs(np.mean(values) - own) < 4 * error
+        assert judge.measure(0.8 * fresh(NUM, data=data))[metric] > own + 4 * error
+    assert all(read["off_modes"] < 0.01 for read in reads)
+    student = judge.measure(from_latents(judge.latents, data))
+    assert student["js"] < judge.references["js_of_data"]
+    assert student["sw2"] < judge.references["sw2_of_data"]
+
+
+def test_what_scatters_between_seeds_is_a_hundredth_of_what_students_differ_by():
+    """A student that smears a tenth of its samples, judged on the draws of eight seeds."""
+
+    def student(z):
+        own = from_latents(z, RING)
+        return torch.where((z[:, :1].abs() < 0.126), 0.5 * own, own)
+
+    judges = [points_judge(RING, 8192, seed=seed) for seed in range(8)]
+    found = [judge.measure(student(judge.latents)) for judge in judges]
+    for metric, deviation in (("js", 0.02), ("sw2", 0.1)):
+        logs = np.log([one[metric] for one in found])
+        assert 0 < logs.std(ddof=1) < deviation
+
+
+def test_seeds_are_judged_on_draws_of_their_own_and_arms_on_the_same():
+    one, other = (points_judge(RING, NUM, seed=seed) for seed in (0, 1))
+    assert not torch.equal(one.latents, other.latents)
+    assert not torch.equal(one.directions, other.directions)
+    points_judge.cache_clear()
+    again = points_judge(RING, NUM, seed=0)
+    assert torch.equal(one.latents, again.latents)
+    assert torch.equal(one.directions, again.directions)
+
+
+# ---- latents
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_sobol_latents_are_normal_and_even(dim):
+    z = latents.sobol(4096, dim, seed=3).double()
+    assert z.isfinite().all()
+    assert z.mean(0).abs().max() < 0.1 / math.sqrt(4096)  # independent ones: 1/√N
+    assert z.std(0).sub(1).abs().max() < 0.01
+    for axis in z.T:
+        shares = np.histogram(norm.cdf(axis.numpy()), bins=64, range=(0, 1))[0]
+        assert set(shares) == {64}
+
+
+def test_any_number_of_latents_can_be_had():
+    assert torch.equal(latents.sobol(1000, 2, seed=0), latents.sobol(1024, 2, seed=0)[:1000])
+    assert latents.sobol(16, 3, seed=0).shape == (16, 3)
+
+
+def test_independent_latents_are_a_function_of_the_seed():
+    one, same, other = (latents.normal(5, (1, 2), seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+# ---- js and sw2
+
+
+def test_js_of_one_mode_and_of_nothing_shared(judge):
+    """Half of eight equal modes: p = 1/8, q = 1/4 on four of them; what lies outside is apart."""
+    half = mixture(RING).means.float()[:4]
+    noise = 0.1 * latents.sobol(NUM, 2, seed=0)
+    q, p = np.array([0.25] * 4 + [0.0] * 4), np.full(8, 0.125)
+    m = (p + q) / 2
+    parts = [np.sum(own[own > 0] * np.log2(own[own > 0] / m[own > 0])) for own in (p, q)]
+    order = torch.randperm(NUM, generator=torch.Generator().manual_seed(0))
+    measured = judge.measure(half.repeat(NUM // 4, 1)[order] + noise)["js"]
+    assert measured == pytest.approx(sum(parts) / 2, rel=0.02)
+    far = judge.measure(torch.full((NUM, 2), 50.0))
+    assert far["js"] == pytest.approx(1, abs=1e-6)
+
+
+def test_quantiles_are_those_of_the_projected_mixture():
+    exact, axis = mixture(RING), np.array([0.6, 0.8])
+    levels = np.array([0.001, 0.1, 0.33, 0.5, 0.9, 0.9999])
+    found = quantiles(exact, axis, levels)
+    below = norm.cdf((found[:, None] - exact.means.numpy() @ axis) / 0.1).mean(1)
+    assert below == pytest.approx(levels, abs=1e-5)
+
+
+def test_sw2_of_a_shift_is_the_shift_over_the_root_of_the_dimension(judge):
+    shift = torch.tensor([0.3, 0.4])
+    measured = judge.measure(from_latents(judge.latents, RING) + shift)
+    assert measured["sw2"] * judge.sigma_data == pytest.approx(0.5 / math.sqrt(2), rel=0.01)
+
+
+@pytest.mark.parametrize("metric", ["js", "sw2"])
+def test_the_number_of_samples_is_no_part_of_a_metric(metric):
+    """A student that is too narrow reads much the same whatever N; over the distance between two
+    sets of data it would read eight times more at 64 times the samples."""
+    reads = []
+    for num in (1024, 8192, 65_536):
+        judge = points_judge(RING, num, seed=0)
+        student = 0.93 * from_latents(judge.latents, RING)
+        reads.append(judge.measure(student)[metric])
+    assert reads == pytest.approx([reads[-1]] * 3, rel=0.15)
+
+
+# ---- modes
 
 
 @pytest.mark.parametrize("modes", [1, 4, 8])
@@ -52,80 +164,25 @@ def test_modes_are_counted(judge, modes):
     assert (measured["modes"], measured["off_modes"]) == (modes, 0.0)
 
 
+@pytest.mark.parametrize("name", MIXTURES)
+def test_a_student_of_all_modes_has_not_collapsed(name):
+    data = MIXTURES[name]
+    assert data.collapse == {"modes": len(mixture(data).weights)}
+    judge = points_judge(data, 8192, seed=0)
+    assert judge.measure(fresh(8192, data=data))["modes"] == data.collapse["modes"]
+
+
 def test_a_mode_needs_a_fifth_of_its_share():
-    judge, centres = points_judge(RING, 4000), mixture(RING).means.float()
+    judge, centres = points_judge(RING, 4000, seed=0), mixture(RING).means.float()
     needed = round(4000 * MODE_SHARE / 8)
     for num, modes in ((needed, 2.0), (needed - 1, 1.0)):
         samples = torch.cat([centres[1:2].expand(num, 2), centres[:1].expand(4000 - num, 2)])
         assert judge.measure(samples)["modes"] == modes
 
 
-@pytest.mark.slow
-def test_off_modes_is_the_tail_beyond_four_deviations(judge):
-    """exp(-4²/2) of a planar Gaussian, within 4 standard errors; three deviations are far off."""
-    draws = 100
-    tails = [judge.measure(fresh(NUM, seed=seed))["off_modes"] for seed in range(draws)]
-    tail, error = sum(tails) / draws, math.sqrt(math.exp(-8) / (draws * NUM))
-    assert abs(tail - math.exp(-8)) < 4 * error
-    assert abs(tail - math.exp(-4.5)) > 4 * error
-
-
-def test_one_mode_is_far_worse_than_fresh_data(judge):
-    collapsed = fresh(8 * NUM)
-    near = (collapsed - torch.tensor([1.4, 0.0])).norm(dim=1) < 0.5
-    measured = judge.measure(collapsed[near][: NUM // 4].repeat(4, 1))
-    assert measured["modes"] == 1
-    assert measured["sw2_ratio"] > 10
-
-
-def test_a_picture_shows_the_samples():
-    first, other = picture(RING, fresh(NUM)), picture(RING, torch.zeros(NUM, 2))
-    assert first.dtype == np.uint8
-    assert first.shape == (256, 256, 3)
-    assert not np.array_equal(first, other)
-    assert other[128, 128].sum() < other[0, 0].sum()  # ink where the samples are, white elsewhere
-
-
-# ---- the distances that look at pairs
-
-
-def test_exact_w2_is_the_best_assignment():
-    a, b = torch.randn(2, 30, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    cost = torch.cdist(a, b).square().numpy()
-    rows, columns = linear_sum_assignment(cost)
-    assert w2_squared(a, b) == pytest.approx(cost[rows, columns].mean(), rel=1e-9)
-
-
-def test_exact_w2_of_a_shifted_set_is_the_shift():
-    a = torch.randn(50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    shift = torch.tensor([3.0, 0.0, -4.0, 0.0], dtype=torch.float64)
-    assert w2_squared(a, a + shift) == pytest.approx(25.0, rel=1e-9)
-
-
-def test_energy_is_the_double_sum_over_distinct_pairs():
-    a, b = torch.randn(2, 7, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-
-    def mean(x, y):
-        own = [float((p - q).norm()) for i, p in enumerate(x) for j, q in enumerate(y)
-               if x is not y or i != j]  # fmt: skip
-        return sum(own) / len(own)
-
-    assert energy(a, b) == pytest.approx(2 * mean(a, b) - mean(a, a) - mean(b, b), rel=1e-9)
-
-
-def test_energy_is_unbiased_and_sees_a_shift():
-    random = torch.Generator().manual_seed(0)
-    same = torch.tensor(
-        [energy(*torch.randn(2, 64, 2, generator=random).unbind()) for _ in range(200)]
-    )
-    assert abs(float(same.mean())) < 4 * float(same.std()) / 200**0.5
-    a, b = torch.randn(2, 64, 2, generator=random)
-    assert energy(a, b + 1) > 4 * float(same.std())
-
-
 def test_mode_shares_are_compared_with_the_weights():
     data = spec.data.Mixture(kind="mixture", weight_ratio=3.0)
-    judge, exact = points_judge(data, 8000), mixture(data)
+    judge, exact = points_judge(data, 8000, seed=0), mixture(data)
     counts = (8000 * exact.weights).round().long()
     samples = exact.means.float().repeat_interleave(counts, 0)
     assert judge.measure(samples)["mode_kl"] == pytest.approx(0, abs=1e-6)
@@ -138,7 +195,7 @@ def test_off_modes_has_one_tail_in_every_dimension(dimensions):
     data = spec.data.Mixture(
         kind="mixture", name="scattered", components=1, dimensions=dimensions, deviation=1.0
     )
-    judge, num = points_judge(data, 64), 200_000
+    judge, num = points_judge(data, 64, seed=0), 200_000
     centre = mixture(data).means.float()
     noise = torch.randn(num, dimensions, generator=torch.Generator().manual_seed(0))
     tail = math.exp(-8)
@@ -147,18 +204,7 @@ def test_off_modes_has_one_tail_in_every_dimension(dimensions):
     assert abs(judge._modes(centre + 1.1 * noise)["off_modes"] - tail) > 4 * error
 
 
-@pytest.mark.parametrize("name", ["grid25", "checkerboard", "scattered"])
-@pytest.mark.slow
-def test_fresh_data_is_perfect_whatever_the_mixture(name):
-    extra = {"components": 6, "dimensions": 5} if name == "scattered" else {}
-    data = spec.data.Mixture(kind="mixture", name=name, **extra)
-    judge = points_judge(data, NUM)
-    measured = [judge.measure(fresh(NUM, data=data, seed=seed)) for seed in range(8)]
-    for ratio in ("sw2_ratio", "w2_ratio"):
-        assert np.mean([one[ratio] for one in measured]) == pytest.approx(1, abs=0.3)
-    shrunk = judge.measure(0.6 * fresh(NUM, data=data))
-    assert shrunk["sw2_ratio"] > 2
-    assert shrunk["energy"] > max(one["energy"] for one in measured)
+# ---- odd samples, and pictures
 
 
 def test_a_sample_that_is_no_number_has_no_metric(judge):
@@ -169,32 +215,16 @@ def test_a_sample_that_is_no_number_has_no_metric(judge):
     assert all(math.isnan(value) for value in measured.values())
 
 
+def test_a_picture_shows_the_samples():
+    first, other = picture(RING, fresh(NUM)), picture(RING, torch.zeros(NUM, 2))
+    assert first.dtype == np.uint8
+    assert first.shape == (256, 256, 3)
+    assert not np.array_equal(first, other)
+    assert other[128, 128].sum() < other[0, 0].sum()  # ink where the samples are, white elsewhere
+
+
 def test_points_on_a_line_can_be_seen():
-    data = spec.data.Mixture(kind="mixture", name="scattered", components=3, dimensions=1)
+    data = MIXTURES["line"]
     drawn = picture(data, fresh(256, data=data))
     assert drawn.shape == (256, 256, 3)
     assert drawn.min() < 200
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_exact_w2_of_what_is_no_number_is_none(bad):
-    a = torch.zeros(8, 2)
-    assert math.isnan(w2_squared(torch.full((8, 2), bad), a))
-    assert w2_squared(a, a) == 0
-
-
-def test_a_fresh_student_has_w2_ratio_one(judge):
-    """The mean of ratio² within 4 standard errors, those of the judge included, as for SW2."""
-    squares = torch.tensor([judge.measure(fresh(NUM, seed=s))["w2_ratio"] for s in range(30)]) ** 2
-    sets = judge.subsamples
-    rows = [[w2_squared(a, b) for j, b in enumerate(sets) if j != i] for i, a in enumerate(sets)]
-    means = torch.tensor(rows).mean(1) / judge.w2_floor**2
-    error = math.sqrt(float(squares.var() / 30 + 4 * means.var() / len(sets)))
-    assert abs(float(squares.mean()) - 1) < 4 * error
-    moved = [judge.measure(fresh(NUM, seed=s) + 0.5)["w2_ratio"] ** 2 for s in range(5)]
-    assert abs(sum(moved) / 5 - 1) > 4 * error
-
-
-def test_sliced_floor_is_the_mean_over_pairs_in_the_precision_of_the_projections(judge):
-    pairs = [(judge.fresh[i] - judge.fresh[j]).square().mean() for i in range(16) for j in range(i)]
-    assert judge.floor == float(torch.stack(pairs).mean().sqrt())

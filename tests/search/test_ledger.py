@@ -32,7 +32,7 @@ def play(folder, *overrides, most=1000, fail=()):
             result = Result(outcome="failed", cause="a reason", images=10)
             entry.folder.write_failure("a reason", traceback="")
         else:
-            metrics = {"sw2_ratio": abs(value - 0.75), "cost/evaluations": 100 * value}
+            metrics = {"js": abs(value - 0.75), "cost/evaluations": 100 * value}
             good = Result(outcome="finished", images=10, metrics=metrics)
             bad = Result(outcome="diverged", cause="a cause", images=10)
             result = bad if value > 1.3 else good
@@ -202,7 +202,7 @@ def test_two_arms_that_come_to_one_trial_run_it_once(tmp_path):
         handed.append(entry)
     assert [entry.key for entry in handed] == ["0/0", "0/1"]
     for entry in handed:
-        result = Result(outcome="finished", images=10, metrics={"sw2_ratio": 1.0})
+        result = Result(outcome="finished", images=10, metrics={"js": 1.0})
         entry.folder.write_result(result)
         ledger.tell(entry, result)
     assert seen == ["1/0", "1/1"]

@@ -11,7 +11,7 @@ from sid_sweep.spec.domain import Choice, IntUniform, LogUniform, Uniform, descr
 SPACE = """\
 sweep: everything
 question: Does every kind of domain give trials?
-objective: {metric: sw2_ratio}
+objective: {metric: js}
 search: {sampler: random, arms: 4}
 seeds: [0]
 scientific:

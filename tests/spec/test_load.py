@@ -31,7 +31,7 @@ ANY = "scientific.loss.lambda={choice: [0.5, 1.0]}"
         (["noise.kind=vpp"], "did you mean vp?"),
         (["loss={kind: naive}"], "loss.lambda belongs to loss.kind = sid, and here it is naive"),
         (["loss.lambda=0.5"], "also stands under fixed"),
-        (["objective.metric=sw_ratio"], "did you mean sw2_ratio?"),
+        (["objective.metric=off_mode"], "did you mean off_modes?"),
         (["seeds=[0, 0]"], "names a seed twice"),
         (["seeds=[]"], "seeds is empty"),
         (["fixed.seed=3"], "list repetitions in seeds instead"),

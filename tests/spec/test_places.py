@@ -10,7 +10,7 @@ LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
 HEAD = """\
 sweep: places
 question: Where?
-objective: {metric: sw2_ratio}
+objective: {metric: js}
 seeds: [0, 1]
 scientific:
   loss.lambda: {choice: [0.5, 1.0]}

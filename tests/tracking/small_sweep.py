@@ -29,7 +29,7 @@ def sweep(*, seeds: tuple[int, ...] = (0, 1), **changes: Any) -> Sweep:
     values = {
         "sweep": NAME,
         "question": "Which λ distils best?",
-        "objective": {"metric": "sw2_ratio"},
+        "objective": {"metric": "js"},
         "seeds": list(seeds),
         "scientific": {"loss.lambda": {"choice": [0.5, 1.0]}},
         "fixed": {"data": {"kind": "mixture"}},
@@ -58,7 +58,7 @@ def measurement(entry: Entry, images: int) -> Measurement:
         images=images,
         seconds=images / 7,
         peak_memory_bytes=2**29 + images,
-        metrics={"sw2_ratio": value, "modes": 8.0},
+        metrics={"js": value, "modes": 8.0},
         timestamp_ms=BEGAN_MS + images,
     )
 

@@ -218,7 +218,7 @@ def test_the_experiment_opens_with_the_metrics_and_knobs_of_the_question(place):
     found = place.client.get_experiment_by_name(NAME).tags
     assert found["mlflow.note.content"] == place.sweep.question
     assert json.loads(found["mlflow.sharedViewState.sid_sweep"])["selectedColumns"] == [
-        "metrics.`sw2_ratio`",
+        "metrics.`js`",
         "metrics.`modes`",
         "params.`loss.lambda`",
         "tags.`sid_sweep.outcome`",
@@ -258,7 +258,7 @@ def test_more_points_than_one_call_may_carry_arrive_in_several(place, monkeypatc
     for images in range(300):  # of four metrics each
         entry.folder.append(small_sweep.measurement(entry, images))
     place.mirrored()
-    steps = [step for step, *_ in place.points(entry.key)["sw2_ratio"]]
+    steps = [step for step, *_ in place.points(entry.key)["js"]]
     assert steps == list(range(300))
     assert count(place.uri, "metrics") == sum(sizes) == 4 * 300
     assert max(sizes) <= 1000
@@ -318,7 +318,7 @@ def test_a_diverged_trial_shows_how_far_it_came(place):
     assert (tags(run)["outcome"], tags(run)["cause"]) == ("diverged", CAUSE)
     assert json.loads(tags(run)["end"])["images"] == 130
     points = place.points(entry.key)
-    assert [step for step, *_ in points["sw2_ratio"]] == [0, 100]
+    assert [step for step, *_ in points["js"]] == [0, 100]
     assert [step for step, *_ in points["cost/seconds"]] == [0, 100, 130]
     assert points["cost/seconds"][-1][1] == result.seconds
     assert points["cost/peak_memory_bytes"][-1][1] == result.peak_memory_bytes
@@ -345,7 +345,7 @@ def test_an_arm_shows_the_mean_over_its_finished_seeds_once_all_have_ended(place
     place.mirrored()
     arm = place.run("arm 0")
     assert arm.info.status == "FINISHED"
-    names = ("sw2_ratio", "modes")
+    names = ("js", "modes")
     assert arm.data.metrics == {n: fmean(r.metrics[n] for r in results) for n in names}
     assert {step for points in place.points("arm 0").values() for step, *_ in points} == {100}
     assert tags(arm) == {"level": "arm", "finished": "2", "diverged": "1", "failed": "0"}
@@ -363,12 +363,12 @@ def test_an_arm_none_of_whose_seeds_finished_has_no_mean(place):
 
 @pytest.mark.parametrize(("failed", "status"), [(False, "FINISHED"), (True, "FAILED")])
 def test_the_conclusion_describes_the_sweep(place, failed, status):
-    place.mirror().conclude("| λ | sw2_ratio |", failed=failed)
+    place.mirror().conclude("| λ | js |", failed=failed)
     parent = place.parent
     assert parent.info.status == status
     description = parent.data.tags["mlflow.note.content"]
-    assert description == "Question: Which λ distils best?\n\n\n| λ | sw2_ratio |"
-    assert place.file("sweep", "table.md").read_text() == "| λ | sw2_ratio |"
+    assert description == "Question: Which λ distils best?\n\n\n| λ | js |"
+    assert place.file("sweep", "table.md").read_text() == "| λ | js |"
 
 
 def test_a_cause_that_is_too_long_for_mlflow_is_cut(place):
@@ -403,7 +403,7 @@ def test_an_interrupted_sweep_looks_so_and_goes_on(place):
         "arm 0",
         "0/1",
     }
-    assert [step for step, *_ in place.points("0/1")["sw2_ratio"]] == [0, 100]
+    assert [step for step, *_ in place.points("0/1")["js"]] == [0, 100]
     assert len(place.names()) == 1 + 2 + 3
 
 
@@ -511,10 +511,10 @@ def test_a_failed_trial_that_finishes_another_time_is_finished(place):
     assert run.info.status == arm.info.status == "FINISHED"
     assert (tags(run)["outcome"], tags(run)["cause"]) == ("finished", "")
     assert json.loads(tags(run)["end"])["images"] == 100
-    assert [step for step, *_ in place.points(second.key)["sw2_ratio"]] == [0, 100]
+    assert [step for step, *_ in place.points(second.key)["js"]] == [0, 100]
     assert tags(arm) == {"level": "arm", "finished": "2", "diverged": "0", "failed": "0"}
-    means = [entry.folder.result().metrics["sw2_ratio"] for entry in (first, second)]
-    assert place.points("arm 0")["sw2_ratio"][-1][1] == fmean(means)
+    means = [entry.folder.result().metrics["js"] for entry in (first, second)]
+    assert place.points("arm 0")["js"][-1][1] == fmean(means)
 
 
 def test_a_trial_that_fails_again_leaves_nothing_running(place):
@@ -540,8 +540,8 @@ def test_a_new_seed_joins_its_arm(place):
     finish(entries[2], 0, 100)
     place.mirrored()
     assert (NAME, "loss.lambda = 0.5", "loss.lambda = 0.5, seed 2") in place.names()
-    means = [entry.folder.result().metrics["sw2_ratio"] for entry in entries[:3]]
-    assert place.points("arm 0")["sw2_ratio"][-1][1] == fmean(means)
+    means = [entry.folder.result().metrics["js"] for entry in entries[:3]]
+    assert place.points("arm 0")["js"][-1][1] == fmean(means)
     assert tags(place.run("arm 0"))["finished"] == "3"
     assert place.run("arm 0").info.status == "FINISHED"
 
@@ -578,7 +578,7 @@ def test_through_a_tracker_an_outage_loses_and_doubles_nothing(place, monkeypatc
         tracker.progressed(entry, 200, {})
         tracker.drain()
     assert tracker.unsent == 0
-    assert [step for step, *_ in place.points(entry.key)["sw2_ratio"]] == [0, 100, 200]
+    assert [step for step, *_ in place.points(entry.key)["js"]] == [0, 100, 200]
     assert place.pictures(entry.key).keys() == {0, 100, 200}
     kept = TrialFolder(place.file(entry.key, ""))
     assert kept.measurements() == entry.folder.measurements()

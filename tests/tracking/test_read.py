@@ -74,7 +74,7 @@ def test_mlflow_gives_bitwise_the_rows_of_the_folder(place):
     assert {row["outcome"] for row in found} == {"finished", "diverged", "failed", "running"}
     lost = [row for row in found if (row["arm"], row["seed"]) == (0, 1)][-1]
     assert (lost["images"], lost["final"], lost["cause"]) == (150, True, small_sweep.CAUSE)
-    assert "metric.sw2_ratio" not in lost
+    assert "metric.js" not in lost
     assert all(row["run_id"] for row in found)
 
 
@@ -169,7 +169,7 @@ def test_a_changed_measurement_is_noticed(place):
     _, folder, uri = place
     frame, question = sources.from_folder(folder)
     found, _ = read_sweep("small", tracking_uri=uri)
-    found[0]["metric.sw2_ratio"] *= 1 + 1e-15
+    found[0]["metric.js"] *= 1 + 1e-15
     assert not tidy(found, question).equals(frame)
 
 

@@ -95,7 +95,7 @@ def test_events_arrive_in_order():
     with tracking(mirror) as tracker:
         tracker.started("a")
         tracker.started("b")
-        tracker.progressed("a", 100, {"sw2_ratio": 1.0})
+        tracker.progressed("a", 100, {"js": 1.0})
         tracker.ended("b", RESULT)
         tracker.concluded("a table", failed=True)
         tracker.interrupted()

@@ -35,7 +35,7 @@ def spec(*overrides):
         ("seeds=[1, 2]", "seeds: recorded [0, 1], now [1, 2]"),
         ("scientific.loss.lambda={choice: [0.5, 1.0]}", "scientific.loss.lambda.choice"),
         ("noise={kind: edm}", "trial.noise.kind: recorded vp, now edm"),
-        ("objective.metric=sw2", "objective.metric: recorded sw2_ratio, now sw2"),
+        ("objective.metric=sw2", "objective.metric: recorded js, now sw2"),
     ],
 )
 def test_a_contradiction_is_refused_with_the_difference(tmp_path, override, difference):

@@ -59,10 +59,10 @@ def test_a_trial_that_never_began_to_train_but_failed_has_one_row(entry):
 
 def test_every_evaluation_is_a_row_and_the_last_is_final(entry):
     entry.folder.begin(entry.trial, images=-1)
-    measure(entry, 0, sw2_ratio=9.0)
-    measure(entry, 100, sw2_ratio=4.0, modes=8.0)
+    measure(entry, 0, js=9.0)
+    measure(entry, 100, js=4.0, modes=8.0)
     assert [row["outcome"] for row in made(entry)] == ["running"] * 2
-    result = Result(outcome="finished", images=100, seconds=1.0, metrics={"sw2_ratio": 4.0})
+    result = Result(outcome="finished", images=100, seconds=1.0, metrics={"js": 4.0})
     entry.folder.write_result(result)
     first, last = made(entry, {"3/1": "run", "0/0": "another"})
     assert (first["images"], first["final"], last["images"], last["final"]) == (0, False, 100, True)
@@ -70,7 +70,7 @@ def test_every_evaluation_is_a_row_and_the_last_is_final(entry):
         **{"sweep": "lambda", "arm": 3, "seed": 1, "trial": entry.folder.path.name},
         **{"run_id": "run", "outcome": "finished", "cause": "", "images": 100, "seconds": 1.0},
         **{"peak_memory_bytes": 7.0, "final": True},
-        **{"param.loss.lambda": 0.0, "metric.sw2_ratio": 4.0, "metric.modes": 8.0},
+        **{"param.loss.lambda": 0.0, "metric.js": 4.0, "metric.modes": 8.0},
     }
     assert first["outcome"] == "finished"
     assert made(entry)[0]["run_id"] == ""
@@ -79,8 +79,8 @@ def test_every_evaluation_is_a_row_and_the_last_is_final(entry):
 @pytest.mark.parametrize(("images", "ends"), [(150, [0, 100, 150]), (100, [0, 100])])
 def test_an_end_beyond_the_last_evaluation_has_a_row_of_its_own(entry, images, ends):
     entry.folder.begin(entry.trial, images=-1)
-    measure(entry, 0, sw2_ratio=9.0)
-    measure(entry, 100, sw2_ratio=4.0)
+    measure(entry, 0, js=9.0)
+    measure(entry, 100, js=4.0)
     spent = {"images": images, "seconds": 1.5, "peak_memory_bytes": 8}
     entry.folder.write_result(Result(outcome="diverged", cause="far out", **spent))
     rows = made(entry)
@@ -89,15 +89,15 @@ def test_an_end_beyond_the_last_evaluation_has_a_row_of_its_own(entry, images, e
     assert {row["outcome"] for row in rows} == {"diverged"}
     if images == 150:
         assert (rows[-1]["seconds"], rows[-1]["peak_memory_bytes"]) == (1.5, 8.0)
-        assert "metric.sw2_ratio" not in rows[-1]
+        assert "metric.js" not in rows[-1]
 
 
 def test_a_failed_trial_keeps_the_rows_of_its_evaluations(entry):
     entry.folder.begin(entry.trial, images=-1)
-    measure(entry, 0, sw2_ratio=9.0)
+    measure(entry, 0, js=9.0)
     entry.folder.write_failure("no memory", traceback="")
     (row,) = made(entry)
-    assert (row["outcome"], row["final"], row["metric.sw2_ratio"]) == ("failed", True, 9.0)
+    assert (row["outcome"], row["final"], row["metric.js"]) == ("failed", True, 9.0)
 
 
 def test_rows_of_several_trials_come_in_their_order(entry, tmp_path):

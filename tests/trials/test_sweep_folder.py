@@ -78,7 +78,7 @@ def test_sweeps_are_the_folders_that_hold_a_record(tmp_path, sweep):
 RANGES = """\
 question: Do ranges and conditions come back?
 sweep: ranges
-objective: {metric: sw2_ratio, goal: maximize}
+objective: {metric: js, goal: maximize}
 cost: {metric: cost/nfe}
 search: {sampler: random, arms: 4, seed: 3}
 seeds: [2, 0]

@@ -12,7 +12,7 @@ MEASUREMENTS = [
         images=100 * i,
         seconds=1.0 * i,
         peak_memory_bytes=7,
-        metrics={"sw2_ratio": 1.0 / i},
+        metrics={"js": 1.0 / i},
         timestamp_ms=1000 + i,
     )
     for i in (1, 2, 3)
@@ -53,7 +53,7 @@ def test_a_trial_stands_as_its_files_say(tmp_path):
     assert folder.standing() == Result(outcome="failed", cause="no memory", **spent)
     folder.begin(TRIAL, images=100)
     assert folder.standing() == Result(outcome="running", **spent)
-    result = Result(outcome="finished", images=300, seconds=3.0, metrics={"sw2_ratio": 0.5})
+    result = Result(outcome="finished", images=300, seconds=3.0, metrics={"js": 0.5})
     folder.write_failure("again", traceback="...")
     folder.checkpoint.write_text("")
     folder.write_result(result)
