@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 from rich.table import Table
 
-from analysis import health, latex, tables
+from analysis import answer, health, html, latex, tables
 from analysis.arms import arms as make_arms
 from analysis.question import Question
 
@@ -23,6 +23,11 @@ class Comparison:
     frame: pd.DataFrame
     arms: pd.DataFrame
     warnings: tuple[str, ...]
+
+    @property
+    def preliminary(self) -> bool:
+        """Whether some of what was asked for is not done."""
+        return answer.is_preliminary(self.frame, self.arms, self.question)
 
     def markdown(self) -> str:
         """Question, table, warnings."""
@@ -38,6 +43,10 @@ class Comparison:
     def latex_narrow(self) -> str:
         """The same for a page of two columns, with fewer columns of its own."""
         return latex.narrow(self.arms, self.question)
+
+    def html(self) -> str:
+        """The table for a page."""
+        return html.table(self.arms, self.question)
 
     def csv(self) -> str:
         """The arms in full precision."""

@@ -27,7 +27,7 @@ from analysis.canvas import (
     knob_axis,
 )
 from analysis.evidence import LOSSES, judged
-from analysis.notation import arm_text, plain
+from analysis.notation import arm_text, knob_name, plain
 from analysis.palette import BLUE, GREY, VERMILION, look
 from analysis.question import Question
 
@@ -72,6 +72,27 @@ def figures(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> dict
     if (figure := slopes.slopes_figure(frame, arms, question)) is not None:
         drawn["slopes"] = figure
     return drawn
+
+
+def captioned(
+    frame: pd.DataFrame, arms: pd.DataFrame, question: Question
+) -> Iterator[tuple[str, Figure]]:
+    """The same figures, each with a line that says what it shows."""
+    metric, mean = question.metric, curves.mean_name(question)
+    for stem, figure in figures(frame, arms, question).items():
+        if stem == "pareto":
+            text = f"{metric} against {question.cost}, with 95 % intervals"
+        elif stem == "slopes":
+            text = f"Each seed from the baseline to each arm, by {metric}"
+        elif stem.startswith("curves"):
+            clock = "seconds" if stem.startswith("curves_seconds") else "images"
+            by = stem.partition("_by_")[2]
+            text = f"{metric} while training, against {clock}{f', by {by}' if by else ''}"
+        elif stem.endswith("_map"):
+            text = f"{metric} over {' and '.join(map(knob_name, question.scientific))}: {mean}"
+        else:
+            text = f"{metric} by {stem.partition('_vs_')[2]}: {mean}, 95 % interval, seeds"
+        yield text, figure
 
 
 def seen(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> pd.DataFrame:

@@ -84,9 +84,10 @@ def test_golden_latex():
 
 def test_the_narrow_table_has_the_comparison_alone():
     text = narrow(*methods_table())
-    header = next(line for line in text.splitlines() if line.startswith("    method"))
+    header = next(line for line in text.splitlines() if "method & js" in line)
+    header = header.replace(r"\hspace{0pt}", "")
     assert header == r"    method & js & n & ratio & verdict \\"
-    assert text.count("\n    sid") == 2
+    assert text.count(" & undecided") + text.count(" & worse") == 16
     assert r"\label{tab:lambda-narrow}" in text
 
 
