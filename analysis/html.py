@@ -42,7 +42,8 @@ th { color: var(--soft); font-weight: 600; }
 td.words, th.words { text-align: left; }
 td.prose { white-space: normal; min-width: 14rem; text-align: left; }
 tr.best td { background: var(--wash); }
-.plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); }
+.plots { display: grid; gap: 1rem; grid-auto-flow: dense;
+  grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
 figure { margin: 0; }
 figure.full { grid-column: 1 / -1; }
 figure img { width: 100%; height: auto; background: #fff; border-radius: .4rem; padding: .4rem; }
@@ -51,7 +52,9 @@ details { border: 1px solid var(--line); border-radius: .4rem; padding: .5rem .8
   margin: .6rem 0; }
 summary { cursor: pointer; font-weight: 600; }
 pre { font-size: .78rem; white-space: pre-wrap; }
-@media (max-width: 40rem) { body { padding: .8rem; } .plots { grid-template-columns: 1fr; } }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
+@media (max-width: 40rem) { body { padding: .8rem; } .plots { grid-template-columns: 1fr; }
+  figure.full img { width: 44rem; max-width: none; } }
 @media print { details { border: 0; } }
 """
 WIDE_SHAPE = 2.0  # of a picture; one so much wider than high has the page's whole width
@@ -164,7 +167,8 @@ def _pictures(pictures: Iterable[Picture]) -> str:
         source = f"data:image/png;base64,{base64.b64encode(own.png).decode()}"
         kind = ' class="full"' if own.shape > WIDE_SHAPE else ""
         figures += (
-            f'<figure{kind}><img alt="{escape(own.caption)}" src="{source}">'
+            f'<figure{kind}><div class="wide"><img alt="{escape(own.caption)}" '
+            f'src="{source}"></div>'
             f"<figcaption>{escape(own.caption)}</figcaption></figure>\n"
         )
     return f'<div class="plots">\n{figures}</div>\n'

@@ -79,6 +79,7 @@ def captioned(
 ) -> Iterator[tuple[str, Figure]]:
     """The same figures, each with a line that says what it shows."""
     metric, mean = question.metric, curves.mean_name(question)
+    names = {knob.replace(".", "_"): knob_name(knob) for knob in question.scientific}
     for stem, figure in figures(frame, arms, question).items():
         if stem == "pareto":
             text = f"{metric} against {question.cost}, with 95 % intervals"
@@ -86,12 +87,12 @@ def captioned(
             text = f"Each seed from the baseline to each arm, by {metric}"
         elif stem.startswith("curves"):
             clock = "seconds" if stem.startswith("curves_seconds") else "images"
-            by = stem.partition("_by_")[2]
+            by = names.get(stem.partition("_by_")[2])
             text = f"{metric} while training, against {clock}{f', by {by}' if by else ''}"
         elif stem.endswith("_map"):
             text = f"{metric} over {' and '.join(map(knob_name, question.scientific))}: {mean}"
         else:
-            text = f"{metric} by {stem.partition('_vs_')[2]}: {mean}, 95 % interval, seeds"
+            text = f"{metric} by {names[stem.partition('_vs_')[2]]}: {mean}, 95 % interval, seeds"
         yield text, figure
 
 

@@ -88,9 +88,9 @@ def section(own: Studied) -> html.Section:
 
 def _answer(comparison: Comparison) -> list[str]:
     found = answer.answer(comparison.arms, comparison.question)
-    return (
-        ["Preliminary, as not all trials have ended:", *found] if comparison.preliminary else found
-    )
+    if comparison.preliminary:
+        found[0] = f"Preliminary, as not all trials have ended: {found[0]}"
+    return found
 
 
 def _pictures(comparison: Comparison, record: Record) -> list[html.Picture]:
