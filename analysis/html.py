@@ -57,7 +57,7 @@ th:first-child, td:first-child { position: sticky; left: 0; background: var(--pa
   figure.full img { width: 44rem; max-width: none; } }
 @media print { details { border: 0; } }
 """
-WIDE_SHAPE = 2.0  # of a picture; one so much wider than high has the page's whole width
+WIDE_PIXELS = 1200  # of a picture; a wider one has the page's whole width
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,9 @@ class Picture:
     png: bytes
 
     @property
-    def shape(self) -> float:
-        """Width over height, as the file's header says."""
-        width, height = (int.from_bytes(self.png[at : at + 4]) for at in (16, 20))
-        return width / height
+    def pixels(self) -> int:
+        """Its width, as the file's header says."""
+        return int.from_bytes(self.png[16:20])
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def _pictures(pictures: Iterable[Picture]) -> str:
     figures = ""
     for own in pictures:
         source = f"data:image/png;base64,{base64.b64encode(own.png).decode()}"
-        kind = ' class="full"' if own.shape > WIDE_SHAPE else ""
+        kind = ' class="full"' if own.pixels > WIDE_PIXELS else ""
         figures += (
             f'<figure{kind}><div class="wide"><img alt="{escape(own.caption)}" '
             f'src="{source}"></div>'

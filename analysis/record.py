@@ -4,12 +4,12 @@ From the sweep's folder, from MLflow, or from the `provenance.json` that lies be
 Parquet file; what a source does not know stays empty.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sid_sweep.files import read_json
 from sid_sweep.spec import digest
 from sid_sweep.trials import SweepFolder
 
@@ -46,7 +46,7 @@ def from_folder(folder: SweepFolder) -> Record:
         for entry in folder.entries(folder.sweep())
         if (drawn := entry.folder.pictures())
     }
-    return Record(read_json(folder.record), tuple(folder.commands()), pictures)
+    return Record(_json(folder.record), tuple(folder.commands()), pictures)
 
 
 def from_tracking(sweep: str, uri: str) -> Record:
@@ -74,7 +74,11 @@ def beside(export: Path) -> Record:
     if not path.exists():
         return Record()
     try:
-        found = read_json(path)
+        found = _json(path)
         return Record(dict(found["sweep"]), tuple(found["runs"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: is no provenance of a sweep; delete it to go without") from error
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
