@@ -4,7 +4,10 @@
     question.py     what a sweep asks
     frame.py        the tidy frame: a row per arm, seed and evaluation; Parquet in and out
     statistics.py   one short function per statistic: intervals, paired effects, families of claims
+    evidence.py     what the seeds say of one arm against another: claims and verdicts
+    selection.py    which arms stand in a table: the best tuned of each setting, the confirmed
     arms.py         trials to a row per arm: its mean, what it lost, the verdict
+    referee.py      which arms get more seeds while a sweep runs
     health.py       what a careful referee would object to
     notation.py     how knobs, values and numbers are written
     tables.py       Markdown, CSV, terminal
@@ -24,6 +27,8 @@
     inputs.py       which sweeps a command is about
     compare.py      the command that writes tables and plots
     report.py       the command that writes a page to send
+    trace.py        which runs made a number
+    verify.py       the command that runs a trial again and compares its metrics bit for bit
 
 Files are touched by `sources.py`, `record.py`, `sheet.py`, the commands and the Parquet functions
 alone, and nothing here imports ray, optuna, mlflow or torch. The words (outcomes, columns, how a

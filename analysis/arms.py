@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis import budgets
 from analysis.evidence import (
+    COLLAPSED,
     LOSSES,
     NO_EFFECT,
     Evidence,
@@ -28,6 +30,7 @@ from analysis.evidence import (
     verdicts,
 )
 from analysis.notation import is_missing, significant, value_text
+from analysis.pareto import membership
 from analysis.question import Question
 from analysis.selection import Selection, race_lost, select
 from analysis.statistics import (
@@ -70,10 +73,11 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     | `shrinkage` | the mean over the screened one, or less it |
     | `effect`, `effect_low`, `effect_high`, `effect_n` | to the baseline, on shared seeds |
     | `p`, `verdict` | adjusted; what may be claimed |
+    | `ranked` | it trained for as many images as the others (`budgets.ranked`) |
     | `leads` | the best mean of a complete arm, which is no claim |
     | `best`, `bold` | better than every other complete arm; not worse, where some are, than it |
     | `behind` | complete, and significantly worse than the one that leads |
-    | `pareto` | no complete arm is better in metric and cost; needs a cost |
+    | `pareto` | how often no complete arm beats it in metric and cost; NaN without a cost |
 
     The columns of screening are there where some seeds screen. Where an end of an interval is not
     known it is NaN.
@@ -94,8 +98,12 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     table = table.join(_against_baseline(table, reported, chosen.baseline, question))
     table["stopped"] = _stopped(table, trials, question)
     table["complete"] = _complete(table, question)
-    table = table.join(_ranks(table, reported, question))
-    table["pareto"] = _pareto(table, question)
+    # what trained for longer is shown, and no word is said of it
+    table["ranked"] = budgets.ranked(table, question)
+    table["verdict"] = table["verdict"].where(table["ranked"], "")
+    fair = table.assign(complete=table["complete"] & table["ranked"])
+    table = table.join(_ranks(fair, reported, question))
+    table["pareto"] = membership(frame, table, question)
     order = sorted(table.index, key=lambda arm: _place(table.loc[arm], question))
     return table.loc[order].reset_index(drop=True)
 
@@ -132,24 +140,21 @@ def interval_of(values: Any, question: Question) -> Interval:
 
 
 def _arm(trials: pd.DataFrame, chosen: Selection, question: Question) -> dict[str, Any]:
-    first = trials.iloc[0]
-    arm = int(first["arm"])
-    reported = trials[trials["seed"].isin(question.seeds)]
-    survivors = reported[reported["outcome"] == "finished"]
-    values = survivors[f"metric.{question.metric}"]
+    """Its own columns, from all its trials; NumPy within, since there may be hundreds of arms."""
+    arm, outcomes = int(trials["arm"].iloc[0]), trials["outcome"].to_numpy()
+    is_reported = trials["seed"].isin(question.seeds).to_numpy()
+    confirmed = arm in chosen.confirmed
+    values = _numbers(trials, question.metric, is_reported & (outcomes == "finished"))
     interval = interval_of(values, question)
     low, high = _ends(interval.low, interval.high)
-    confirmed = arm in chosen.confirmed
-    shown = reported if confirmed else trials
-    counts = {name: int((shown["outcome"] == name).sum()) for name in (*LOSSES, "running")}
-    lost = sum(counts[name] for name in LOSSES)
-    ended = len(shown) - counts["running"]
+    shown = list(outcomes[is_reported] if confirmed else outcomes)
+    counts = {name: shown.count(name) for name in (*LOSSES, "running")}
+    lost, ended = sum(counts[name] for name in LOSSES), len(shown) - counts["running"]
     lost_low, lost_high = proportion_interval(lost, ended)
-    spent = trials[trials["outcome"].isin(("finished", "collapsed"))]
-    judged_at = reported[reported["outcome"].isin(("finished", "collapsed"))]
+    whole = np.isin(outcomes, ("finished", COLLAPSED))
     return {
         "arm": arm,
-        **{f"param.{knob}": first[f"param.{knob}"] for knob in question.knobs},
+        **{f"param.{knob}": trials[f"param.{knob}"].iloc[0] for knob in question.knobs},
         "baseline": arm in chosen.baselines,
         "tried": chosen.tried[arm],
         "tuned_on_same_seeds": chosen.tried[arm] > 1 and not question.screen,
@@ -164,25 +169,40 @@ def _arm(trials: pd.DataFrame, chosen: Selection, question: Question) -> dict[st
         "ended": ended,
         "lost_low": lost_low,
         "lost_high": lost_high,
-        "raw": _one_by_one(reported, question) if lost and confirmed else "",
-        "images": spent["images"].mean(),
-        "seconds": spent["seconds"].mean(),
-        "peak_memory_bytes": spent["peak_memory_bytes"].max(),
-        **{f"metric.{name}": judged_at[f"metric.{name}"].mean() for name in question.columns},
+        "raw": _one_by_one(trials, question) if lost and confirmed else "",
+        "images": _mean(trials["images"].to_numpy(float)[whole]),
+        "seconds": _mean(trials["seconds"].to_numpy(float)[whole]),
+        "peak_memory_bytes": _largest(trials["peak_memory_bytes"].to_numpy(float)[whole]),
+        **{
+            f"metric.{name}": _mean(_numbers(trials, name, whole & is_reported))
+            for name in question.columns
+        },
         "marked": lost > 0 and confirmed,
     }
 
 
-def _one_by_one(reported: pd.DataFrame, question: Question) -> str:
+def _numbers(trials: pd.DataFrame, metric: str, where: np.ndarray) -> np.ndarray:
+    return trials[f"metric.{metric}"].to_numpy(float)[where]
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else math.nan
+
+
+def _largest(values: np.ndarray) -> float:
+    return float(values.max()) if len(values) else math.nan
+
+
+def _one_by_one(trials: pd.DataFrame, question: Question) -> str:
     """`1.9, 2.1, collapsed`: few seeds in their order, if some of them have a value."""
-    ended = reported[reported["outcome"] != "running"]
-    if len(ended) > FEW_SEEDS or not (ended["outcome"] == "finished").any():
-        return ""
-    order = {seed: place for place, seed in enumerate(question.seeds)}
-    ended = ended.sort_values("seed", key=lambda seeds: seeds.map(order), kind="stable")
-    values = ended[f"metric.{question.metric}"]
-    cells = zip(ended["outcome"], values, strict=True)
-    return ", ".join(significant(x) if word == "finished" else word for word, x in cells)
+    rows = zip(trials["seed"], trials["outcome"], trials[f"metric.{question.metric}"], strict=True)
+    cells = {
+        seed: significant(value) if word == "finished" else word
+        for seed, word, value in rows
+        if word != "running"
+    }
+    own = [cells[seed] for seed in question.seeds if seed in cells]
+    return ", ".join(own) if len(own) <= FEW_SEEDS and not set(own) <= set(LOSSES) else ""
 
 
 def _ends(low: float, high: float) -> tuple[float, float]:
@@ -193,16 +213,15 @@ def _ends(low: float, high: float) -> tuple[float, float]:
 
 def _screening(trials: pd.DataFrame, table: pd.DataFrame, question: Question) -> pd.DataFrame:
     """What each arm was chosen by, and what became of it on fresh seeds."""
-    finished = trials[trials["outcome"] == "finished"]
-    finished = finished[finished["seed"].isin(question.screen)]
-    interval = log_t_interval if question.scale == "ratio" else t_interval
-    metric = f"metric.{question.metric}"
-    found = {arm: interval(finished[finished["arm"] == arm][metric]) for arm in table.index}
+    seen = gather(trials, question.screen, question)
+    rows = dict(zip(seen.arms, seen.values, strict=True))
+    found = {arm: t_interval(rows[arm][~np.isnan(rows[arm])]) for arm in table.index}
+    plain = exponential if question.scale == "ratio" else float
     own = pd.DataFrame(
         {
-            "screened": {arm: own.mean for arm, own in found.items()},
-            "screened_low": {arm: own.low for arm, own in found.items()},
-            "screened_high": {arm: own.high for arm, own in found.items()},
+            "screened": {arm: plain(own.mean) for arm, own in found.items()},
+            "screened_low": {arm: plain(own.low) for arm, own in found.items()},
+            "screened_high": {arm: plain(own.high) for arm, own in found.items()},
             "screened_n": {arm: own.num for arm, own in found.items()},
         }
     )
@@ -245,7 +264,7 @@ def _stopped(table: pd.DataFrame, trials: pd.DataFrame, question: Question) -> p
     if not question.sequential:
         return found
     short = table["confirmed"] & (table["ended"] < len(question.seeds))
-    if not question.screen:
+    if short.any() and not question.screen:
         found[table["arm"].isin(race_lost(trials, question))] = "outclassed"
     decided = table["verdict"].isin(("better", "worse", "equal"))
     found[decided] = "decided"
@@ -285,21 +304,6 @@ def _ranks(table: pd.DataFrame, seen: Evidence, question: Question) -> pd.DataFr
     found["behind"] = [worse.get(arm, False) for arm in found.index]
     found["best"] = [arm == leader and all(worse.values()) for arm in found.index]
     return found
-
-
-def _pareto(table: pd.DataFrame, question: Question) -> pd.Series:
-    """The complete arms that no other complete arm beats in one of metric and cost without being
-    worse in the other."""
-    if not question.cost:
-        return pd.Series(False, table.index)
-    signs = [1 if goal == "minimize" else -1 for goal in (question.goal, question.cost_goal)]
-    points = table[["mean", f"metric.{question.cost}"]].to_numpy(float) * signs
-    points[~table["complete"].to_numpy(bool)] = np.nan  # compares as neither better nor worse
-    no_worse = (points[:, None] <= points[None]).all(-1)
-    better = (points[:, None] < points[None]).any(-1)
-    beaten = (no_worse & better).any(0)
-    front = np.asarray(~beaten & ~np.isnan(points).any(1), dtype=bool)
-    return pd.Series(front, table.index)
 
 
 def _place(row: pd.Series, question: Question) -> tuple[Any, ...]:

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
-from analysis import inputs, record, sources
+from analysis import inputs, record, sources, trace
 from analysis.comparison import Comparison
 from analysis.frame import write_parquet
 from analysis.inputs import Studied
@@ -37,6 +38,7 @@ examples:
   python -m analysis.compare lambda
   python -m analysis.compare lambda --tracking-uri http://localhost:5000 --out paper/tables
   python -m analysis.compare lambda methods                          a folder for each
+  python -m analysis.compare lambda --trace 'λ = 0.5:ratio'           which runs made a number
   python -m analysis.compare --from reports/lambda/runs.parquet       without the sweep's folder
 
 exit status: 0 done; 2 the input is wrong. The same trials give the same bytes.
@@ -55,6 +57,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default: reports/SWEEP)"
     )
+    parser.add_argument(
+        "--trace",
+        metavar="CELL",
+        help="write nothing, and say which runs made a number: ARM or ARM:COLUMN, such as "
+        "'λ = 0.5', 3 (an arm by its number) or 3:modes",
+    )
     return parser
 
 
@@ -66,6 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
         console.width = PIPE_WIDTH
     try:
         found = inputs.studied(options)
+        if options.trace is not None:
+            console.print(traced(found, options))
+            return 0
         places = [folder_of(own, options.out, num=len(found)) for own in found]
         written = [write(own, out) for own, out in zip(found, places, strict=True)]
     except (ValueError, OSError) as error:
@@ -75,6 +86,19 @@ def main(arguments: list[str] | None = None) -> int:
         show(own.comparison, console)
         console.print("\n".join(f"  {path}" for path in paths), style="dim", soft_wrap=True)
     return 0
+
+
+def traced(found: list[Studied], options: argparse.Namespace) -> Table:
+    """The runs behind the cell that the command line names.
+
+    Raises:
+        ValueError: there are several sweeps, or there is no such cell.
+    """
+    if len(found) > 1:
+        raise ValueError(f"--trace {options.trace}: a cell is of one sweep; name one")
+    own = found[0].comparison
+    cell = trace.trace(options.trace, own.frame, own.arms, own.question)
+    return trace.terminal(cell, folder=trace.folder_of(options.storage, own.question))
 
 
 def folder_of(own: Studied, out: Path | None, *, num: int) -> Path:

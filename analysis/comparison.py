@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 from rich.table import Table
 
-from analysis import answer, health, html, latex, tables
+from analysis import answer, health, html, latex, tables, trace
 from analysis.arms import arms as make_arms
 from analysis.question import Question
 
@@ -49,8 +49,9 @@ class Comparison:
         return html.table(self.arms, self.question)
 
     def csv(self) -> str:
-        """The arms in full precision."""
-        return tables.csv(self.arms, self.question)
+        """The arms in full precision, each with its runs."""
+        own = trace.runs(self.frame, self.question)
+        return tables.csv(self.arms.assign(runs=self.arms["arm"].map(own)), self.question)
 
     def terminal(self) -> Table:
         """The table for a console."""

@@ -7,6 +7,7 @@ or collapsed), it is compared by how often; else by the metric.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -176,14 +177,10 @@ def beaten(evidence: Evidence, question: Question, *, num_arms: int) -> set[int]
     """
     others = max(num_arms, len(evidence.arms)) - 1
     found = set()
-    for arm in evidence.arms:
-        for other in evidence.arms:
-            if other == arm:
-                continue
-            seen = claim(evidence, arm, other, question, sequential=True)
-            if not seen.improves and others * seen.p < ALPHA:
-                found.add(arm)
-                break
+    for arm, other in combinations(evidence.arms, 2):
+        seen = claim(evidence, arm, other, question, sequential=True)
+        if others * seen.p < ALPHA:
+            found.add(other if seen.improves else arm)
     return found
 
 

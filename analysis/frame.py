@@ -14,9 +14,10 @@
 A trial without an evaluation has one row, so that it is counted.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,11 @@ import pyarrow.parquet as pq
 from analysis.notation import is_number, value_text
 from analysis.question import Question
 from sid_sweep.spec import OUTCOMES
+from sid_sweep.spec.names import sweep_name
 from sid_sweep.trials.rows import COLUMNS
 
 SCHEMA_KEY = b"sid_sweep.question"
+DIGEST_KEY = b"sid_sweep.digest"
 
 
 def tidy(rows: Iterable[Mapping[str, Any]] | pd.DataFrame, question: Question) -> pd.DataFrame:
@@ -38,7 +41,9 @@ def tidy(rows: Iterable[Mapping[str, Any]] | pd.DataFrame, question: Question) -
     Raises:
         ValueError: the rows break the schema; one line that names the rule and the offender.
     """
-    raw = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame([dict(row) for row in rows])
+    sweep_name(question.sweep)
+    _require_plain_names(question)
+    raw = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     if raw.empty:
         raise ValueError(f"sweep {question.sweep} has no trials yet")
     _require_columns(raw, question)
@@ -53,31 +58,70 @@ def tidy(rows: Iterable[Mapping[str, Any]] | pd.DataFrame, question: Question) -
 
 
 def write_parquet(frame: pd.DataFrame, question: Question, path: Path) -> None:
-    """The frame with its question in the schema's metadata; the same input gives the same bytes."""
+    """The frame with its question, and a digest of both, in the schema's metadata; the same input
+    gives the same bytes."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    metadata = {SCHEMA_KEY: question.to_json().encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), path)
+    text = question.to_json()
+    metadata = {SCHEMA_KEY: text.encode(), DIGEST_KEY: content_digest(frame, text).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), path, write_page_checksum=True)
 
 
 def read_parquet(path: Path) -> tuple[pd.DataFrame, Question]:
     """A frame and its question, as `write_parquet` left them.
 
     Raises:
-        ValueError: no such file, a foreign file, or another schema version; one line.
+        ValueError: no such file, a foreign file, another schema version, or a file that is not
+            as it was written; one line.
     """
+    if not path.exists():
+        raise ValueError(f"{path}: there is no such file")
     try:
-        table = pq.ParquetFile(path).read()
-    except (OSError, pa.ArrowException) as error:
-        reason = "there is no such file" if not path.exists() else "it is no Parquet file"
-        raise ValueError(f"{path}: {reason}") from error
-    metadata = table.schema.metadata or {}
+        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        metadata = table.schema.metadata or {}
+    except Exception as error:  # a broken file can break its reader anywhere
+        damaged = " or it is damaged" if path.is_file() else ""
+        raise ValueError(f"{path}: it is no Parquet file{damaged}") from error
     if SCHEMA_KEY not in metadata:
         raise ValueError(f"{path}: holds no trials of a sweep; a runs.parquet of a report does")
     try:
         question = Question.from_outline(json.loads(metadata[SCHEMA_KEY]))
-        return tidy(table.to_pandas(), question), question
+        frame = tidy(table.to_pandas(), question)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: its question is damaged ({error})") from error
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {first_line(error)}") from error
+    if metadata.get(DIGEST_KEY) != content_digest(frame, question.to_json()).encode():
+        raise ValueError(f"{path}: is not as it was written; export it again, or copy it again")
+    return frame, question
+
+
+def content_digest(frame: pd.DataFrame, question: str) -> str:
+    """SHA-256 of all that a tidy frame and its question say, whatever file they lie in: names,
+    types and values of the columns, in their order; numbers bit by bit, texts by their JSON."""
+    found = hashlib.sha256(question.encode())
+    for name in frame:
+        values = frame[name].to_numpy()
+        if values.dtype.kind in "bif":
+            kind, content = values.dtype.str, values.tobytes()
+        else:
+            texts = [None if pd.isna(value) else value for value in values]
+            kind, content = "text", json.dumps(texts).encode()
+        found.update(json.dumps([name, kind, len(content)]).encode())
+        found.update(content)
+    return found.hexdigest()
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, in one line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _require_plain_names(question: Question) -> None:
+    """Metrics and knobs become parts of the names of plots."""
+    for name in (question.metric, *question.columns, *question.knobs):
+        path = PurePath(name)
+        if path.is_absolute() or ".." in path.parts or not name.isprintable():
+            raise ValueError(f"{name!r} is no name of a metric or a knob: it could name a place")
 
 
 def _require_columns(raw: pd.DataFrame, question: Question) -> None:

@@ -1,57 +1,91 @@
 """What a careful referee would object to, one sentence each. Pure, and silent where all is well."""
 
-import math
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pandas as pd
 
-from analysis.arms import effect_of
-from analysis.notation import arm_text, is_number, knob_name, same_value, value_text
+from analysis import budgets
+from analysis.edges import leader_on_edge
+from analysis.evidence import COLLAPSED, judged
+from analysis.importance import too_few_arms, too_noisy
+from analysis.notation import arm_text, row_text, significant
+from analysis.power import ran_out, too_few_seeds, unpaired
 from analysis.question import Question
-from analysis.statistics import ALPHA, deviation_interval, seeds_needed
 from sid_sweep.spec import LOST
 
-MAX_SEEDS = 200  # beyond this the answer is that the arms are equal for all practical purposes
-LEAST_FOR_A_FORECAST = 3  # so few seeds do not know how far they scatter
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
-MAX_BUDGET_SPREAD = 0.02
-EDGE_FRACTION = 0.05  # of a continuous range; nothing is ever drawn exactly at its end
 NAMED_ARMS = 3  # more arms than this are counted, not listed
 
 Check = Callable[[pd.DataFrame, pd.DataFrame, Question], list[str]]
 
 
 def warnings(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """All objections to a frame and its arms, those that weaken every number first."""
-    checks: tuple[Check, ...] = (
-        unfinished,
+    """All objections to a frame and its arms, those that weaken every number first.
+
+    What is no objection to a sweep that still runs waits for its end.
+    """
+    always: tuple[Check, ...] = (
         lost,
+        collapsed,
         no_leader,
-        unequal_budgets,
+        unequal_images,
+        unequal_compute,
+        unequal_seconds,
         no_interval,
         copies,
-        best_on_edge,
-        baseline_not_beaten,
-        too_few_seeds,
+        leader_on_edge,
     )
-    return [sentence for check in checks for sentence in check(frame, arms, question)]
+    at_the_end: tuple[Check, ...] = (
+        baseline_not_beaten,
+        unequal_tuning,
+        tuned_on_reported_seeds,
+        shrunk,
+        unpaired,
+        too_few_seeds,
+        ran_out,
+        noisy_knobs,
+    )
+    missing = unfinished(frame, arms, question)
+    checks = always if missing else (*always, *at_the_end)
+    return missing + [sentence for check in checks for sentence in check(frame, arms, question)]
 
 
 def unfinished(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """Trials without an end, and seeds of a started arm that have not begun."""
-    trials = frame[frame["final"]]
+    """Trials without an end, seeds of a started arm that have not begun, arms that never were."""
+    trials = judged(frame, question)
     running = int((trials["outcome"] == "running").sum())
+    waiting = _waiting(trials, arms, question)
+    never = max(question.num_arms - trials["arm"].nunique(), 0)
+    parts = []
+    if running + waiting:
+        parts = [
+            f"{running} of {len(trials) + waiting} trials are still running and {waiting} have "
+            "not started"
+        ]
+    if never:
+        parts.append(f"{never} of {question.num_arms} arms have not started")
+    if question.screen and not arms["confirmed"].any():
+        parts.append("no arm has been confirmed on fresh seeds")
+    text = ", ".join(parts)
+    return [f"{text[0].upper()}{text[1:]}: this table is preliminary."] if parts else []
+
+
+def _waiting(trials: pd.DataFrame, arms: pd.DataFrame, question: Question) -> int:
+    """How many seeds are due and have not begun, in arms that have.
+
+    Screening is over once an arm is confirmed; what a race took seeds from is not due them.
+    """
+    due = question.seeds
     started = trials.groupby("arm")["seed"].agg(set)
-    waiting = sum(len(set(question.seeds) - seeds) for seeds in started)
-    if not running + waiting:
-        return []
-    return [
-        f"{running} of {len(trials) + waiting} trials are still running and {waiting} have not "
-        "started: this table is preliminary."
-    ]
+    if question.screen and arms["confirmed"].any():
+        started = started[started.index.isin(arms.loc[arms["confirmed"], "arm"])]
+    elif question.screen:
+        due = question.screen
+    if question.sequential:
+        started = started[started.index.isin(arms.loc[arms["stopped"] == "", "arm"])]
+    return sum(len(set(due) - seeds) for seeds in started)
 
 
 def lost(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
@@ -76,30 +110,142 @@ def without_numbers(cause: str) -> str:
     return NUMBER.sub("…", cause)
 
 
+def collapsed(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
+    """How many students collapsed, and what that means here."""
+    outcomes = judged(frame, question)["outcome"]
+    num = int((outcomes == COLLAPSED).sum())
+    if not num:
+        return []
+    limits = " or ".join(f"{name} < {significant(x)}" for name, x in question.collapse.items())
+    return [
+        f"{num} of {len(outcomes)} trials ({num / len(outcomes):.0%}) collapsed ({limits}): they "
+        "count as lost and enter no mean."
+    ]
+
+
 def no_leader(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
     """Without an arm that is complete none leads."""
-    if arms["complete"].any():
+    if arms["leads"].any():
         return []
     return ["No arm finished at every seed, so none leads."]
 
 
-def unequal_budgets(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """Arms that saw different numbers of images answer another question than their knobs do.
+# ---- what an arm was given
 
-    An arm that saw none was not trained at all, as the teacher itself, and is no unequal trial.
-    """
-    done = arms[arms["images"] > 0]
-    if done.empty:
+
+def unequal_images(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
+    """Arms that saw other numbers of images answer another question than their knobs do."""
+    odd = arms[~arms["ranked"]].sort_values("images", kind="stable")
+    if odd.empty:
         return []
-    by_budget = done.sort_values("images", kind="stable")
-    least, most = by_budget.iloc[0], by_budget.iloc[-1]
-    if most["images"] <= (1 + MAX_BUDGET_SPREAD) * least["images"]:
+    spent = [f"{images:,.0f}" for images in odd["images"]]
+    return [
+        f"Images differ by more than {budgets.MAX_SPREAD:.0%} from {_reference(arms)} in "
+        f"{len(odd)} of {len(arms)} arms, {_extent(spent, odd, question)}: such arms are not "
+        "ranked."
+    ]
+
+
+def unequal_compute(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
+    """At equal images an arm may spend several times another's passes through the networks."""
+    multiple = budgets.compute(frame, arms, question)
+    odd = arms[budgets.differs(multiple)]
+    if odd.empty:
         return []
     return [
-        f"Budgets differ by more than {MAX_BUDGET_SPREAD:.0%}, from {least['images']:,.0f} images "
-        f"({_name(least, question)}) to {most['images']:,.0f} ({_name(most, question)}): "
-        "such arms are not comparable."
+        f"At equal images, {len(odd)} of {len(arms)} arms spend other {budgets.EVALUATIONS} than "
+        f"{_reference(arms)}, {_multiples(multiple, odd, question)}: verdicts hold at equal "
+        "images, not at equal compute, which `cost` would weigh."
     ]
+
+
+def unequal_seconds(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
+    """Seconds that nothing counted explains: larger networks, or other work on the machine."""
+    multiple = budgets.seconds(frame, arms, question)
+    far = (multiple > budgets.MAX_SECONDS) | (multiple < 1 / budgets.MAX_SECONDS)
+    odd = arms[far]
+    if odd.empty:
+        return []
+    return [
+        f"At equal images and evaluations, {len(odd)} of {len(arms)} arms took other seconds than "
+        f"{_reference(arms)} even at their fastest seed, {_multiples(multiple, odd, question)}: "
+        "larger networks, or a machine that was busy."
+    ]
+
+
+def _multiples(multiple: pd.Series, odd: pd.DataFrame, question: Question) -> str:
+    """`from 0.5 times (K = 1) to 2 times (K = 4)`."""
+    order = multiple[odd.index].sort_values(kind="stable")
+    return _extent([f"{own:.2g} times" for own in order], odd.loc[order.index], question)
+
+
+def _extent(spent: list[str], odd: pd.DataFrame, question: Question) -> str:
+    """From the least to the most, of rows in that order; one figure where it is that of all."""
+    names = [f"{spent[at]} ({row_text(odd.iloc[at], question.knobs)})" for at in (0, -1)]
+    if len(odd) == 1:
+        return names[0]
+    return f"from {names[0]} to {names[1]}" if spent[0] != spent[-1] else f"{spent[0]} each"
+
+
+def _reference(arms: pd.DataFrame) -> str:
+    trained = arms["baseline"] & (arms["images"] > 0)
+    return "the baseline's" if trained.any() else "the median arm's"
+
+
+def unequal_tuning(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
+    """The best of more settings is better by luck alone."""
+    by_effort = arms.sort_values("tried", kind="stable")
+    least, most = by_effort.iloc[0], by_effort.iloc[-1]
+    if least["tried"] == most["tried"]:
+        return []
+    names = [row_text(arm, question.scientific) for arm in (least, most)]
+    return [
+        f"Tuning effort differs: {names[1]} is the best of {most['tried']} nuisance settings, "
+        f"{names[0]} of {least['tried']}, and the best of more is better by luck."
+    ]
+
+
+def tuned_on_reported_seeds(
+    frame: pd.DataFrame, arms: pd.DataFrame, question: Question
+) -> list[str]:
+    """What chose a setting cannot also report it."""
+    if not arms["tuned_on_same_seeds"].any():
+        return []
+    return [
+        "Nuisance settings were chosen by the seeds that the table reports, so their figures look "
+        "too good; `seeds: {screen: ..., confirm: ...}` reports fresh ones."
+    ]
+
+
+def shrunk(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
+    """The arm that screened best was in luck, if fresh seeds exclude what it screened at."""
+    if not question.screen:
+        return []
+    chosen = arms[arms["confirmed"] & ~arms["baseline"] & arms["screened"].notna()]
+    if chosen.empty:
+        return []
+    lower = question.goal == "minimize"
+    best = chosen.sort_values("screened", ascending=lower, kind="stable").iloc[0]
+    lucky = best["screened"] < best["low"] if lower else best["screened"] > best["high"]
+    if not lucky:
+        return []
+    ratio = f"{best['shrinkage']:.2g} times" if question.scale == "ratio" else "no longer at"
+    return [
+        f"On fresh seeds the arm that screened best ({row_text(best, question.knobs)}) is {ratio} "
+        f"its screened value ({significant(best['mean'], digits=3)} against "
+        f"{significant(best['screened'], digits=3)}): it was chosen in part by luck."
+    ]
+
+
+def noisy_knobs(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
+    """A search wide enough to rank its knobs, with seeds too few to do so."""
+    if len(question.knobs) < 2 or too_few_arms(frame, question):
+        return []
+    noise = too_noisy(frame, question)
+    return [f"The importance of the knobs cannot be told: {noise}."] if noise else []
+
+
+# ---- what the seeds carry
 
 
 def no_interval(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
@@ -107,12 +253,12 @@ def no_interval(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> 
     single = arms[arms["n"] == 1]
     if single.empty:
         return []
-    if len(single) == len(arms):
+    if len(single) == int(arms["confirmed"].sum()):
         who = "Every arm has"
     elif len(single) > NAMED_ARMS:
         who = f"{len(single)} of {len(arms)} arms have"
     else:
-        names = " and ".join(f"({_name(row, question)})" for _, row in single.iterrows())
+        names = " and ".join(f"({row_text(row, question.knobs)})" for _, row in single.iterrows())
         who = f"The arm {names} has" if len(single) == 1 else f"The arms {names} have"
     return [f"{who} one finished seed, so no interval: a difference there may be chance."]
 
@@ -128,117 +274,15 @@ def copies(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[
     ]
 
 
-def best_on_edge(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """A leading arm at the end of a range says that the optimum may lie outside, if it is better
-    than its neighbour inside; of equal arms, one in four sweeps would have it there by chance."""
-    found = []
-    for _, leader in arms[arms["leads"]].iterrows():
-        for knob in question.scientific:
-            value = leader[f"param.{knob}"]
-            end = _edge(value, question.domains.get(knob, {}))
-            if end is None or not _beats_inside(arms, leader, knob, question):
-                continue
-            low, high = map(value_text, _bounds(question.domains[knob]))
-            found.append(
-                f"The arm that leads has {knob_name(knob)} = {value_text(value)}, at the {end} end "
-                f"of the range searched ({low} to {high}), and is better than its neighbour "
-                "inside: a better value may lie outside."
-            )
-    return found
-
-
-def _beats_inside(arms: pd.DataFrame, leader: pd.Series, knob: str, question: Question) -> bool:
-    """Whether the leading arm is significantly better than the nearest arm that differs from it in
-    this knob alone."""
-    others = [f"param.{other}" for other in question.knobs if other != knob]
-    alike = arms[arms["complete"] & ~arms["leads"]]
-    for name in others:
-        alike = alike[[same_value(own, leader[name]) for own in alike[name]]]
-    if alike.empty:
-        return False
-    distance = (alike[f"param.{knob}"].astype(float) - float(leader[f"param.{knob}"])).abs()
-    neighbour = alike.iloc[int(distance.to_numpy().argmin())]
-    return bool(neighbour["behind"])
-
-
 def baseline_not_beaten(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
     """The baseline is missing, or nothing is shown to improve on it."""
-    if not question.baseline or arms["running"].any():
+    if not question.baseline:
         return []
     base = arms[arms["baseline"] & (arms["n"] > 0)]
     if base.empty:
         name = arm_text(question.baseline)
         return [f"The baseline ({name}) has no finished trial: nothing can be compared with it."]
-    if len(arms) == 1 or (arms["verdict"] == "better").any():
+    verdicts = set(arms["verdict"]) - {""}
+    if not verdicts or "better" in verdicts:
         return []
     return ["No arm is shown to be better than the baseline."]
-
-
-def too_few_seeds(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """How many seeds would tell the arm that leads from its rival, as far as these can say."""
-    leader = arms[arms["leads"] & ~arms["best"]]
-    if leader.empty:
-        return []
-    rival, title = _rival(arms, question)
-    if rival is None:
-        return []
-    effect = effect_of(frame, leader.iloc[0]["arm"], rival["arm"], question)
-    if math.isnan(effect.p) or effect.p < ALPHA:
-        return []
-    who = f"The arm that leads ({_name(leader.iloc[0], question)}) is not told from {title}"
-    if effect.num <= LEAST_FOR_A_FORECAST:
-        return [f"{who} by {effect.num} seeds, which cannot say how many would do."]
-    ends = deviation_interval(effect.deviation, effect.num)
-    low, need, high = (
-        seeds_needed(effect=effect.mean, deviation=deviation)
-        for deviation in (ends[0], effect.deviation, ends[1])
-    )
-    if need > MAX_SEEDS:
-        return [f"{who}: more than {MAX_SEEDS} seeds would be needed (α = .05, power .8)."]
-    most = f"{high:.0f}" if math.isfinite(high) else "10,000 and more"
-    return [
-        f"{who} by {effect.num} seeds: if they differ as it seems, about {need:.0f} would do, with "
-        f"so uncertain a scatter {low:.0f} to {most} (α = .05, power .8)."
-    ]
-
-
-def _rival(arms: pd.DataFrame, question: Question) -> tuple[pd.Series | None, str]:
-    """The baseline, or the runner-up where the baseline itself leads or there is none."""
-    others = arms[arms["complete"] & ~arms["leads"]].sort_values(
-        "mean", ascending=question.goal == "minimize", kind="stable"
-    )
-    base = others[others["baseline"]]
-    if not base.empty:
-        return base.iloc[0], f"the baseline ({_name(base.iloc[0], question)})"
-    if others.empty:
-        return None, ""
-    return others.iloc[0], f"the runner-up ({_name(others.iloc[0], question)})"
-
-
-def _bounds(domain: dict[str, Any]) -> tuple[float, float]:
-    values = domain.get("values")
-    return (min(values), max(values)) if values else (domain["low"], domain["high"])
-
-
-def _edge(value: Any, domain: dict[str, Any]) -> str | None:
-    """`lower`, `upper` or None. Two choices have nothing but ends, so they are no range."""
-    match domain:
-        case {"kind": "choice", "values": values}:
-            if len(values) < 3 or not all(is_number(v) for v in values):
-                return None
-            margin = 0.0
-        case {"kind": "log_uniform", "low": low, "high": high}:
-            value, domain = math.log(value), {"low": math.log(low), "high": math.log(high)}
-            margin = EDGE_FRACTION
-        case {"low": _, "high": _}:
-            margin = EDGE_FRACTION
-        case _:
-            return None
-    low, high = _bounds(domain)
-    if value <= low + margin * (high - low):
-        return "lower"
-    return "upper" if value >= high - margin * (high - low) else None
-
-
-def _name(arm: pd.Series, question: Question) -> str:
-    return arm_text({knob: arm[f"param.{knob}"] for knob in question.knobs})

@@ -28,6 +28,7 @@ from analysis.canvas import (
 )
 from analysis.notation import arm_text, is_number, knob_name, value_text
 from analysis.palette import BLUE, GREY, MAX_STEPS, VERMILION, Look, look
+from analysis.pareto import is_member
 from analysis.question import Question
 
 PLANE = ("loss.cross", "loss.self")
@@ -137,11 +138,11 @@ def pareto_figure(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -
     with house_style():
         width = WIDE_INCHES if named else WIDTH_INCHES
         figure, ax = canvas(width=width, height=1.3 * HEIGHT_INCHES if named else HEIGHT_INCHES)
-        reach = shown.loc[shown["pareto"], ["low", "high"]].to_numpy()  # the others' may be cut
+        front = is_member(shown["pareto"]).to_numpy(bool)
+        reach = shown.loc[front, ["low", "high"]].to_numpy()  # the others' may be cut
         metric = dress_metric_axis(ax, shown["mean"].to_numpy(), question, reach=reach.ravel())
         dodge = _dodge(cost) if named else np.zeros(len(cost))
         _dress_cost_axis(ax, cost, question, aside=dodge.max(initial=0.0))
-        front = shown["pareto"].to_numpy(bool)
         for index, (place, on_front) in enumerate(zip(shown.index, front, strict=True)):
             plain_look = Look(BLUE if on_front else GREY, "o", "-")
             own = look(index) if named else plain_look
@@ -221,11 +222,12 @@ def _arm_name(arm: pd.Series, question: Question) -> str:
 
 def _name_all(figure: Figure, shown: pd.DataFrame, question: Question) -> None:
     """A legend beside the plot, those of the front first."""
-    rows = sorted(enumerate(shown.iterrows()), key=lambda row: not row[1][1]["pareto"])
+    front = is_member(shown["pareto"]).to_numpy(bool)
+    rows = sorted(enumerate(shown.iterrows()), key=lambda row: not front[row[0]])
     handles = []
     for index, (_, arm) in rows:
         own, text = look(index), _arm_name(arm, question)
-        fill = own.color if arm["pareto"] else "white"
+        fill = own.color if front[index] else "white"
         text = text if len(text) <= MAX_LEGEND_LETTERS else f"{text[: MAX_LEGEND_LETTERS - 1]}…"
         handles.append(
             Line2D(

@@ -1,10 +1,11 @@
 """How knobs, values and numbers are written, the same in every table, plot and warning."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sid_sweep import spec
 
@@ -42,6 +43,11 @@ def arm_text(values: Mapping[str, Any]) -> str:
     """`λ = 0.5, noise.kind = vp`, from values by knob; knobs that an arm lacks are left out."""
     given = {knob: value for knob, value in values.items() if not is_missing(value)}
     return spec.arm_text({knob: plain(value) for knob, value in given.items()}, names=SYMBOLS)
+
+
+def row_text(row: pd.Series, knobs: Iterable[str]) -> str:
+    """`λ = 0.5, noise.kind = vp`, from a row with a column `param.<knob>` for each knob."""
+    return arm_text({knob: row[f"param.{knob}"] for knob in knobs})
 
 
 def estimate(mean: float, low: float, high: float) -> str:

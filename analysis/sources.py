@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+from pydantic import ValidationError
 
 from analysis.frame import read_parquet, tidy
 from analysis.question import Question
+from sid_sweep.spec.names import sweep_name
 from sid_sweep.trials import SweepFolder, sweeps_in
 from sid_sweep.trials.rows import rows_of
 
@@ -40,6 +42,7 @@ def find(
     Raises:
         ValueError: there is no such sweep, or what is there breaks the schema; one line.
     """
+    sweep_name(sweep)
     if tracking_uri is not None:
         return from_tracking(sweep, tracking_uri)
     folder, export = SweepFolder(storage / sweep), reports / sweep / EXPORT
@@ -59,7 +62,12 @@ def from_folder(folder: SweepFolder) -> Source:
     """A sweep from its own folder: the truth, also while it trials."""
     from sid_sweep.tracking import run_ids
 
-    sweep = folder.sweep()
+    try:
+        sweep = folder.sweep()
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{folder.record}: {place}: {first['msg']}") from None
     question = Question.from_outline(sweep.outline())
     found = rows_of(sweep.sweep, folder.entries(sweep), run_ids(folder))
     return Source(tidy(found, question), question)

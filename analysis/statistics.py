@@ -43,15 +43,23 @@ def t_interval(values: ArrayLike, *, confidence: float = CONFIDENCE) -> Interval
     Raises:
         ValueError: a value is not finite.
     """
+    x = _finite(values)
+    n, mean = len(x), _mean(x)
+    if n < 2 or are_copies(x):
+        return Interval(mean, math.nan, math.nan, n)
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * x.std(ddof=1) / math.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def _finite(values: ArrayLike) -> np.ndarray:
     x = np.asarray(values, dtype=np.float64)
     if not np.isfinite(x).all():
         raise ValueError(f"an interval needs finite values, not {x.tolist()}")
-    n = len(x)
-    if n < 2 or are_copies(x):
-        return Interval(float(x.mean()) if n else math.nan, math.nan, math.nan, n)
-    mean = float(x.mean())
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * x.std(ddof=1) / math.sqrt(n))
-    return Interval(mean, mean - half, mean + half, n)
+    return x
+
+
+def _mean(x: np.ndarray) -> float:
+    return float(x.mean()) if len(x) else math.nan
 
 
 def log_t_interval(values: ArrayLike, *, confidence: float = CONFIDENCE) -> Interval:
@@ -115,17 +123,17 @@ def confidence_sequence(values: ArrayLike, *, confidence: float = CONFIDENCE) ->
     Raises:
         ValueError: a value is not finite.
     """
-    x = np.asarray(values, dtype=np.float64)
-    own = t_interval(x, confidence=confidence)
-    if math.isnan(own.low):
-        return own
-    n, c2, alpha = len(x), PRIOR_PRECISION, 1 - confidence
+    x = _finite(values)
+    n, mean = len(x), _mean(x)
+    if n < 2 or are_copies(x):
+        return Interval(mean, math.nan, math.nan, n)
+    c2, alpha = PRIOR_PRECISION, 1 - confidence
     T = (alpha**2 * c2 / (n + c2)) ** (1 / n)
     divisor = (n + c2) * T - c2
     if divisor <= 0:
-        return Interval(own.mean, -math.inf, math.inf, n)
+        return Interval(mean, -math.inf, math.inf, n)
     half = float(x.std()) * math.sqrt((n + c2) * (1 - T) / divisor)
-    return Interval(own.mean, own.mean - half, own.mean + half, n)
+    return Interval(mean, mean - half, mean + half, n)
 
 
 def log_confidence_sequence(values: ArrayLike, *, confidence: float = CONFIDENCE) -> Interval:

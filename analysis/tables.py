@@ -13,6 +13,7 @@ from rich.table import Table
 
 from analysis.evidence import LOSSES
 from analysis.notation import MISSING, estimate, knob_name, significant, thousands, value_text
+from analysis.pareto import is_member
 from analysis.question import Question
 from analysis.statistics import ALPHA, CONFIDENCE
 
@@ -213,8 +214,8 @@ def _remarks(arm: pd.Series) -> str:
     """`leads, baseline, 1 of 3 diverged [1%, 91%]`; what leads is best only with a verdict behind
     it."""
     words = ["best" if arm["best"] else "leads"] if arm["leads"] else []
-    names = {"baseline": "baseline", "pareto": "Pareto"}
-    words += [name for column, name in names.items() if arm[column]]
+    words += ["baseline"] if arm["baseline"] else []
+    words += [f"Pareto {arm['pareto']:.0%}"] if is_member(arm["pareto"]) else []
     words += [_losses(arm)] if arm["lost"] else []
     words += [f"{arm['running']} running"] if arm["running"] else []
     words += ["outclassed"] if arm["stopped"] == "outclassed" else []

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from statistics import fmean
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -56,6 +57,7 @@ class Board(AbstractContextManager["Board"]):
         self.sweep = sweep
         self.console = console
         self.total = sweep.num_trials
+        """Trials in all, at most: results may decide that fewer do."""
         self.rows: dict[int, _Row] = {}
         self._began = time.monotonic()
         self._ready = 0  # trials that were done before this run began
@@ -83,6 +85,10 @@ class Board(AbstractContextManager["Board"]):
             self._live.__exit__(kind, error, trace)
 
     # ---- events
+
+    def foreseen(self, total: int) -> None:
+        """How many trials there will be in all, at most, as the results so far decide."""
+        self.total = total
 
     def started(self, entry: Entry) -> None:
         self._row(entry).states[entry.seed] = "running"
@@ -124,16 +130,31 @@ class Board(AbstractContextManager["Board"]):
         return sum(list(row.states.values()).count(state) for row in self.rows.values())
 
     def mean(self, row: _Row) -> float | None:
-        """The arm's mean, once all its seeds have finished."""
-        finished = [row.latest[s] for s, state in row.states.items() if state == "finished"]
-        complete = len(finished) == len(self.sweep.seeds)
-        return sum(finished) / len(finished) if complete else None
+        """The arm's mean, once all the seeds have finished that it gets in the phase that runs."""
+        states = {seed: row.states.get(seed) for seed in self._gets(row, self._phase())}
+        if not states or set(states.values()) != {"finished"}:
+            return None
+        return fmean(row.latest[seed] for seed in states)
 
     def leader(self) -> _Row | None:
         """The arm with the best mean so far."""
         means = [(mean, row) for row in self.rows.values() if (mean := self.mean(row)) is not None]
         sign = 1 if self.sweep.objective.goal == "minimize" else -1
         return min(means, key=lambda pair: sign * pair[0])[1] if means else None
+
+    def _phase(self) -> list[int]:
+        """The seeds of the phase that runs: those that confirm, once any arm runs on them."""
+        seeds, rows = self.sweep.seeds, list(self.rows.values())
+        confirms = any(not row.states.keys().isdisjoint(seeds.confirm) for row in rows)
+        return seeds.confirm if confirms else seeds.screen
+
+    def _gets(self, row: _Row, phase: list[int]) -> list[int]:
+        """The seeds of a phase that an arm gets for certain: all, unless results decide it."""
+        seeds = self.sweep.seeds
+        begun = [seed for seed in phase if seed in row.states]
+        confirms = phase is seeds.confirm
+        in_turn = seeds.until == "decided" if confirms else seeds.screened_in_turn
+        return begun if in_turn or (confirms and not begun) else phase
 
     def remaining_seconds(self) -> float | None:
         """Time left at the rate so far, counting the parts of running trials."""
@@ -163,13 +184,26 @@ class Board(AbstractContextManager["Board"]):
             values = [row.arm.get(knob) for knob in self.sweep.domains]
             table.add_row(
                 *["" if value is None else escape(value_text(value)) for value in values],
-                Text.assemble(*[CELLS[row.states.get(s, "waiting")] for s in self.sweep.seeds]),
+                self._cells(row),
                 f"{sum(trained) / len(trained):.0%}" if trained else "",
-                " ".join(f"{value:.3g}" for _, value in sorted(row.latest.items())),
+                self._values(row),
                 "" if mean is None else f"{mean:.4g}",
                 style="bold" if row is leader else "",
             )
         return Group(self._summary(), table)
+
+    def _cells(self, row: _Row) -> Text:
+        """A sign for each seed that the arm gets, those that confirm apart."""
+        seeds = self.sweep.seeds
+        phases = [self._gets(row, phase) for phase in (seeds.screen, seeds.confirm)]
+        shown = [[CELLS[row.states.get(s, "waiting")] for s in phase] for phase in phases if phase]
+        return Text(" ").join(Text.assemble(*signs) for signs in shown)
+
+    def _values(self, row: _Row) -> str:
+        """The metric by seed, of the last phase that the arm is in."""
+        confirm = [seed for seed in self.sweep.seeds.confirm if seed in row.latest]
+        values = [row.latest[seed] for seed in confirm or sorted(row.latest)]
+        return " ".join(f"{value:.3g}" for value in values)
 
     def _visible(self, leader: _Row | None) -> Iterable[_Row]:
         rows = list(self.rows.values())
@@ -185,7 +219,7 @@ class Board(AbstractContextManager["Board"]):
             value = f"{self.sweep.objective.metric} = {self.mean(leader):.4g}"
             parts.append(f"leading {leader.arm}: {value}")
         if (left := self.remaining_seconds()) is not None:
-            parts.append(f"about {duration(left)} left")
+            parts.append(f"{self._at_most()}about {duration(left)} left")
         return Text("  " + "  ·  ".join(parts) + "\n")
 
     def _line(self, entry: Entry, result: Result) -> str:
@@ -193,11 +227,15 @@ class Board(AbstractContextManager["Board"]):
         value = f" {metric} = {result.metrics[metric]:.4g}" if metric in result.metrics else ""
         cause = f" ({result.cause})" if result.cause else ""
         left = self.remaining_seconds()
-        eta = f", about {duration(left)} left" if left is not None else ""
+        eta = f", {self._at_most()}about {duration(left)} left" if left is not None else ""
         return (
             f"[{self.done}/{self.total}] {entry}: "
             f"{result.outcome}{value}{cause} after {duration(result.seconds)}{eta}"
         )
+
+    def _at_most(self) -> str:
+        seeds = self.sweep.seeds
+        return "at most " if seeds.screened_in_turn or seeds.until == "decided" else ""
 
     def _row(self, entry: Entry) -> _Row:
         return self.rows.setdefault(entry.number, _Row(entry.arm))

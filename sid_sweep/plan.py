@@ -32,16 +32,11 @@ class Plan:
     def render(self, *, dry_run: bool) -> RenderableType:
         """The plan in a few lines."""
         sweep = self.sweep
-        total = sweep.num_trials
         lines = [
             ("question", sweep.question),
             ("expected", sweep.expect),
             ("knobs", ", ".join(f"{knob} {_domain(sweep, knob)}" for knob in sweep.domains)),
-            (
-                "trials",
-                f"{sweep.num_arms} arms ({sweep.search.sampler}) x {len(sweep.seeds)} seeds = "
-                f"{total}" + (f", {self.done} done" if self.done else ""),
-            ),
+            ("trials", trials_text(sweep) + (f", {self.done} done" if self.done else "")),
             ("objective", f"{sweep.objective.goal} {sweep.objective.metric}"),
             ("resources", str(self.layout or "as many trials as the cluster fits")),
             ("time", self._time()),
@@ -61,9 +56,13 @@ class Plan:
         left = self.sweep.num_trials - self.done
         if not left:
             return "nothing is left to run"
+        if left < 0:  # arms were confirmed that are no longer among those that are kept
+            return ""
         if self.seconds_per_trial is None or self.layout is None:
             return ""
-        return f"about {duration(left * self.seconds_per_trial / self.layout.concurrency)} to go"
+        seconds = left * self.seconds_per_trial / self.layout.concurrency
+        most = "at most " if _is_open(self.sweep) else ""
+        return f"{most}about {duration(seconds)} to go"
 
     def _teacher(self) -> str:
         num = len(self.untrained)
@@ -84,7 +83,7 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
     finished = [result.seconds for result in results if result.outcome == "finished"]
     done = len(results)
     if isinstance(sweep.search, GridSearch):
-        trials = [sweep.trial(arm, seed) for arm in sweep.grid() for seed in sweep.seeds]
+        trials = [sweep.trial(arm, seed) for arm in sweep.grid() for seed in sweep.seeds.all]
         done = sum(folder.trial(trial).result() is not None for trial in trials)
     return Plan(
         sweep,
@@ -96,10 +95,28 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
     )
 
 
+def trials_text(sweep: Sweep) -> str:
+    """`8 arms (grid) x 3 seeds, then the best 3 and the baseline x 20 fresh = 104 at most`."""
+    seeds = sweep.seeds
+    in_turn = "up to " if seeds.screened_in_turn else ""
+    text = f"{sweep.num_arms} arms ({sweep.search.sampler}) x {in_turn}{len(seeds.screen)} seeds"
+    if seeds.confirm:
+        best = "the best arm" if seeds.keep == 1 else f"the best {seeds.keep}"
+        base = " and the baseline" if sweep.baseline else ""
+        up_to = "up to " if seeds.until == "decided" else ""
+        text += f", then {best}{base} x {up_to}{len(seeds.confirm)} fresh"
+    return f"{text} = {sweep.num_trials}{' at most' if _is_open(sweep) else ''}"
+
+
+def _is_open(sweep: Sweep) -> bool:
+    """Whether results decide how many trials there are."""
+    return bool(sweep.seeds.confirm) or sweep.seeds.screened_in_turn
+
+
 def _untrained(sweep: Sweep, folder: SweepFolder) -> list[Trial]:
     """One trial for every teacher that the cache lacks, of those that are known before it runs."""
     arms = sweep.grid() if isinstance(sweep.search, GridSearch) else [sweep.first_arm()]
-    trials = [sweep.trial(arm, sweep.seeds[0]) for arm in arms]
+    trials = [sweep.trial(arm, sweep.seeds.screen[0]) for arm in arms]
     by_name = {teacher_name(t): t for t in trials if isinstance(t.teacher, TrainedTeacher)}
     return [t for name, t in by_name.items() if not teacher_file(name, folder.cache).exists()]
 

@@ -27,6 +27,9 @@ examples:
   python -m sid_sweep.run search_spaces/lambda.yaml --dry-run    show the plan, start nothing
   python -m sid_sweep.run search_spaces/lambda.yaml --name wide \\
       --set seeds='[0, 1, 2]' --set budget.images=800_000        the same question, asked otherwise
+  python -m sid_sweep.run search_spaces/lambda.yaml \
+      --set seeds.confirm=20 --until decided                     the best arms and the baseline on
+                                                                 fresh seeds, until verdicts stand
   python -m sid_sweep.run --knobs generator                      what can be set under generator
 
 then:
@@ -57,6 +60,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH=VALUE",
         help="override a value, as if written in the file: a key of it (seeds='[0, 1]', "
         "resources.workers=2) or a fixed value of the trial (budget.images=100_000); repeatable",
+    )
+    parser.add_argument(
+        "--until",
+        choices=["spent", "decided"],
+        help="decided: hand out the reported seeds in turn, and no more to an arm whose verdict "
+        "against the baseline stands; short for --set seeds.until=...",
     )
     parser.add_argument("--name", help="another name for the sweep, its folder and its experiment")
     parser.add_argument(
@@ -107,6 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _load(options: argparse.Namespace) -> Sweep:
     overrides = list(options.overrides)
+    if options.until is not None:
+        overrides.append(f"seeds.until={options.until}")
     if options.name is not None:
         overrides.append(f"sweep={options.name}")
     if options.storage.exists() and not options.storage.is_dir():
@@ -130,8 +141,24 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Co
     command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
     with folder.sole_driver():
         agreement.agree(folder, sweep)
-        session = Session(plan, console=console, command=command, tracking_uri=options.tracking_uri)
+        session = Session(
+            plan,
+            console=console,
+            command=command,
+            report=_report_command(sweep, options),
+            tracking_uri=options.tracking_uri,
+        )
         return session.run(address=options.address)
+
+
+def _report_command(sweep: Sweep, options: argparse.Namespace) -> str:
+    """What compares the arms, with the places that this command was given."""
+    words = ["python", "-m", "analysis.compare", sweep.sweep]
+    if options.storage != parser().get_default("storage"):
+        words += ["--storage", str(options.storage)]
+    if options.tracking_uri is not None:
+        words += ["--tracking-uri", options.tracking_uri]
+    return shlex.join(words)
 
 
 def _print_knobs(console: Console, prefix: str) -> int:

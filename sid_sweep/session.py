@@ -1,7 +1,9 @@
 """One run of the command, from a checked plan to the final table."""
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,25 +16,63 @@ from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Plan
 from sid_sweep.search import Ledger
-from sid_sweep.spec import Trial
+from sid_sweep.spec import Sweep, Trial
 from sid_sweep.tracking import provenance, track
+from sid_sweep.tracking.client import redact
 from sid_sweep.tracking.tracker import INTERRUPTED_SECONDS
 from sid_sweep.trials import Entry, Result, Watcher
 from sid_sweep.trials.rows import rows_of
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 
 
+class TableReferee:
+    """Judges by the rules of the table, so that what stops a sweep is what the table then says."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        from analysis import referee
+        from analysis.question import Question
+
+        self._sweep = sweep.sweep
+        self._rules = referee
+        self._question = Question.from_outline(sweep.outline())
+
+    def kept(self, entries: Sequence[Entry]) -> list[int]:
+        return self._rules.kept(self._frame(entries), self._question)
+
+    def baseline(self, entries: Sequence[Entry]) -> int | None:
+        return self._rules.baseline(self._frame(entries), self._question)
+
+    def outclassed(self, entries: Sequence[Entry]) -> set[int]:
+        return self._rules.outclassed(self._frame(entries), self._question)
+
+    def settled(self, entries: Sequence[Entry]) -> set[int]:
+        return self._rules.settled(self._frame(entries), self._question)
+
+    def _frame(self, entries: Sequence[Entry]) -> "DataFrame":
+        from analysis.frame import tidy
+
+        return tidy(rows_of(self._sweep, entries), self._question)
+
+
 class Session:
-    """What the steps of a run share: plan, console, watchers, and the command to repeat."""
+    """What the steps of a run share: plan, console, watchers, and the commands to name."""
 
     def __init__(
-        self, plan: Plan, *, console: Console, command: str, tracking_uri: str | None
+        self, plan: Plan, *, console: Console, command: str, report: str, tracking_uri: str | None
     ) -> None:
+        """
+        Args:
+            command: what goes on with the sweep.
+            report: what compares its arms.
+        """
         self.plan = plan
         self.sweep, self.folder = plan.sweep, plan.folder
         self.console = console
-        self.command = command
+        self.command, self.report = command, report
         self.signals = Signals()
         self.board = Board(self.sweep, console=console)
         self.trackers = [track(self.sweep, self.folder, uri=tracking_uri)]
@@ -44,7 +84,13 @@ class Session:
         with self.signals.installed(), ExitStack() as stack:
             for tracker in self.trackers:
                 stack.enter_context(tracker)
-            ledger = Ledger(self.folder, self.sweep, known=self._known)
+            ledger = Ledger(
+                self.folder,
+                self.sweep,
+                referee=TableReferee(self.sweep),
+                known=self._known,
+                foreseen=self.board.foreseen,
+            )
             try:
                 if ledger.has_work():
                     self.folder.append_command(provenance())
@@ -135,7 +181,8 @@ class Session:
 
         entries = ledger.entries()
         question = Question.from_outline(self.sweep.outline())
-        frame = tidy(rows_of(self.sweep.sweep, entries), question)
+        begun = self.folder.entries(self.sweep)
+        frame = tidy(rows_of(self.sweep.sweep, begun), question)
         comparison = make_comparison(frame, question)
         self.console.print(comparison.terminal())
         for warning in comparison.warnings:
@@ -155,7 +202,7 @@ class Session:
             watcher.interrupted()
         done = sum(entry.folder.result() is not None for entry in ledger.entries())
         self.console.print(
-            f"\n  interrupted, {done} of {self.sweep.num_trials} trials done; to go on:\n\n"
+            f"\n  interrupted, {done} of {self.board.total} trials done; to go on:\n\n"
             f"  {escape(self.command)}\n",
             soft_wrap=True,
         )
@@ -194,5 +241,4 @@ class Session:
 
     def _say_next(self) -> None:
         looks = "".join(f"  look    {escape(tracker.hint)}\n" for tracker in self.trackers)
-        report = f"python -m analysis.compare {self.sweep.sweep}"
-        self.console.print(f"\n{looks}  report  {report}\n", soft_wrap=True)
+        self.console.print(f"\n{looks}  report  {escape(redact(self.report))}\n", soft_wrap=True)

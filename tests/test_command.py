@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sid_sweep import run
+
 ROOT = Path(__file__).parents[1]
 LAMBDA = ROOT / "search_spaces" / "lambda.yaml"
 
@@ -65,6 +67,7 @@ def test_bad_input_is_one_line_with_its_place(case, tmp_path):
         ([LAMBDA, "--set", "resources.workers"], "write --set path=value"),
         ([LAMBDA, "--set", "resources.workers=64", "--set", "batch.latents=128"], "there are"),
         ([LAMBDA, "--name", "../up"], "sweep = '../up'"),
+        ([LAMBDA, "--until", "decided", "--set", "baseline={}"], "there is none; add one"),
         (["--knobs", "generatr"], "did you mean generator?"),
     ],
 )
@@ -81,6 +84,25 @@ def test_a_dry_run_says_what_will_be_run(tmp_path):
     assert done.returncode == 0
     assert "8 arms (grid) x 3 seeds = 24" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_until_is_short_for_a_key_of_seeds(tmp_path):
+    done = command(LAMBDA, "--dry-run", "--until", "decided", cwd=tmp_path)
+    assert "8 arms (grid) x up to 3 seeds = 24 at most" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "lambda"),
+        (["--name", "wide", "--storage", "my sweeps"], "wide --storage 'my sweeps'"),
+        (["--tracking-uri", "http://host:5000"], "lambda --tracking-uri http://host:5000"),
+    ],
+)
+def test_the_hint_names_the_places_that_the_command_was_given(arguments, words):
+    options = run.parser().parse_args([str(LAMBDA), *arguments])
+    told = run._report_command(run._load(options), options)
+    assert told == f"python -m analysis.compare {words}"
 
 
 def test_a_dry_run_names_every_case(tmp_path):

@@ -31,7 +31,10 @@ class Shown:
         self.sweep = load(LAMBDA, ("seeds=[0, 1]", TWO_ARMS, "baseline={}", *overrides))
         arms = self.sweep.grid()
         self.entries = [
-            [SweepFolder(folder).entry(self.sweep, number, arm, seed) for seed in self.sweep.seeds]
+            [
+                SweepFolder(folder).entry(self.sweep, number, arm, seed)
+                for seed in self.sweep.seeds.all
+            ]
             for number, arm in enumerate(arms)
         ]
         self.out = io.StringIO()
@@ -140,6 +143,41 @@ def test_a_row_shows_knobs_seeds_training_and_values(tmp_path):
         *("js", "by", "seed", "mean"),
     ]
     assert row.split() == ["0.5", "■▸·", "25%", "2", "4.5"]
+
+
+def cells(shown):
+    """The signs of each row."""
+    return [[w for w in line.split() if set(w) <= set("■✕!▸·")] for line in shown.picture()[3:]]
+
+
+def test_an_arm_that_is_not_confirmed_is_not_unfinished(tmp_path):
+    shown = Shown(tmp_path, "seeds={screen: 2, confirm: [5, 6]}")
+    for arm, value in ((0, 3.0), (1, 1.0)):
+        for seed in (0, 1):
+            shown.run(arm, seed, finished(value))
+    assert cells(shown) == [["■■"], ["■■"]]
+    assert dict(shown.board.leader().arm) == ONE
+    shown.board.started(shown.entries[0][2])
+    assert shown.board.leader() is None  # nothing is confirmed yet
+    assert cells(shown) == [["■■", "▸·"], ["■■"]]
+    for place in (2, 3):
+        shown.run(0, place, finished(4.0))
+    assert dict(shown.board.leader().arm) == HALF
+    assert shown.picture()[3].split() == ["0.5", "■■", "■■", "4", "4", "4"]
+    assert shown.picture()[4].split() == ["1", "■■", "1", "1"]
+
+
+def test_where_results_decide_only_seeds_that_began_are_shown(tmp_path, clock):
+    shown = Shown(tmp_path, "seeds={screen: 4, race: true}")
+    for seed in (0, 1):
+        clock.now += 10.0
+        shown.run(0, seed, finished(2.0))
+    assert cells(shown) == [["■■"]]
+    assert shown.board.mean(shown.board.rows[0]) == 2.0
+    assert shown.picture()[0].endswith("at most about 1 min 00 s left")
+    shown.board.foreseen(4)
+    assert shown.picture()[0].startswith("2/4 done")
+    assert shown.picture()[0].endswith("at most about 20 s left")
 
 
 def test_an_objective_that_is_a_cost_shows_while_it_trains(tmp_path):

@@ -70,6 +70,46 @@ def test_a_sampled_sweep_has_as_many_arms_as_it_asks_for(folder):
     assert shown["knobs"] == "loss.lambda in [0, 1.5]"
 
 
+@pytest.mark.parametrize(
+    ("seeds", "text"),
+    [
+        (
+            "{screen: 3, confirm: 20}",
+            "8 arms (grid) x 3 seeds, then the best 3 and the baseline x 20 fresh = 104 at most",
+        ),
+        (
+            "{screen: 3, confirm: 9, keep: 1, until: decided}",
+            "8 arms (grid) x 3 seeds, then the best arm and the baseline x up to 9 fresh = 42 at "
+            "most",
+        ),
+        ("{screen: 5, race: true}", "8 arms (grid) x up to 5 seeds = 40 at most"),
+        ("{screen: 5, until: decided}", "8 arms (grid) x up to 5 seeds = 40 at most"),
+    ],
+)
+def test_a_plan_says_what_results_decide(folder, seeds, text):
+    assert lines(plan_of(folder, f"seeds={seeds}"))["trials"] == text
+
+
+def test_confirmed_trials_are_done_too_and_time_to_go_is_at_most(folder):
+    overrides = "seeds={screen: 2, confirm: 3, keep: 1}"
+    sweep = plan_of(folder, overrides).sweep
+    for seed in (0, 1, 2):
+        finish(folder, sweep, 0.5, seed)
+    shown = lines(plan_of(folder, overrides))
+    assert shown["trials"].endswith("= 22 at most, 3 done")
+    assert shown["time"] == "at most about 9 min 30 s to go"
+
+
+def test_arms_that_were_confirmed_before_fewer_are_kept_leave_no_time_below_zero(folder):
+    sweep = plan_of(folder, "seeds={screen: 1, confirm: 4, keep: 7}").sweep
+    for arm in sweep.grid():
+        for seed in sweep.seeds.all:
+            finish(folder, sweep, arm["loss.lambda"], seed)
+    shown = lines(plan_of(folder, "seeds={screen: 1, confirm: 4, keep: 1}"))
+    assert shown["trials"].endswith("= 16 at most, 40 done")
+    assert "time" not in shown
+
+
 def test_only_trials_of_this_grid_are_done(folder):
     plan = plan_of(folder)
     finish(folder, plan.sweep, 0.5, 0)
@@ -104,7 +144,7 @@ def test_time_to_go_is_that_of_finished_trials_shared_by_those_that_run_at_a_tim
 def test_a_finished_sweep_has_nothing_left(folder):
     plan = plan_of(folder)
     for arm in plan.sweep.grid():
-        for seed in plan.sweep.seeds:
+        for seed in plan.sweep.seeds.all:
             finish(folder, plan.sweep, arm["loss.lambda"], seed)
     shown = lines(plan_of(folder))
     assert shown["trials"].endswith("= 16, 16 done")

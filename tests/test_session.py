@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from sid_sweep.trials import Measurement, Result, SweepFolder
 
 LAMBDA = Path(__file__).parents[1] / "search_spaces" / "lambda.yaml"
 SMALL = ("seeds=[0, 1]", "scientific.loss.lambda={choice: [0.5, 1.0]}")
+THREE = "scientific.loss.lambda={choice: [0.5, 0.75, 1.0]}"
 TEACHER = (
     "teacher={kind: trained, images: 512, net: {kind: mlp, width: 8, depth: 1}}",
     "evaluation.samples=64",
 )
 COMMAND = "python -m sid_sweep.run lambda.yaml"
+REPORT = "python -m analysis.compare lambda --storage elsewhere"
 LAYOUT = Layout(1, 1, 0.0, 2)
 
 
@@ -61,7 +64,9 @@ class Run:
         self.sweep = load(LAMBDA, (*SMALL, *overrides))
         plan = replace(make_plan(self.sweep, self.folder, address="any"), layout=layout)
         console = Console(file=io.StringIO(), width=400, highlight=False)
-        self.session = Session(plan, console=console, command=COMMAND, tracking_uri=None)
+        self.session = Session(
+            plan, console=console, command=COMMAND, report=REPORT, tracking_uri=None
+        )
         self.listener = Listener()
         self.session.watchers.append(self.listener)
 
@@ -92,7 +97,7 @@ def run(tmp_path):
 
 
 def finish(entry, value=1.5):
-    metrics = {"js": value + 0.1 * entry.seed, "modes": 8.0}
+    metrics = {"js": value + 0.1 * entry.seed, "modes": 8.0, "off_modes": 0.01, "mode_kl": 0.02}
     spent = {"images": 480_000, "seconds": 9.0, "peak_memory_bytes": 2**20, "metrics": metrics}
     entry.folder.begin(entry.trial, images=-1)
     entry.folder.append(Measurement(**spent, timestamp_ms=1))
@@ -174,7 +179,42 @@ def test_a_sweep_that_is_done_starts_nothing_and_shows_its_table_again(run, mirr
     assert ended == [(entry.key, "finished") for entry in ledger.entries()]
     assert not failed
     assert mirror.heard == run.listener.heard
-    assert "look    look here\n  report  python -m analysis.compare lambda\n" in run.printed
+    assert f"look    look here\n  report  {REPORT}\n" in run.printed
+
+
+def test_the_best_arm_is_confirmed_by_the_tables_rule_and_others_are_no_failures(tmp_path):
+    own = Run(tmp_path, "seeds={screen: 3, confirm: [7, 8], keep: 1}", THREE)
+    totals = []
+    referee = sessions.TableReferee(own.sweep)
+    ledger = Ledger(own.folder, own.sweep, referee=referee, foreseen=totals.append)
+    while (entry := ledger.next_entry()) is not None:
+        finish(entry, value=1.0 + abs(entry.trial.loss.lambda_ - 0.75))
+        ledger.tell(entry, entry.folder.standing())
+    ran = {(entry.trial.loss.lambda_, entry.seed) for entry in ledger.entries()}
+    assert {value for value, seed in ran if seed in (7, 8)} == {0.75, 1.0}  # and the baseline
+    assert totals == [len(ran)] == [3 * 3 + 2 * 2]
+    assert own.session._conclude(ledger, began=0.0) == EXIT_DONE
+    assert "failed" not in own.printed
+
+
+def test_a_race_and_verdicts_stop_by_the_tables_own_rules(tmp_path):
+    """One arm is far behind at every seed, one level with the baseline."""
+    for name, way in (("race", "race: true"), ("decided", "until: decided")):
+        own = Run(tmp_path / name, f"seeds={{screen: 8, {way}}}", THREE)
+        ledger = Ledger(own.folder, own.sweep, referee=sessions.TableReferee(own.sweep))
+        while (entry := ledger.next_entry()) is not None:
+            level = 9.0 if entry.trial.loss.lambda_ == 0.5 else 1.0
+            finish(entry, value=level + 0.01 * (entry.seed * (7 + entry.number) % 5))
+            ledger.tell(entry, entry.folder.standing())
+        seeds = Counter(entry.number for entry in ledger.entries())
+        assert 2 <= seeds[0] < 8
+        assert seeds[1] == seeds[2] == 8
+
+
+def test_credentials_are_not_shown_in_what_comes_next(run):
+    run.session.report = "python -m analysis.compare lambda --tracking-uri http://me:secret@host"
+    run.session._say_next()
+    assert "--tracking-uri http://***@host" in run.printed
 
 
 def test_a_missing_teacher_is_trained_and_described(tmp_path):
@@ -182,7 +222,7 @@ def test_a_missing_teacher_is_trained_and_described(tmp_path):
     run.session._train_teachers()
     (trial,) = run.session.plan.untrained
     assert teacher_file(teacher_name(trial), run.folder.cache).exists()
-    assert re.search(r"  teacher   trained in \d+ s: sw2_between_fresh [\d.]+, ", run.printed)
+    assert re.search(r"  teacher   trained in \d+ s: js_of_data [\d.]+, ", run.printed)
 
 
 def test_a_signal_while_a_teacher_is_trained_interrupts_the_run(tmp_path):

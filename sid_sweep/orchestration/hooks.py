@@ -26,11 +26,12 @@ class Handed:
     config: Callable[[Entry], dict[str, Any]]
     entries: dict[str, Entry] = field(default_factory=dict)
 
-    def take(self, trial_id: str) -> dict[str, Any] | None:
-        """The configuration of the next entry, or None if nothing is left."""
+    def take(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The configuration of the next entry. None: Tune asks again, since what is next depends on
+        a trial that it still runs; FINISHED: nothing is left."""
         entry = self.ledger.next_entry()
         if entry is None:
-            return None
+            return None if self.ledger.waits else Searcher.FINISHED
         self.entries[trial_id] = entry
         return self.config(entry)
 
@@ -46,7 +47,7 @@ class Dispatcher(Searcher):
         self._handed = handed
 
     def suggest(self, trial_id: str) -> Any:
-        return self._handed.take(trial_id) or Searcher.FINISHED
+        return self._handed.take(trial_id)
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Nothing: the trial's folder knows better, and Relay reads it."""

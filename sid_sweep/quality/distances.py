@@ -6,11 +6,10 @@ import math
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-Array = NDArray[np.float64]
+Array = np.ndarray
 
 
 def sliced_w2(

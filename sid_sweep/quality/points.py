@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from scipy.special import chdtri, ndtr
 from torch import Tensor
 
@@ -26,7 +25,7 @@ from sid_sweep.streams import stream
 from . import latents
 from .distances import directions, histogram, jensen_shannon, kl_divergence, sliced_w2
 
-Array = NDArray[np.float64]
+Array = np.ndarray
 
 NUM_DIRECTIONS = 64
 NUM_PLANES = 16  # onto which points of more than two dimensions are projected

@@ -1,5 +1,6 @@
 """Which arms to try, and how they did: a ledger over Optuna's journal, in the driver alone."""
 
 from .ledger import Ledger
+from .referee import Referee
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "Referee"]

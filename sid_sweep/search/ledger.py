@@ -1,11 +1,18 @@
 """The ledger: every arm asked for once, every trial handed out once, every arm told once.
 
-An arm is told with the mean over its seeds. A trial's result is looked up in its folder, so what
-was computed once is never computed again, whichever space asks. A grown space gets a new study in
-the same journal, which begins with the arms of the older ones.
+A sweep runs in phases. All arms run on the seeds that screen; then, where seeds confirm, the best
+few and the baseline run on those. Where how many seeds an arm gets depends on what they show, they
+are handed out in rounds: each arm that is still in gets its next seed, and the next round begins
+when all of this one have ended. So a worker may have to wait, but which trials are run depends on
+their results alone, not on which of them came first, and a sweep that was killed goes on to the
+same ones.
+
+Optuna is told of an arm with the mean over the screening seeds that it got. A trial's result is
+looked up in its folder, so what was computed once is never computed again, whichever space asks. A
+grown space gets a new study in the same journal, which begins with the arms of the older ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -16,6 +23,7 @@ from sid_sweep.spec import Arm, Sweep
 from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import Entry, Result, SweepFolder, TrialFolder
 
+from .referee import Referee
 from .study import (
     ARM,
     CAUSE,
@@ -34,10 +42,9 @@ MAX_REPEATS = 100  # draws of known arms in a row after which a space counts as 
 
 @dataclass
 class _Asked:
-    """An arm, its entries, their results so far, and the open proposal, if any."""
+    """An arm, its results so far by seed, and the open proposal, if any."""
 
     arm: Arm
-    entries: list[Entry]
     proposal: optuna.Trial | None
     results: dict[int, Result] = field(default_factory=dict)
 
@@ -50,42 +57,67 @@ class Ledger:
         folder: SweepFolder,
         sweep: Sweep,
         *,
+        referee: Referee | None = None,
         known: Callable[[Entry, Result], None] | None = None,
+        foreseen: Callable[[int], None] | None = None,
     ) -> None:
         """Open the ledger in `folder`.
 
         Args:
+            referee: judges which arms get more seeds; needed where that depends on results.
             known: called for every trial of an asked arm whose result is there already.
+            foreseen: called with the number of trials in all, at most, when it has changed.
         """
         self.folder = folder
         self.sweep = sweep
+        self._referee = referee
         self._known = known or (lambda entry, result: None)
+        self._foreseen = foreseen or (lambda total: None)
         self._asked: dict[int, _Asked] = {}
+        self._started: dict[tuple[int, int], Entry] = {}
         self._queue: list[Entry] = []
         self._twins: dict[TrialFolder, list[Entry]] = {}
         self._numbers = {arm: number for number, arm in enumerate(folder.arms())}
         self._study = open_study(folder.journal, sweep)
         for proposal in latest_by_arm(self._study):
-            if proposal.state is not TrialState.WAITING and not self._adopt(proposal):
+            if proposal.state is TrialState.WAITING:
+                continue
+            if proposal.user_attrs.get(OUTCOME) in SETTLED:
+                self._note(arm_of(proposal), None)
+            else:
                 self._ask_again(proposal)
+        self._course = self._phases()
+        self._at_end_of_round = False
 
     @property
     def arms(self) -> list[Arm]:
         """All arms asked for so far."""
         return [asked.arm for asked in self._asked.values()]
 
+    @property
+    def waits(self) -> bool:
+        """Whether what comes next depends on trials that were handed out and have not ended."""
+        return self._at_end_of_round and bool(self._twins)
+
     def entries(self) -> list[Entry]:
-        """Every arm asked for so far at every seed, by number and seed."""
-        return [entry for _, asked in sorted(self._asked.items()) for entry in asked.entries]
+        """All that was asked for so far, begun or not, by arm and in the order of the seeds."""
+        order = {seed: place for place, seed in enumerate(self.sweep.seeds.all)}
+        return sorted(self._started.values(), key=lambda e: (e.number, order[e.seed]))
 
     def next_entry(self) -> Entry | None:
-        """The next trial to run: a started arm's seeds before a new arm's. None: nothing is
-        left."""
+        """The next trial to run. None: nothing is left, or nothing can be said before trials that
+        are out have ended (`waits`)."""
         while not self._queue:
-            asked = self._ask()
-            if asked is None:
+            if self.waits:
                 return None
-            self._start(asked)
+            try:
+                step = next(self._course)
+            except StopIteration:
+                self._at_end_of_round = False
+                return None
+            self._at_end_of_round = step is None
+            for entry in step or ():
+                self._start(entry)
         return self._queue.pop(0)
 
     def has_work(self) -> bool:
@@ -95,27 +127,108 @@ class Ledger:
         return bool(self._queue)
 
     def tell(self, entry: Entry, result: Result) -> None:
-        """Note how a trial ended; with the last of its seeds, the arm is told."""
+        """Note how a trial ended; with the last of its screening seeds, Optuna is told of the
+        arm."""
         asked = self._asked[entry.number]
         asked.results[entry.seed] = result
         for twin in self._twins.pop(entry.folder, []):
             self.tell(twin, result)
             self._known(twin, result)
-        if len(asked.results) < len(asked.entries):
-            return
-        assert asked.proposal is not None
-        results = list(asked.results.values())
-        outcome, cause = _verdict(results)
-        asked.proposal.set_user_attr(OUTCOME, outcome)
-        if outcome != "finished":
-            asked.proposal.set_user_attr(CAUSE, cause)
-            self._study.tell(asked.proposal, state=TrialState.FAIL)
-            return
-        means = [fmean(r.metrics[o.metric] for r in results) for o in self.sweep.objectives]
-        self._study.tell(asked.proposal, means)
+        if set(self.sweep.seeds.screen) <= set(asked.results):
+            self._tell_study(asked)
 
-    def _ask(self) -> _Asked | None:
-        """The next new arm, from the queue or from the sampler; None if the sweep has all."""
+    # ---- phases: steps of entries that may run at once, and None where all so far must have ended
+
+    def _phases(self) -> Iterator[list[Entry] | None]:
+        seeds = self.sweep.seeds
+        if seeds.screened_in_turn:
+            yield from self._screen_in_turn()
+        else:
+            yield from self._screen()
+        if seeds.confirm:
+            yield None
+            yield from self._confirm()
+
+    def _screen(self) -> Iterator[list[Entry]]:
+        """Arm by arm: a started arm's seeds before a new arm's."""
+        for number in list(self._asked):
+            yield self._entries([number], self.sweep.seeds.screen)
+        while (number := self._ask()) is not None:
+            yield self._entries([number], self.sweep.seeds.screen)
+
+    def _screen_in_turn(self) -> Iterator[list[Entry] | None]:
+        while self._ask() is not None:
+            pass
+        seeds = self.sweep.seeds
+        later = self.sweep.num_confirmed * len(seeds.confirm)
+        yield from self._rounds(list(self._asked), seeds.screen, race=seeds.race, later=later)
+        for asked in self._asked.values():
+            self._tell_study(asked)
+
+    def _confirm(self) -> Iterator[list[Entry] | None]:
+        """The arms that are kept, and the baseline, on fresh seeds."""
+        assert self._referee is not None
+        seeds, screened = self.sweep.seeds, self.entries()
+        arms = self._referee.kept(screened)
+        base = self._referee.baseline(screened)
+        if base is not None:
+            arms = [base, *(arm for arm in arms if arm != base)]
+        self._foreseen(len(screened) + len(arms) * len(seeds.confirm))
+        if seeds.until == "decided":
+            yield from self._rounds(arms, seeds.confirm)
+        elif arms:
+            yield [e for seed in seeds.confirm for e in self._entries(arms, [seed])]
+
+    def _rounds(
+        self, arms: list[int], seeds: list[int], *, race: bool = False, later: int = 0
+    ) -> Iterator[list[Entry] | None]:
+        """The next seed of every arm that is still in, until none is or no seeds are left.
+
+        Whether an arm is in is asked anew after every round: where its verdict, adjusted for all
+        arms, no longer stands, it gets its next seed.
+
+        Args:
+            later: trials that may follow in another phase.
+        """
+        before = [entry for entry in self.entries() if entry.seed not in seeds]
+        going = arms
+        while True:
+            left = {arm: [s for s in seeds if s not in self._asked[arm].results] for arm in going}
+            num_left = sum(map(len, left.values()))
+            self._foreseen(len(self._started) + num_left + later)
+            if not num_left:
+                return
+            yield [e for arm in going if left[arm] for e in self._entries([arm], left[arm][:1])]
+            yield None
+            ended = [e for e in self.entries() if e.seed in seeds]
+            going = self._still_in(arms, [*before, *ended], race=race)
+
+    def _still_in(self, arms: list[int], entries: Sequence[Entry], *, race: bool) -> list[int]:
+        """The arms that get another seed. What is reported is compared with the baseline, which
+        gets seeds for as long as another arm does."""
+        assert self._referee is not None
+        seeds = self.sweep.seeds
+        out = self._referee.outclassed(entries) if race else set()
+        if seeds.confirm and race:  # nothing of this is reported
+            return [arm for arm in arms if arm not in out]
+        if seeds.until == "decided":
+            out |= self._referee.settled(entries)
+        base = self._referee.baseline(entries)
+        others = {arm for arm in arms if arm != base and arm not in out}
+        return [arm for arm in arms if arm in others or (arm == base and others)]
+
+    def _entries(self, arms: list[int], seeds: list[int]) -> list[Entry]:
+        return [
+            self.folder.entry(self.sweep, number, self._asked[number].arm, seed)
+            for number in arms
+            for seed in seeds
+        ]
+
+    # ---- arms
+
+    def _ask(self) -> int | None:
+        """The number of the next new arm, from the queue or from the sampler; None if the sweep has
+        all."""
         known = set(self.arms)
         for _ in range(MAX_REPEATS):
             if not has_queue(self._study) and not self._wants_more():
@@ -132,40 +245,42 @@ class Ledger:
         search = self.sweep.search
         return not isinstance(search, GridSearch) and len(self._asked) < search.arms
 
-    def _note(self, arm: Arm, proposal: optuna.Trial | None) -> _Asked:
+    def _note(self, arm: Arm, proposal: optuna.Trial | None) -> int:
+        """Give a new arm the next number; `proposal` is None where Optuna has been told of it."""
         if arm not in self._numbers:
             self._numbers[arm] = len(self._numbers)
             self.folder.append_arm(arm)
         number = self._numbers[arm]
-        entries = [self.folder.entry(self.sweep, number, arm, seed) for seed in self.sweep.seeds]
-        self._asked[number] = _Asked(arm, entries, proposal)
-        return self._asked[number]
+        self._asked[number] = _Asked(arm, proposal)
+        return number
 
-    def _start(self, asked: _Asked) -> None:
-        """Queue the seeds that have no result; tell those that have one."""
-        for entry in asked.entries:
-            if (result := entry.folder.result()) is not None:
-                self.tell(entry, result)
-                self._known(entry, result)
-            elif entry.folder in self._twins:  # another arm comes to the same trial
-                self._twins[entry.folder].append(entry)
-            else:
-                self._twins[entry.folder] = []
-                self._queue.append(entry)
+    def _start(self, entry: Entry) -> None:
+        """Queue a trial that has no result; tell one that has."""
+        self._started[entry.number, entry.seed] = entry
+        if (result := entry.folder.result()) is not None:
+            self.tell(entry, result)
+            self._known(entry, result)
+        elif entry.folder in self._twins:  # another arm comes to the same trial
+            self._twins[entry.folder].append(entry)
+        else:
+            self._twins[entry.folder] = []
+            self._queue.append(entry)
 
-    def _adopt(self, proposal: FrozenTrial) -> bool:
-        """Take over an arm that an earlier run has settled, if all its results are still there."""
-        if proposal.user_attrs.get(OUTCOME) not in SETTLED:
-            return False
-        asked = self._note(arm_of(proposal), None)
-        for entry in asked.entries:
-            if (result := entry.folder.result()) is None:
-                del self._asked[entry.number]
-                return False
-            asked.results[entry.seed] = result
-        for entry in asked.entries:
-            self._known(entry, asked.results[entry.seed])
-        return True
+    def _tell_study(self, asked: _Asked) -> None:
+        """Once: the mean over the screening seeds that the arm got, or what went wrong."""
+        proposal, asked.proposal = asked.proposal, None
+        if proposal is None:
+            return
+        screen = self.sweep.seeds.screen
+        results = [asked.results[seed] for seed in screen if seed in asked.results]
+        outcome, cause = _verdict(results)
+        proposal.set_user_attr(OUTCOME, outcome)
+        if outcome != "finished":
+            proposal.set_user_attr(CAUSE, cause)
+            self._study.tell(proposal, state=TrialState.FAIL)
+            return
+        means = [fmean(r.metrics[o.metric] for r in results) for o in self.sweep.objectives]
+        self._study.tell(proposal, means)
 
     def _ask_again(self, proposal: FrozenTrial) -> None:
         """Queue an arm that failed or was interrupted; diverging is a result, not a failure."""

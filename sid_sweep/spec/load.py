@@ -2,6 +2,7 @@
 trial."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ from .sweep import GridSearch, Search, Sweep
 from .trial import Trial
 
 _KNOB_GROUPS = ("scientific", "nuisance", "baseline")
+_WORDS = ("sweep", "question", "expect", "found", "columns", "resources")
+"""What may be overridden and leave true what the file says was found."""
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Sweep:
     """Read, override, validate.
+
+    What the file says was found is left out where an override asks for something else.
 
     Args:
         path: the YAML file.
@@ -32,13 +37,20 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Sweep:
         SpecError: anything is wrong; one line with the place, the value, the rule and the remedy.
     """
     document = read(path)
+    written = deepcopy(document.values)
     for override in overrides:
         _override(document, override)
+    if _deciding(document.values) != _deciding(written):
+        document.values.pop("found", None)
     sweep = _validate_sweep(document)
     _check_knobs(sweep, document)
     _check_trials(sweep, document)
     _check_baseline(sweep, document)
     return sweep
+
+
+def _deciding(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in _WORDS}
 
 
 def _override(document: Document, text: str) -> None:
@@ -48,6 +60,8 @@ def _override(document: Document, text: str) -> None:
         raise SpecError(f"{source}: write --set path=value, such as --set resources.workers=2")
     value = read_value(value_text, source=source)
     location = _location(path.strip())
+    if location[0] == "seeds" and len(location) > 1:
+        _name_the_screen(document)
     try:
         assign(document.values, location, value)
     except ValueError as error:
@@ -55,6 +69,17 @@ def _override(document: Document, text: str) -> None:
     for known in [place for place in document.places if place[: len(location)] == location]:
         del document.places[known]
     document.places[location] = source
+
+
+def _name_the_screen(document: Document) -> None:
+    """A list or a count of seeds as the mapping that it stands for, so that a key of it can be
+    set."""
+    written = document.values.get("seeds")
+    if written is None or isinstance(written, dict):
+        return
+    document.values["seeds"] = {"screen": written}
+    places = {place: here for place, here in document.places.items() if place[:1] == ("seeds",)}
+    document.places.update({("seeds", "screen", *p[1:]): here for p, here in places.items()})
 
 
 def _location(path: str) -> tuple[str, ...]:
@@ -93,10 +118,8 @@ def _check_knobs(sweep: Sweep, document: Document) -> None:
     def refuse(path: Path_, sentence: str) -> SpecError:
         return SpecError(f"{document.place(path)}: {dotted(path)}: {sentence}")
 
-    if len(set(sweep.seeds)) < len(sweep.seeds):
-        raise refuse(
-            ("seeds",), f"{sweep.seeds} names a seed twice; the unit of a table is the seed"
-        )
+    if problem := _seeds_problem(sweep):
+        raise refuse(*problem)
     names = {knob.path for knob in knobs()}
     for group, domains in (("scientific", sweep.scientific), ("nuisance", sweep.nuisance)):
         for knob, domain in domains.items():
@@ -119,6 +142,24 @@ def _check_knobs(sweep: Sweep, document: Document) -> None:
                 raise refuse((group, knob), problem)
     if both := set(sweep.scientific) & set(sweep.nuisance):
         raise refuse(("nuisance", min(both)), "is scientific too; a knob is one or the other")
+
+
+def _seeds_problem(sweep: Sweep) -> tuple[Path_, str] | None:
+    """Which way of handing out seeds the rest of the sweep cannot bear, and why."""
+    seeds = sweep.seeds
+    if seeds.until == "decided" and not sweep.baseline:
+        return ("seeds", "until"), (
+            "decided means the verdicts against a baseline, and there is none; add one, such as "
+            f"baseline: {{{next(iter(sweep.scientific))}: ...}}"
+        )
+    if seeds.screened_in_turn and sweep.search.sampler == "tpe":
+        key = "race" if seeds.race else "until"
+        remedy = "search with grid or random" + (", or add confirm" if key == "until" else "")
+        return ("seeds", key), (
+            "screening seeds are handed out in turn over all arms, and tpe chooses an arm by the "
+            f"means of those before; {remedy}"
+        )
+    return None
 
 
 def _cases_problem(sweep: Sweep, knob: str, cases: Cases, names: set[str]) -> str:
@@ -204,7 +245,7 @@ def _trial(sweep: Sweep, arm: Arm, document: Document) -> Trial:
         path = ("fixed", "seed")
         raise SpecError(f"{document.place(path)}: fixed.seed: list repetitions in seeds instead")
     try:
-        values = sweep.trial_values(arm, sweep.seeds[0])
+        values = sweep.trial_values(arm, sweep.seeds.screen[0])
     except ValueError as error:
         raise SpecError(f"{document.place(('fixed',))}: {error}") from None
     try:

@@ -13,10 +13,10 @@ from pydantic import Field
 from .arm import Arm, Scalar
 from .base import Count, Positive, Spec, digest
 from .domain import Cases, Domain, describe
+from .names import Name
 from .paths import assign, lookup
+from .seeds import Seeds
 from .trial import Trial
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class Objective(Spec):
@@ -90,8 +90,8 @@ class Sweep(Spec):
     cost: Objective | None = None
     """A second objective; the sampler then looks for the best trade between both."""
     search: Search = GridSearch()
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    """Repetitions of every arm, shared by all arms."""
+    seeds: Seeds
+    """Repetitions, shared by all arms: a list, a count, or which screen and which confirm."""
     scientific: dict[str, Domain] = Field(min_length=1)
     nuisance: dict[str, Domain] = Field(default_factory=dict)
     baseline: dict[str, Scalar] = Field(default_factory=dict)
@@ -120,9 +120,18 @@ class Sweep(Spec):
         return self.search.arms
 
     @property
+    def num_confirmed(self) -> int:
+        """Arms that run on the seeds that confirm, at most: those that are kept, and the
+        baseline."""
+        wanted = (self.seeds.keep or 0) + bool(self.baseline)
+        return min(wanted, self.num_arms) if self.seeds.confirm else 0
+
+    @property
     def num_trials(self) -> int:
-        """Trials in all: every arm at every seed."""
-        return self.num_arms * len(self.seeds)
+        """Trials in all, at most: every arm at the seeds that screen, and those that are
+        confirmed."""
+        screened = self.num_arms * len(self.seeds.screen)
+        return screened + self.num_confirmed * len(self.seeds.confirm)
 
     def grid(self) -> Iterator[Arm]:
         """Every combination of choices, each once; a knob whose condition fails is left out."""
@@ -167,7 +176,7 @@ class Sweep(Spec):
 
     def outline(self) -> dict[str, Any]:
         """The question as plain values, for tables that outlive this program's memory."""
-        first = self.trial(self.first_arm(), self.seeds[0])
+        first, seeds = self.trial(self.first_arm(), self.seeds.screen[0]), self.seeds
         return {
             "sweep": self.sweep,
             "question": self.question,
@@ -176,7 +185,12 @@ class Sweep(Spec):
             "scientific": list(self.scientific),
             "nuisance": list(self.nuisance),
             "baseline": self.baseline,
-            "seeds": self.seeds,
+            "seeds": seeds.reported,
+            "screen": seeds.screen if seeds.confirm else [],
+            "keep": seeds.keep or 0,
+            "sequential": seeds.sequential,
+            "num_arms": self.num_arms,
+            "collapse": first.data.collapse,
             "columns": self._columns(),
             "scale": "ratio" if self.objective.metric in first.data.positive else "difference",
             "equal_within": self.objective.equal_within or 0.0,
@@ -186,16 +200,17 @@ class Sweep(Spec):
 
     def _columns(self) -> list[str]:
         """What a table shows beside the objective."""
-        usual = self.trial(self.first_arm(), self.seeds[0]).data.columns
+        usual = self.trial(self.first_arm(), self.seeds.screen[0]).data.columns
         asked = [*([self.cost.metric] if self.cost else []), *self.columns]
         return [c for c in dict.fromkeys([*usual, *asked]) if c != self.objective.metric]
 
 
 def space_digest(sweep: Sweep) -> str:
-    """Identity of what a sweep draws from and averages over: domains, sampler, seeds."""
+    """Identity of what a sweep draws from and averages over: domains, sampler, the seeds that
+    screen."""
     search = sweep.search.model_dump(exclude={"arms"})
     domains = {knob: domain.model_dump() for knob, domain in sweep.domains.items()}
-    return digest({"search": search, "domains": domains, "seeds": sorted(sweep.seeds)})
+    return digest({"search": search, "domains": domains, "seeds": sorted(sweep.seeds.screen)})
 
 
 def _copy(values: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from .mlflow_mirror import run_ids, track
 from .provenance import provenance
-from .read import fetch_student, read_sweep
+from .read import fetch_student, fetch_trial, read_sweep
 from .record import read_record
 from .tracker import Tracker
 
 __all__ = [
     "Tracker",
     "fetch_student",
+    "fetch_trial",
     "provenance",
     "read_record",
     "read_sweep",

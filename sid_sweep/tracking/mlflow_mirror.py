@@ -59,7 +59,8 @@ class MlflowMirror:
         self._store = Store(client, sweep.sweep, description=sweep.question)
         self._cursor = cursor
         self._uri = uri
-        self._results: dict[int, dict[int, Result]] = {}
+        self._ended: dict[int, dict[int, tuple[Result, int]]] = {}
+        """By arm and seed, how a trial ended, and when in milliseconds."""
         self._open_parent()
 
     @property
@@ -76,10 +77,16 @@ class MlflowMirror:
         if not self._cursor[entry.key].get("done"):
             self._send(entry)
             self._close(entry, result)
-        self._end_of_arm(entry, result)
+        ended = self._ended.setdefault(entry.number, {})
+        ended[entry.seed] = (result, _end_of(entry))
+        if self._is_complete(ended):
+            self._end_of_arm(entry.number)
 
     def conclude(self, report: str, *, failed: bool) -> None:
-        """Question and table become the description of the sweep's run, which ends."""
+        """Question and table become the description of the sweep's run, which ends; the arms have
+        all the seeds that they get."""
+        for number in self._ended:
+            self._end_of_arm(number)
         self._store.describe(self._parent, f"{self._words()}\n{report}")
         self._store.text(self._parent, report, "table.md")
         self._store.end(self._parent, "FAILED" if failed else "FINISHED")
@@ -99,6 +106,7 @@ class MlflowMirror:
         return self._cursor[SWEEP].get("run_id", "")
 
     def _open_parent(self) -> None:
+        self._store.restore({own["run_id"] for _, own in self._cursor.items() if "run_id" in own})
         if self._parent and not self._store.reopen(self._parent):
             self._cursor.clear()  # the store was deleted or replaced: everything is sent anew
         if not self._parent:
@@ -126,9 +134,9 @@ class MlflowMirror:
 
     def _arm_run(self, entry: Entry) -> str:
         """The run of an arm, open; the parent where there is one seed."""
-        if len(self.sweep.seeds) == 1:
+        if self._has_one_seed:
             return self._parent
-        key = _arm_key(entry)
+        key = _arm_key(entry.number)
         note = self._cursor[key]
         if "run_id" not in note:
             run_id = self._store.create(str(entry.arm), {"level": "arm"}, parent=self._parent)
@@ -142,27 +150,39 @@ class MlflowMirror:
             self._cursor.note(key, described=True)
         return note["run_id"]
 
-    def _end_of_arm(self, entry: Entry, result: Result) -> None:
-        """The mean over the seeds, once all have ended, so that arms can be compared in the UI."""
-        results = self._results.setdefault(entry.number, {})
-        results[entry.seed] = result
-        note = self._cursor[_arm_key(entry)]
-        signature = [[seed, own.outcome] for seed, own in sorted(results.items())]
-        if not note or len(results) < len(self.sweep.seeds):
+    @property
+    def _has_one_seed(self) -> bool:
+        return len(self.sweep.seeds.all) == 1
+
+    def _is_complete(self, ended: dict[int, tuple[Result, int]]) -> bool:
+        """Whether an arm has all the seeds of a phase, and none of a later one. Where fewer may do,
+        only the end of the sweep says that it has all it gets."""
+        seeds = self.sweep.seeds
+        confirmed = set(seeds.confirm) & set(ended)
+        return set(seeds.screen) <= set(ended) and len(confirmed) in (0, len(seeds.confirm))
+
+    def _end_of_arm(self, number: int) -> None:
+        """The mean over the seeds that the table reports, or over those that screened where the arm
+        has no others, so that arms can be compared in the UI."""
+        ended, note = self._ended[number], self._cursor[_arm_key(number)]
+        signature = [[seed, result.outcome] for seed, (result, _) in sorted(ended.items())]
+        known = all(pair in note.get("done", []) for pair in signature)
+        if not note or (known and not note.get("open")):
             return
-        if note.get("done") == signature and not note.get("open"):
-            return
-        finished = [own for own in results.values() if own.outcome == "finished"]
-        outcomes = [own.outcome for own in results.values()]
+        confirmed = {seed: own for seed, own in ended.items() if seed in self.sweep.seeds.confirm}
+        own = list((confirmed or ended).values())
+        finished = [result for result, _ in own if result.outcome == "finished"]
+        outcomes = [result.outcome for result, _ in own]
         if finished:
-            images, now = max(own.images for own in finished), _end_of(entry)
-            names = [n for n in finished[0].metrics if all(n in own.metrics for own in finished)]
-            means = {name: fmean(own.metrics[name] for own in finished) for name in names}
+            images, now = max(r.images for r in finished), max(when for _, when in own)
+            names = [n for n in finished[0].metrics if all(n in r.metrics for r in finished)]
+            means = {name: fmean(r.metrics[name] for r in finished) for name in names}
             self._store.points(note["run_id"], [(k, v, now, images) for k, v in means.items()])
         counts = {name: str(outcomes.count(name)) for name in ("finished", *LOST)}
         self._store.tag(note["run_id"], counts)
-        self._store.end(note["run_id"], "FAILED" if "failed" in outcomes else "FINISHED")
-        self._cursor.note(_arm_key(entry), open=False, done=signature)
+        failed = any(result.outcome == "failed" for result, _ in ended.values())
+        self._store.end(note["run_id"], "FAILED" if failed else "FINISHED")
+        self._cursor.note(_arm_key(number), open=False, done=signature)
 
     # ---- seeds
 
@@ -194,7 +214,7 @@ class MlflowMirror:
             "parent": self._parent,
             "outcome": "running",
         }
-        name = str(entry.arm) if len(self.sweep.seeds) == 1 else str(entry)
+        name = str(entry.arm) if self._has_one_seed else str(entry)
         run_id = self._store.create(name, tags, parent=self._arm_run(entry))
         self._cursor.note(entry.key, run_id=run_id, open=True)
 
@@ -231,8 +251,8 @@ class MlflowMirror:
         self._cursor.note(entry.key, open=False, done=not failed)
 
 
-def _arm_key(entry: Entry) -> str:
-    return f"arm {entry.number}"
+def _arm_key(number: int) -> str:
+    return f"arm {number}"
 
 
 def _points(own: Measurement) -> list[Point]:

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sid_sweep.trials.host import processor
+
 from .client import redact
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "scipy", "scikit-learn", "pydantic")
@@ -23,7 +25,7 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cpus": os.cpu_count(),
         "gpus": _gpus(),
     }
@@ -47,14 +49,6 @@ def _git(*arguments: str) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12] if text else ""
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "")
 
 
 def _gpus() -> list[str]:

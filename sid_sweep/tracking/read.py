@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sid_sweep.files import read_json
+from sid_sweep.spec.names import sweep_name, trial_name
 from sid_sweep.trials import Measurement, Result, TrialFolder
-from sid_sweep.trials.folder import LOG, STUDENT
+from sid_sweep.trials.folder import HOST, LOG, STUDENT
 from sid_sweep.trials.rows import rows
 
-from .client import connect, missing_database, redact
+from .client import connect, reason, redact, require_store
 from .store import TAG
 
 if TYPE_CHECKING:
@@ -36,14 +37,11 @@ def read_sweep(
     Raises:
         LookupError: there is no such sweep, or the store cannot be read; one line.
     """
-    from_where = redact(tracking_uri or "MLflow's default store")
-    if (missing := missing_database(tracking_uri)) is not None:  # which MLflow would make
-        raise LookupError(
-            f"no sweep {name!r}: there is no {missing}; run the sweep in this folder first"
-        )
-    client = _client(tracking_uri)
+    sweep_name(name)
+    client = _client(tracking_uri, wanted=f"sweep {name!r}")
     from mlflow.exceptions import MlflowException
 
+    from_where = redact(tracking_uri or "MLflow's default store")
     try:
         parent = _newest(client, name, from_where=from_where)
         runs = _seed_runs(client, parent)
@@ -52,22 +50,30 @@ def read_sweep(
             question = read_json(fetch(parent, "question.json"))
             found = pool.map(lambda run: _rows(name, run, fetch), runs)
             return [row for own in found for row in own], question
-    except MlflowException as error:
-        first = redact(str(error).strip().splitlines()[0])
-        raise LookupError(f"{from_where} cannot be read: {first}") from None
+    except (
+        MlflowException,
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+    ) as error:  # all that it holds
+        raise LookupError(f"{from_where} cannot be read: {reason(error)}") from None
 
 
-def _client(uri: str | None) -> "MlflowClient":
-    """A client of the store at `uri`.
+def _client(uri: str | None, *, wanted: str) -> "MlflowClient":
+    """A client of the store at `uri`, which is there.
 
     Raises:
         LookupError: there is no store that MLflow could open; one line.
     """
     try:
+        require_store(uri)
+    except LookupError as error:
+        raise LookupError(f"no {wanted}: {error.args[0]}") from None
+    try:
         return connect(uri)
     except Exception as error:  # whatever a URI, a file or a database can be
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise LookupError(f"{redact(str(uri))} is no MLflow store: {redact(lines[0])}") from None
+        raise LookupError(f"{redact(str(uri))} is no MLflow store: {reason(error)}") from None
 
 
 def _newest(client: "MlflowClient", name: str, *, from_where: str) -> "Run":
@@ -94,20 +100,51 @@ def fetch_student(run_id: str, *, tracking_uri: str | None = None) -> Path:
     Raises:
         LookupError: there is no such run, or it has exported none.
     """
-    if (missing := missing_database(tracking_uri)) is not None:
-        raise LookupError(f"no run {run_id}: there is no {missing}; name a trial's folder or file")
-    client, folder = _client(tracking_uri), tempfile.mkdtemp(prefix="sid-student-")
+    client = _client(tracking_uri, wanted=f"run {run_id}")
     from mlflow.exceptions import MlflowException
 
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
-        return Path(client.download_artifacts(run_id, STUDENT, folder))
+        return Path(client.download_artifacts(run_id, STUDENT, str(_temporary_folder())))
     except (MlflowException, OSError) as error:
         from_where = redact(tracking_uri or "MLflow's default store")
-        reason = redact(str(error).strip().splitlines()[0])
         raise LookupError(
-            f"run {run_id} in {from_where} has no {STUDENT}: {reason}; name a seed's finished run"
+            f"run {run_id} in {from_where} has no {STUDENT}: {reason(error)}; "
+            "name a seed's finished run"
         ) from None
+
+
+def fetch_trial(run_id: str, *, tracking_uri: str | None = None) -> TrialFolder:
+    """A run's trial as its folder says it: specification, measurements, host and end. The folder is
+    a temporary one that lives as long as this process.
+
+    Raises:
+        LookupError: there is no such run, or it is no trial's.
+    """
+    client = _client(tracking_uri, wanted=f"run {run_id}")
+    from mlflow.exceptions import MlflowException
+
+    from_where = redact(tracking_uri or "MLflow's default store")
+    try:
+        run = client.get_run(run_id)
+        if _tag(run, "level") != "seed":
+            raise LookupError(f"run {run_id} in {from_where} is no trial; name a seed's run")
+        folder = TrialFolder(_temporary_folder() / trial_name(_tag(run, "trial")))
+        folder.path.mkdir()
+        for path in (folder.specification, folder.log, folder.path / HOST):
+            if any(file.path == path.name for file in client.list_artifacts(run_id)):
+                client.download_artifacts(run_id, path.name, str(folder.path))
+        standing = _standing(run, folder.measurements())
+    except (MlflowException, OSError, ValueError, TypeError) as error:
+        raise LookupError(f"run {run_id} in {from_where} cannot be read: {reason(error)}") from None
+    if standing.outcome in ("finished", "diverged"):
+        folder.write_result(standing)
+    return folder
+
+
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="sid-sweep-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _seed_runs(client: "MlflowClient", parent: "Run") -> list["Run"]:
@@ -137,13 +174,12 @@ class _Fetcher:
         self._folder, self._tracking_uri = folder, tracking_uri
 
     def __call__(self, run: "Run", name: str) -> Path:
-        """A file of a run, in a folder of the run's own."""
+        """A file of a run, in a folder of its own."""
         from mlflow.artifacts import download_artifacts
 
-        own = self._folder / run.info.run_id
-        own.mkdir(exist_ok=True)
+        own = tempfile.mkdtemp(dir=self._folder)  # a server's words name no place on this disk
         uri = f"{run.info.artifact_uri}/{name}"
-        options = {"dst_path": str(own), "tracking_uri": self._tracking_uri}
+        options = {"dst_path": own, "tracking_uri": self._tracking_uri}
         return Path(download_artifacts(artifact_uri=uri, **options))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sid_sweep.files import read_json
 from sid_sweep.trials.sweep_folder import RECORD
 
-from .client import connect
+from .client import connect, redact
 from .store import TAG
 
 
@@ -24,7 +24,7 @@ def read_record(name: str, *, tracking_uri: str) -> tuple[dict[str, Any], dict[s
     try:
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            raise LookupError(f"no sweep {name!r} in {tracking_uri}")
+            raise LookupError(f"no sweep {name!r} in {redact(tracking_uri)}")
         level, newest = f"tags.`{TAG}level` = 'sweep'", ["attributes.start_time DESC"]
         ids = [experiment.experiment_id]
         (run, *_) = client.search_runs(ids, level, order_by=newest, max_results=1)

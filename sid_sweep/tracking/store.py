@@ -26,6 +26,8 @@ class Store:
         self.client = client
         if (found := client.get_experiment_by_name(name)) is not None:
             self.experiment_id = found.experiment_id
+            if found.lifecycle_stage == "deleted":  # MLflow keeps its name, so none can replace it
+                client.restore_experiment(found.experiment_id)
             return
         kind = {"mlflow.experimentKind": "custom_model_development"}
         tags = {"mlflow.note.content": redact(description), **kind}
@@ -39,6 +41,22 @@ class Store:
         every = {**own, **nesting, **source}
         made = self.client.create_run(self.experiment_id, run_name=redact(name), tags=every)
         return made.info.run_id
+
+    def restore(self, run_ids: set[str]) -> None:
+        """Bring back those of these runs that somebody deleted: the folders still have them."""
+        from mlflow.entities import ViewType
+
+        deleted: set[str] = set()
+        token = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id], run_view_type=ViewType.DELETED_ONLY, page_token=token
+            )
+            deleted |= {run.info.run_id for run in page}
+            if not (token := page.token):
+                break
+        for run_id in sorted(deleted & run_ids):
+            self.client.restore_run(run_id)
 
     def reopen(self, run_id: str) -> bool:
         """Let a run be running again; whether there is such a run."""

@@ -1,7 +1,7 @@
 """Whether a new reading of the YAML agrees with what a sweep's folder says that it is.
 
-A sweep may grow (arms, seeds, choices) and its words may change. Anything else would mix answers to
-two questions in one table, and is refused with the difference.
+A sweep may grow (arms, seeds, choices), how its seeds are handed out and its words may change.
+Anything else would mix answers to two questions in one table, and is refused with the difference.
 """
 
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from sid_sweep.files import read_json, write_json
 from sid_sweep.spec import SpecError, Sweep, plain
 from sid_sweep.spec.paths import leaves
+from sid_sweep.spec.seeds import Seeds
 
 from .sweep_folder import DRAWN, SweepFolder
 
@@ -46,21 +47,41 @@ def recorded(sweep: Sweep) -> dict[str, Any]:
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """`path: recorded x, now y` for all that contradicts; growth does not."""
     a, b = _compared(old), _compared(new)
-    return [
+    changed = [
         f"{path}: recorded {a.get(path, 'nothing')}, now {b.get(path, 'nothing')}"
         for path in dict.fromkeys([*a, *b])
         if a.get(path) != b.get(path) and not _grown(path, a.get(path), b.get(path))
     ]
+    seeds = (Seeds.model_validate(values["seeds"]) for values in (old, new))
+    return [*_seed_differences(*seeds), *changed]
+
+
+def _seed_differences(old: Seeds, new: Seeds) -> list[str]:
+    """Seeds that are gone or no longer fresh. How they are handed out is not among them: it decides
+    which trials run, and none of their results."""
+    if seen := sorted(set(old.screen) & set(new.confirm)):
+        return [
+            f"seeds.confirm: {seen[0]} has screened arms here, so it is not fresh; confirm on "
+            "seeds that no arm has run on"
+        ]
+    lists = {"screen": (old.screen, new.screen), "confirm": (old.confirm, new.confirm)}
+    return [
+        f"seeds.{name}: recorded {before}, now {now or 'nothing'}"
+        for name, (before, now) in lists.items()
+        if not set(before) <= set(now)
+    ]
 
 
 def _compared(values: dict[str, Any]) -> dict[str, Any]:
-    """All values by their paths but words, and the fixed ones, which the trial holds in full."""
-    deciding = {key: value for key, value in values.items() if key not in (*WORDS, "fixed")}
+    """All values by their paths but words, seeds, and the fixed ones, which the trial holds in
+    full."""
+    apart = (*WORDS, "fixed", "seeds")
+    deciding = {key: value for key, value in values.items() if key not in apart}
     return dict(leaves(deciding, whole=".cases."))  # a case is one arm, whole
 
 
 def _grown(path: str, old: Any, new: Any) -> bool:
-    if path == "seeds" or path.endswith(".choice"):
+    if path.endswith(".choice"):
         return old is not None and new is not None and all(value in new for value in old)
     if ".cases." in path:
         return old is None

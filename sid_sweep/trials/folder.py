@@ -1,6 +1,7 @@
 """A trial's folder: everything that it leaves, each file whole or absent.
 
 trial.json              its specification
+host.json               what its last attempt was computed on
 references.json         what its metrics are relative to
 measurements.jsonl      a line per evaluation: images, seconds, metrics
 samples/<images>.png    the picture of an evaluation
@@ -12,12 +13,16 @@ failure.json            why its last attempt failed; it is tried again by the ne
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sid_sweep.files import append_line, read_json, read_lines, replacing, write_json
 from sid_sweep.spec import Outcome, Trial, plain
 
+from .host import Host
+
 LOG = "measurements.jsonl"
 STUDENT = "generator.safetensors"
+HOST = "host.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +76,10 @@ class TrialFolder:
             for measurement in kept:
                 append_line(partial, asdict(measurement))
 
+    def write_host(self, host: Host) -> None:
+        """Note what this attempt is computed on."""
+        write_json(self._host, asdict(host))
+
     def append(self, measurement: Measurement) -> None:
         """Add an evaluation."""
         append_line(self.log, asdict(measurement))
@@ -90,6 +99,14 @@ class TrialFolder:
     def has_begun(self) -> bool:
         """Whether an attempt has left anything here."""
         return self.specification.exists() or self.failure.exists()
+
+    def values(self) -> dict[str, Any]:
+        """Its specification as it was recorded; another version of it may not be valid now."""
+        return read_json(self.specification)
+
+    def host(self) -> Host | None:
+        """What its last attempt was computed on; None where nobody noted it."""
+        return Host(**read_json(self._host)) if self._host.exists() else None
 
     def measurements(self) -> list[Measurement]:
         """All evaluations so far; a last line cut short by a kill is not one."""
@@ -120,7 +137,8 @@ class TrialFolder:
 
     def exports(self) -> list[Path]:
         """What an ended trial leaves for others, beside what went wrong."""
-        return [path for path in (self.log, self.references, self.student) if path.exists()]
+        paths = (self.log, self.references, self._host, self.student)
+        return [path for path in paths if path.exists()]
 
     # ---- paths
 
@@ -155,3 +173,7 @@ class TrialFolder:
     def picture(self, images: int) -> Path:
         """The picture of the evaluation at `images`."""
         return self.path / "samples" / f"{images:012d}.png"
+
+    @property
+    def _host(self) -> Path:
+        return self.path / HOST

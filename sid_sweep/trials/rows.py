@@ -4,6 +4,7 @@ This is the one place that makes rows: from folders, or from what a tracker keep
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from .folder import Measurement, Result
@@ -41,7 +42,12 @@ def rows(
     if not shown or standing.images > shown[-1].images:  # it diverged between two evaluations
         end = {k: getattr(standing, k) for k in ("images", "seconds", "peak_memory_bytes")}
         shown.append(Measurement(**end, metrics={}, timestamp_ms=0))
-    common = {**place, "outcome": standing.outcome, "cause": standing.cause}
+    common = {
+        **place,
+        "outcome": standing.outcome,
+        "cause": standing.cause,
+        **{f"param.{knob}": value for knob, value in params.items()},
+    }
     return [
         {
             **common,
@@ -49,11 +55,16 @@ def rows(
             "seconds": own.seconds,
             "peak_memory_bytes": float(own.peak_memory_bytes),
             "final": own is shown[-1],
-            **{f"param.{knob}": value for knob, value in params.items()},
-            **{f"metric.{name}": value for name, value in own.metrics.items()},
+            **dict(zip(map(_metric, own.metrics), own.metrics.values(), strict=True)),
         }
         for own in shown
     ]
+
+
+@cache
+def _metric(name: str) -> str:
+    """The column of a metric: one string for all of its rows, which are many."""
+    return f"metric.{name}"
 
 
 def rows_of(

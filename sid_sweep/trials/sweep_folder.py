@@ -94,7 +94,7 @@ class SweepFolder:
         return [
             self.entry(sweep, number, arm, seed)
             for number, arm in enumerate(self.arms())
-            for seed in sweep.seeds
+            for seed in sweep.seeds.all
         ]
 
     def trial(self, trial: Trial) -> TrialFolder:
@@ -106,10 +106,14 @@ class SweepFolder:
         """The folder of the trial with that digest."""
         return TrialFolder(self._trials / digest)
 
+    def trials_like(self, prefix: str) -> list[TrialFolder]:
+        """The folders of all trials whose digest begins with `prefix`."""
+        paths = sorted(path for path in self._trials.glob("*") if path.name.startswith(prefix))
+        return [TrialFolder(path) for path in paths]
+
     def results(self) -> list[Result]:
         """The lasting ends of all trials that this folder has ever seen."""
-        folders = [TrialFolder(path) for path in sorted(self._trials.glob("*"))]
-        return [result for own in folders if (result := own.result()) is not None]
+        return [result for own in self.trials_like("") if (result := own.result()) is not None]
 
     @contextmanager
     def sole_driver(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from sid_sweep import quality
 from sid_sweep.distill import SOLO, Progress, Ranks, distill
 from sid_sweep.files import replacing, write_json
 from sid_sweep.trials import Measurement, Result, TrialFolder
+from sid_sweep.trials.host import this_host
 
 from .job import Job
 from .memory import peak_bytes, reset_peak
@@ -35,6 +36,9 @@ def run(
     writer = _Writer(job, device)
     if ranks.rank == 0:
         job.folder.begin(job.trial, images=saved["images"] if saved else -1)
+        name = _device_name(torch.device(device))
+        host = this_host(device=name, workers=ranks.size, threads=job.threads)
+        job.folder.write_host(host)
     state = saved["state"] if saved else None
     for progress in distill(job.trial, cache=job.cache, device=device, ranks=ranks, resume=state):
         if ranks.rank > 0:
@@ -42,6 +46,10 @@ def run(
         metrics = writer.write(progress)
         if metrics or progress.outcome != "running":
             report({"images": progress.images, "seconds": progress.seconds, **metrics})
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 class _Writer:

@@ -10,6 +10,7 @@ from scipy import stats
 
 from analysis.arms import arms
 from analysis.frame import tidy
+from analysis.statistics import anytime
 
 
 def arms_of(finals, **changes):
@@ -169,7 +170,7 @@ def test_the_order_of_rows_changes_nothing():
 
 def test_a_student_below_its_threshold_is_lost_though_it_finished():
     data = sweep_of({0.5: (1.5, 1.6, 1.7), 1.0: (1.3, 90.0, 1.5)})
-    next(row for row in data if row["metric.sw2_ratio"] == 90.0)["metric.modes"] = 4.0
+    next(row for row in data if row["metric.js"] == 90.0)["metric.modes"] = 4.0
     asked = question(collapse={"modes": 8.0})
     table = arms(tidy(data, asked), asked)
     assert table["collapsed"].tolist() == [0, 1]
@@ -304,6 +305,22 @@ def test_an_arm_whose_verdict_stands_is_complete_with_fewer_seeds():
     assert fixed["p"][1] < table["p"][1]
     assert table["effect_low"][1] < fixed["effect_low"][1]
     assert table["low"][0] < fixed["low"][0]
+
+
+def test_metric_and_losses_share_alpha_in_a_sequence():
+    table = arms_of(CLEAR, seeds=list(range(12)), sequential=True)
+    logs = [np.log(CLEAR[value][:8]) for value in (1.0, 0.5)]
+    assert table["p"][1] == pytest.approx(2 * anytime(*logs).p)
+
+
+def test_to_stop_early_because_it_is_decided_does_not_untune_an_arm():
+    low, high = CLEAR[1.0], (1.2, 1.3, 1.1, 1.22, 1.17, 1.24, 1.19, 1.21, 1.2, 1.2)
+    table = tuned(
+        {(0.5, 1): CLEAR[0.5], (1.0, 1): low, (1.0, 2): high},
+        seeds=list(range(12)),
+        sequential=True,
+    )
+    assert table["arm"].tolist() == [0, 1]
 
 
 def test_the_baseline_is_due_no_more_seeds_once_all_are_decided():

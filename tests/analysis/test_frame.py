@@ -1,6 +1,8 @@
 """The schema: what is refused, what is kept, and Parquet there and back."""
 
 import json
+import random
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
@@ -8,7 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from lambda_sweep import frame, question, rows, run_rows, sweep_of
 
-from analysis.frame import SCHEMA_KEY, read_parquet, tidy, write_parquet
+from analysis.frame import (
+    DIGEST_KEY,
+    SCHEMA_KEY,
+    content_digest,
+    read_parquet,
+    tidy,
+    write_parquet,
+)
 from analysis.question import SCHEMA_VERSION, Question
 from sid_sweep.trials.rows import COLUMNS
 
@@ -117,6 +126,98 @@ def test_parquet_bytes_do_not_depend_on_the_order_of_rows(tmp_path):
     for name, data in (("a", rows()), ("b", rows()[::-1])):
         write_parquet(tidy(data, question()), question(), tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """An exported file, frame and question that it holds."""
+    path = tmp_path_factory.mktemp("exported") / "runs.parquet"
+    write_parquet(frame(), question(), path)
+    return path, frame(), question()
+
+
+def test_a_flipped_bit_is_refused_in_one_line_or_changes_nothing(exported, tmp_path):
+    source, data, asked = exported
+    content, path = source.read_bytes(), tmp_path / "flipped.parquet"
+    draw, refusals = random.Random(0), []
+    for _ in range(300):
+        place = draw.randrange(8 * len(content))
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            found, question_found = read_parquet(path)
+        except ValueError as error:
+            refusals.append(str(error))
+        else:
+            assert question_found == asked
+            pd.testing.assert_frame_equal(found, data, check_exact=True)
+    assert len(refusals) > 150
+    assert all(line.startswith(f"{path}: ") and "\n" not in line for line in refusals)
+
+
+def test_a_page_whose_bits_flipped_is_seen_by_its_checksum(exported, tmp_path):
+    """Without a digest, too: the companion for the data alone."""
+    source, _, _ = exported
+    chunk = pq.ParquetFile(source).metadata.row_group(0).column(0)
+    content = bytearray(source.read_bytes())
+    content[chunk.data_page_offset + chunk.total_compressed_size // 2] ^= 1
+    (tmp_path / "flipped.parquet").write_bytes(content)
+    with pytest.raises(ValueError, match="it is no Parquet file or it is damaged"):
+        read_parquet(tmp_path / "flipped.parquet")
+
+
+@pytest.mark.parametrize("change", ["a value", "the question", "no digest"])
+def test_what_was_changed_after_it_was_written_is_refused(exported, tmp_path, change):
+    """With sound checksums, as another program would write it."""
+    source, data, asked = exported
+    table = pq.ParquetFile(source).read()
+    metadata = dict(table.schema.metadata)
+    if change == "a value":
+        worse = data.assign(**{"metric.js": data["metric.js"] * (1 + 1e-15)})
+        table = pa.Table.from_pandas(worse, preserve_index=False)
+    elif change == "the question":
+        metadata[SCHEMA_KEY] = replace(asked, question="Which is best?").to_json().encode()
+    else:
+        del metadata[DIGEST_KEY]
+    path = tmp_path / "changed.parquet"
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    with pytest.raises(ValueError, match="is not as it was written"):
+        read_parquet(path)
+
+
+def test_the_digest_is_of_every_value_name_and_type():
+    data, text = frame(), question().to_json()
+    own = content_digest(data, text)
+    assert own == content_digest(data.copy(), text)
+    final = ~data["final"]
+    others = [
+        data.rename(columns={"metric.modes": "metric.mode"}),
+        data.assign(final=final),
+        data.assign(final=data["final"].astype("int64")),
+        data.assign(cause=data["cause"].where(data.index > 0, "x")),
+        data.iloc[::-1],
+        data[[*data.columns[1:], data.columns[0]]],
+    ]
+    assert (
+        len({own, content_digest(data, text + " "), *(content_digest(o, text) for o in others)})
+        == 8
+    )
+
+
+@pytest.mark.parametrize("name", ["../lambda", "..", "a/b", "", "Lambda", "x" * 65])
+def test_a_sweep_whose_name_could_be_a_place_is_refused(name):
+    data = [{**row, "sweep": name} for row in rows()]
+    with pytest.raises(ValueError, match="is no name of a sweep: only a-z") as refused:
+        tidy(data, question(sweep=name))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["../fid", "/fid", "fi\nd"])
+def test_a_metric_that_could_be_a_place_is_refused(name):
+    data = [{**row, f"metric.{name}": 1.0} for row in rows()]
+    with pytest.raises(ValueError, match="it could name a place"):
+        tidy(data, question(metric=name))
 
 
 def test_no_file_a_foreign_file_and_a_foreign_table_are_refused(tmp_path):

@@ -2,25 +2,8 @@
 
 import numpy as np
 import pytest
-from lambda_sweep import CAUSE, question, run_rows, sweep_of
-
-from analysis.arms import arms
-from analysis.frame import tidy
-from analysis.health import warnings
-from analysis.statistics import deviation_interval, paired, seeds_needed
-
-CLEAR = {0.0: (28.0, 28.1, 27.9), 0.5: (1.4, 1.41, 1.39), 1.0: (2.0, 2.01, 1.99)}
-"""Best in the middle, far ahead of the baseline, all seeds finished: nothing to object to."""
-
-
-def heard(rows, **changes):
-    asked = question(**{"baseline": {"loss.lambda": 1.0}} | domain([0.0, 0.5, 1.0]) | changes)
-    data = tidy(rows, asked)
-    return warnings(data, arms(data, asked), asked)
-
-
-def domain(values):
-    return {"domains": {"loss.lambda": {"kind": "choice", "values": values}}}
+from hearing import CLEAR, heard
+from lambda_sweep import CAUSE, run_rows, sweep_of
 
 
 def test_silence_where_all_is_well():
@@ -49,26 +32,6 @@ def test_no_complete_arm():
     assert "No arm finished at every seed, so none leads." in found
 
 
-def test_unequal_budgets():
-    rows = sweep_of({0.0: (28.0, 28.1, 27.9), 0.5: (1.4, 1.41, 1.39)})
-    more = [
-        row
-        for seed, final in enumerate((2.0, 2.01, 1.99))
-        for row in run_rows(2, seed, {"loss.lambda": 1.0}, final=final, images=410_000)
-    ]
-    assert heard(rows + more) == [
-        "Budgets differ by more than 2%, from 400,000 images (λ = 0) to 410,000 (λ = 1): "
-        "such arms are not comparable."
-    ]
-
-
-def test_budgets_within_two_percent_are_equal():
-    rows = sweep_of({0.0: (28.0, 28.1, 27.9), 0.5: (1.4, 1.41, 1.39)})
-    for seed, final in enumerate((2.0, 2.01, 1.99)):
-        rows += run_rows(2, seed, {"loss.lambda": 1.0}, final=final, images=408_000)
-    assert heard(rows) == []
-
-
 @pytest.mark.parametrize(
     ("finals", "who"),
     [
@@ -81,42 +44,6 @@ def test_budgets_within_two_percent_are_equal():
 def test_one_seed_has_no_interval(finals, who):
     sentence = f"{who} one finished seed, so no interval: a difference there may be chance."
     assert sentence in heard(sweep_of(finals))
-
-
-def test_the_best_arm_on_the_edge():
-    finals = {0.0: (1.4, 1.41, 1.39), 0.5: (2.0, 2.01, 1.99), 1.0: (3.0, 3.01, 2.99)}
-    assert heard(sweep_of(finals)) == [
-        "The arm that leads has λ = 0, at the lower end of the range searched (0 to 1), and is "
-        "better than its neighbour inside: a better value may lie outside."
-    ]
-
-
-@pytest.mark.parametrize("last", [(3.0, 3.01, 2.99), (1.5, 1.7, 1.55)])
-def test_an_edge_that_chance_may_have_chosen_is_no_warning(last):
-    """Whether another arm is clearly worse or none is."""
-    finals = {0.0: (1.4, 1.6, 1.5), 0.5: (1.5, 1.45, 1.6), 1.0: last}
-    assert not any("end of the range" in sentence for sentence in heard(sweep_of(finals)))
-
-
-@pytest.mark.parametrize(
-    ("space", "end"),
-    [
-        ({"kind": "uniform", "low": 0.0, "high": 10.0}, None),  # .5 is exactly 5 % of the range
-        ({"kind": "uniform", "low": 0.1, "high": 10.0}, "lower"),
-        ({"kind": "uniform", "low": -9.0, "high": 0.9}, "upper"),
-        ({"kind": "log_uniform", "low": 0.1, "high": 10.0}, None),
-        ({"kind": "log_uniform", "low": 1e-6, "high": 0.6}, "upper"),
-        ({"kind": "int_uniform", "low": 0, "high": 1}, None),
-        ({"kind": "choice", "values": [0.5, 1.0]}, None),  # two choices are no range
-        ({"kind": "choice", "values": ["a", 0.5, 1.0]}, None),
-    ],
-)
-def test_the_edge_of_every_kind_of_domain(space, end):
-    low = space.get("low")
-    space = {**space, "low": low - 1e-9} if low == 0.0 and space["kind"] == "uniform" else space
-    finals = {0.5: (1.4, 1.41, 1.39), 1.0: (2.0, 2.01, 1.99)}
-    found = heard(sweep_of(finals), domains={"loss.lambda": space})
-    assert [f"at the {end} end" in sentence for sentence in found] == ([True] if end else [])
 
 
 def test_the_baseline_is_not_beaten():
@@ -141,38 +68,6 @@ def test_no_baseline_no_comparison():
     assert heard(sweep_of(CLEAR), baseline={}) == []
 
 
-NOISY = {0.5: (1.4, 2.2, 1.3, 1.8), 1.0: (1.6, 1.9, 1.7, 2.1)}
-FAR = {0.0: (9.0, 9.1, 8.9, 9.2)}
-FOUR = {"seeds": [0, 1, 2, 3]}
-
-
-def test_how_many_seeds_would_do_and_how_uncertain_that_is():
-    *_, sentence = heard(sweep_of({**FAR, **NOISY}), **FOUR)
-    effect = paired(np.log(NOISY[0.5]), np.log(NOISY[1.0]))
-    ends = deviation_interval(effect.deviation, 4)
-    low, need, high = (
-        seeds_needed(effect=effect.mean, deviation=s) for s in (ends[0], effect.deviation, ends[1])
-    )
-    assert sentence == (
-        "The arm that leads (λ = 0.5) is not told from the baseline (λ = 1) by 4 seeds: if they "
-        f"differ as it seems, about {need:.0f} would do, with so uncertain a scatter {low:.0f} to "
-        f"{high:.0f} (α = .05, power .8)."
-    )
-
-
-def test_three_seeds_cannot_say_how_many_would_do():
-    finals = {0.0: (9.0, 9.1, 8.9), 0.5: (1.4, 1.5, 1.3), 1.0: (1.5, 1.4, 1.4)}
-    *_, sentence = heard(sweep_of(finals))
-    assert sentence.endswith("by 3 seeds, which cannot say how many would do.")
-
-
-def test_a_leading_baseline_is_held_against_the_runner_up():
-    finals = {**FAR, 0.5: (1.4, 1.5, 1.3, 1.4), 1.0: (1.41, 1.3, 1.5, 1.41)}
-    *_, sentence = heard(sweep_of(finals), baseline={"loss.lambda": 0.5}, **FOUR)
-    assert "from the runner-up (λ = 1)" in sentence
-    assert "more than 200 seeds" in sentence
-
-
 def test_copies_are_named():
     finals = {0.0: (28.0, 28.1, 27.9), 0.5: (1.4, 1.4, 1.4), 1.0: (2.0, 2.01, 1.99)}
     sentence = (
@@ -195,3 +90,132 @@ def test_every_warning_is_one_sentence():
     for sentence in heard(sweep_of({0.0: (1.0, None), 1.0: (None, None)})):
         assert sentence.endswith(".")
         assert "\n" not in sentence
+
+
+# ---- what has not begun
+
+
+def test_arms_that_never_started_are_counted():
+    (found,) = heard(sweep_of(CLEAR), num_arms=8)
+    assert found == "5 of 8 arms have not started: this table is preliminary."
+    assert heard(sweep_of(CLEAR), num_arms=3) == []
+
+
+def test_nothing_of_the_end_is_said_before_it():
+    """Of the baseline, say, while an arm has not started."""
+    one = {"baseline": {"loss.lambda": 0.5}}
+    assert "No arm is shown to be better than the baseline." in heard(sweep_of(CLEAR), **one)
+    assert len(heard(sweep_of(CLEAR), num_arms=4, **one)) == 1
+
+
+def screened(confirmed, **changes):
+    """CLEAR on the screening seeds, and by λ the values of fresh seeds."""
+    rows = sweep_of(CLEAR)
+    for arm, value in enumerate(CLEAR):
+        for seed, final in enumerate(confirmed.get(value, ()), start=7):
+            rows += run_rows(arm, seed, {"loss.lambda": value}, final=final)
+    return heard(rows, **{"screen": [0, 1, 2], "seeds": [7, 8, 9], "keep": 1} | changes)
+
+
+FRESH = {0.5: (1.4, 1.42, 1.39), 1.0: (2.0, 2.02, 1.99)}
+
+
+def test_screening_alone_is_preliminary():
+    assert screened({}) == [
+        "No arm has been confirmed on fresh seeds: this table is preliminary.",
+        "No arm finished at every seed, so none leads.",
+    ]
+
+
+def test_only_what_is_confirmed_is_due_fresh_seeds():
+    assert screened(FRESH) == []
+    found = screened({**FRESH, 1.0: FRESH[1.0][:2]})
+    assert found[0] == (
+        "0 of 15 trials are still running and 1 have not started: this table is preliminary."
+    )
+
+
+def test_an_arm_that_needs_no_more_seeds_is_not_waited_for():
+    many = tuple(range(12))
+    finals = {0.0: [9.0 + 0.01 * s for s in many[:8]], 1.0: [2.0 + 0.01 * s for s in many]}
+    rows = sweep_of({value: tuple(own) for value, own in finals.items()})
+    found = heard(rows, sequential=True, seeds=list(many))
+    assert not any("preliminary" in sentence for sentence in found)
+    assert any("4 have not started" in sentence for sentence in heard(rows, seeds=list(many)))
+
+
+# ---- what chose an arm
+
+
+def test_an_arm_that_fresh_seeds_show_to_have_been_lucky():
+    sentence = (
+        "On fresh seeds the arm that screened best (λ = 0.5) is 1.3 times its screened value "
+        "(1.8 against 1.4): it was chosen in part by luck."
+    )
+    assert sentence in screened({**FRESH, 0.5: (1.8, 1.81, 1.79)})
+    sentence = sentence.replace("1.3 times", "no longer at")
+    assert sentence in screened({**FRESH, 0.5: (1.8, 1.81, 1.79)}, scale="difference")
+
+
+@pytest.mark.parametrize("fresh", [(1.2, 1.21, 1.19), (1.3, 1.9, 1.6)])
+def test_an_arm_that_is_no_worse_or_not_shown_to_be_was_not_lucky(fresh):
+    assert not any("luck" in sentence for sentence in screened({**FRESH, 0.5: fresh}))
+
+
+def tuned(rates, **changes):
+    """The warnings of λ = .5 and 1, each tried with some learning rates."""
+    rows, arm = [], 0
+    for value, tried in rates.items():
+        for rate in tried:
+            for seed, final in enumerate((1.0, 1.01, 0.99)):
+                params = {"loss.lambda": value, "lr": rate}
+                rows += run_rows(arm, seed, params, final=final * value * (1 + rate))
+            arm += 1
+    return heard(rows, nuisance=["lr"], **changes)
+
+
+def test_tuning_effort_that_differs():
+    found = tuned({0.5: (0.1, 0.2, 0.3), 1.0: (0.1,)})
+    sentence = (
+        "Tuning effort differs: λ = 0.5 is the best of 3 nuisance settings, λ = 1 of 1, and the "
+        "best of more is better by luck."
+    )
+    assert sentence in found
+    equal = tuned({0.5: (0.1, 0.2), 1.0: (0.1, 0.2)})
+    assert not any("effort" in sentence for sentence in equal)
+
+
+def test_tuning_by_the_reported_seeds():
+    found = tuned({0.5: (0.1, 0.2), 1.0: (0.1, 0.2)})
+    assert any("chosen by the seeds that the table reports" in sentence for sentence in found)
+    for other in (
+        tuned({0.5: (0.1,), 1.0: (0.1,)}),
+        tuned({0.5: (0.1, 0.2), 1.0: (0.1, 0.2)}, screen=[0, 1, 2], seeds=[7], keep=1),
+    ):
+        assert not any("chosen by the seeds" in sentence for sentence in other)
+
+
+# ---- losses and knobs
+
+
+def test_collapse_is_counted_by_its_limit():
+    found = heard(sweep_of(CLEAR), collapse={"modes": 8.5})
+    assert found[0] == (
+        "9 of 9 trials (100%) collapsed (modes < 8.5): they count as lost and enter no mean."
+    )
+    assert heard(sweep_of(CLEAR), collapse={"modes": 8.0}) == []
+
+
+@pytest.mark.parametrize(
+    ("num_arms", "slope", "said"), [(24, 0, True), (24, 9, False), (9, 0, False)]
+)
+def test_knobs_that_cannot_be_ranked(num_arms, slope, said):
+    rng, rows = np.random.default_rng(0), []
+    for arm in range(num_arms):
+        params = {"loss.lambda": float(rng.random()), "lr": float(rng.random())}
+        for seed in range(3):
+            final = 1 + slope * params["lr"] + 0.1 * float(rng.random())
+            rows += run_rows(arm, seed, params, final=final)
+    both = {"scientific": ["loss.lambda", "lr"], "baseline": {}, "domains": {}}
+    found = heard(rows, **both)
+    assert any("importance of the knobs cannot be told" in s for s in found) == said

@@ -113,6 +113,23 @@ def test_the_baseline_is_settled_with_the_last_arm_asked_for(num_arms, expected)
     assert ask(settled, {0.5: LOW, 1.0: HIGH}, **asked) == expected
 
 
+def test_a_baseline_that_names_its_tuned_knobs_runs_on_beside_a_better_tuned_arm():
+    asked = question(
+        nuisance=["lr"],
+        baseline={"loss.lambda": 0.5, "lr": 1},
+        seeds=list(range(20)),
+        sequential=True,
+    )
+    settings = {(0.5, 1): HIGH, (0.5, 2): LOW, (1.0, 1): beside(HIGH, 0.02)}
+    data = [
+        row
+        for arm, ((lam, lr), finals) in enumerate(settings.items())
+        for seed, final in enumerate(finals)
+        for row in run_rows(arm, seed, {"loss.lambda": lam, "lr": lr}, final=final)
+    ]
+    assert settled(tidy(data, asked), asked) == {1}
+
+
 def test_nothing_is_settled_without_a_baseline_or_before_it_ran():
     asked = {"seeds": list(range(20)), "sequential": True}
     assert ask(settled, {0.5: LOW, 1.0: HIGH}, **asked, baseline={}) == set()

@@ -1,127 +1,132 @@
 """What a table says is true at the rate that it states: the whole pipeline on simulated sweeps.
 
 Arms that are all equal, seeds with something in common, metrics that scatter in several ways,
-trials that diverge. A false verdict in a table happens in at most one of twenty, whichever and
-however many arms; intervals hold the truth as often as they say. The naive way, each arm against
-the baseline by itself, fails in the same simulation.
+trials that diverge or collapse. A false verdict in a table happens in at most one of twenty,
+whichever and however many arms, however they were chosen and whenever one stopped to add seeds;
+intervals hold the truth as often as they say. The naive way fails in the same simulation.
 """
 
 import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from soundness import Setting, at_once, decided, draw, race, screened
 
 from analysis.arms import arms
-from analysis.frame import tidy
-from analysis.question import Question
-from sid_sweep.trials import Measurement, Result
-from sid_sweep.trials.rows import rows
 
-TRUTH = 5.0  # what every arm is worth
-SCATTERS = {  # by name: scale of the metric, and a seed's value from a unit normal
-    "normal": ("difference", lambda z: TRUTH + z),
-    "lognormal .3": ("ratio", lambda z: TRUTH * np.exp(0.3 * z)),
-    "lognormal .6": ("ratio", lambda z: TRUTH * np.exp(0.6 * z)),
-    "heavy": ("ratio", lambda z: TRUTH * np.exp(0.3 * stats.t.ppf(stats.norm.cdf(z), 3))),
-}
-QUICK = [(8, 5, 0.5, "lognormal .3", 0.0), (8, 5, 0.5, "normal", 0.1)]
+QUICK = [Setting(8, 5), Setting(8, 5, scatter="normal", lost=0.1)]
 FULL = [
-    (num_arms, num_seeds, common, scatter, lost)
+    Setting(num_arms, num_seeds, common, scatter, lost, how)
     for num_arms in (8, 32)
     for num_seeds in (3, 5, 10)
-    for common in (0.0, 0.5, 0.8)
-    for scatter in SCATTERS
-    for lost in (0.0, 0.1)
-    if (common, scatter) in ((0.5, "lognormal .6"), (0.8, "lognormal .3"), (0.0, "heavy"),
-                             (0.5, "normal"))
+    for common, scatter in (
+        (0.5, "lognormal .6"), (0.8, "lognormal .3"), (0.0, "heavy"), (0.5, "normal")
+    )
+    for lost, how in ((0.0, "diverged"), (0.1, "diverged"), (0.1, "collapsed"))
 ]  # fmt: skip
+SELECTED = [Setting(num_arms, n, common=0.0) for num_arms in (8, 32) for n in (3, 5, 10)]
 
 
-def sweep(rng, num_arms, num_seeds, common, scatter, lost):
-    """A table of arms that are all equal."""
-    scale, value = SCATTERS[scatter]
-    question = Question(
-        sweep="null", question="Which?", metric="m", goal="minimize", scientific=("k",),
-        nuisance=(), baseline={"k": 0}, seeds=tuple(range(num_seeds)), scale=scale,
-        domains={"k": {"kind": "choice", "values": list(range(num_arms))}},
-    )  # fmt: skip
-    shared, own = rng.standard_normal(num_seeds), rng.standard_normal((num_arms, num_seeds))
-    values = value(math.sqrt(common) * shared + math.sqrt(1 - common) * own)
-    dead = rng.random((num_arms, num_seeds)) < lost
-    data = []
-    for arm, seed in np.ndindex(num_arms, num_seeds):
-        place = {"sweep": "null", "arm": arm, "seed": seed, "trial": f"{arm}/{seed}", "run_id": ""}
-        metrics = {} if dead[arm, seed] else {"m": float(values[arm, seed])}
-        spent = {"images": 1, "seconds": 1.0, "peak_memory_bytes": 1}
-        standing = Result(outcome="diverged" if dead[arm, seed] else "finished", **spent)
-        measured = [Measurement(**spent, metrics=metrics, timestamp_ms=0)]
-        data += rows(place, {"k": arm}, standing, measured)
-    return arms(tidy(data, question), question), scale
-
-
-def rates(num, *setting, seed=0):
-    """How many tables hold a false verdict, how many call one arm best, how often the intervals of
-    an arm and of an effect hold the truth, and in how many tables some effect's does not."""
-    rng = np.random.default_rng(seed)
-    verdicts = best = naive = 0
-    arm_holds, effect_holds = [], []
-    for _ in range(num):
-        table, scale = sweep(rng, *setting)
-        none = 1.0 if scale == "ratio" else 0.0
-        verdicts += table["verdict"].isin(["better", "worse", "equal"]).any()
-        best += table["best"].any()
-        own = table[table["n"] > 1]
-        center = TRUTH  # of the median, which is what a geometric mean is of
-        arm_holds += list((own["low"] <= center) & (center <= own["high"]))
-        compared = table[table["effect_n"] > 1]
-        holds = (compared["effect_low"] <= none) & (none <= compared["effect_high"])
-        effect_holds += list(holds)
-        naive += not holds.all()
-    return verdicts / num, best / num, np.mean(arm_holds), np.mean(effect_holds), naive / num
+def error(num, part=0.05):
+    """Four standard errors of a part of `num`."""
+    return 4 * math.sqrt(part * (1 - part) / num)
 
 
 def check(num, setting):
-    verdicts, best, arm, effect, naive = rates(num, *setting)
-    error = math.sqrt(0.05 * 0.95 / num)
-    assert verdicts <= 0.05 + 4 * error
-    assert best <= 0.05 + 4 * error
-    if setting[3] != "heavy":  # t intervals of heavy tails are a little wide
-        clustered = math.sqrt(0.05 * 0.95 / num)  # arms of a table are not independent
-        assert abs(arm - 0.95) < 0.02 + 4 * clustered / math.sqrt(setting[0] / 2)
-        assert abs(effect - 0.95) < 0.02 + 4 * clustered
-    return naive
+    found = at_once(num, setting)
+    assert found.false_verdict <= 0.05 + error(num)
+    assert found.best <= 0.05 + error(num)
+    if setting.scatter != "heavy":  # t intervals of heavy tails are a little wide
+        # arms of a table are not independent
+        assert abs(found.arm - 0.95) < 0.02 + error(num) / math.sqrt(setting.num_arms / 2)
+        assert abs(found.effect - 0.95) < 0.02 + error(num)
+    return found.naive
 
 
 @pytest.mark.parametrize("setting", QUICK, ids=str)
 def test_equal_arms_are_told_apart_in_one_table_of_twenty(setting):
-    naive = check(100, setting)
+    naive = check(50, setting)
     assert naive > 0.1, "each arm by itself would err too often; this shows that it can fail"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", FULL, ids=str)
 def test_whatever_the_scatter_and_however_many_arms(setting):
-    check(200 if setting[0] == 8 else 60, setting)
+    check(200 if setting.num_arms == 8 else 60, setting)
+
+
+def test_arms_that_collapse_alike_are_told_apart_in_one_table_of_twenty():
+    found = at_once(30, Setting(8, 10, lost=0.1, how="collapsed"))
+    assert found.false_verdict <= 0.05 + error(30)
+
+
+def check_screened(num, setting):
+    found = screened(num, setting)
+    assert found.false_verdict <= 0.05 + error(num)
+    assert abs(found.covers - 0.95) < 0.02 + error(num)
+    return found
+
+
+def test_the_arm_that_was_chosen_is_reported_by_seeds_that_did_not_choose_it():
+    found = check_screened(30, Setting(32, 5, common=0.0))
+    assert found.naive_claims > 0.1
+    assert found.naive_covers < 0.8
+    assert found.shrinkage > 1.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", SELECTED, ids=str)
+def test_however_many_were_chosen_from(setting):
+    num = 300 if setting.num_arms == 8 else 100
+    found = check_screened(num, setting)
+    assert found.naive_covers < (0.92 if setting.num_arms == 8 else 0.85)
+    assert setting.num_arms == 8 or found.naive_claims > 0.08
+
+
+def test_seeds_may_be_added_until_there_is_a_verdict():
+    found = decided(20, Setting(4, 15))
+    assert found.false_verdict <= 0.05 + error(20)
+    assert found.naive > 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "setting",
+    [Setting(8, 30), Setting(8, 30, scatter="lognormal .6", lost=0.1, how="collapsed")],
+    ids=str,
+)
+def test_whenever_one_stops(setting):
+    found = decided(100, setting)
+    assert found.false_verdict <= 0.05 + error(100)
+    assert found.naive > 0.05 + error(100)
+    assert found.missed < 0.05
+
+
+def test_what_is_decided_early_saves_seeds():
+    """The companion: arms far from the baseline are told, by fewer trials than declared."""
+    found = decided(3, Setting(4, 15), gains=np.array([0.0, 4.0, 4.0, 4.0]))
+    assert found.false_verdict == 1.0  # here it is true
+    assert found.seeds < 0.7
+
+
+def test_a_race_keeps_the_best_and_saves_what_is_far_behind():
+    found = race(10, Setting(4, 12), gains=np.array([0.0, 1.0, 2.0, 6.0]))
+    assert found.best_dropped == 0
+    assert found.trials < 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", [Setting(8, 20), Setting(8, 20, lost=0.1)], ids=str)
+def test_one_of_equal_arms_is_dropped_in_one_race_of_twenty(setting):
+    assert race(60, setting).best_dropped <= 0.05 + error(60)
 
 
 def test_a_real_difference_is_found():
     """The companion: with an arm a third better and ten seeds, the table says so."""
-    rng, found = np.random.default_rng(1), 0
+    rng, setting, found = np.random.default_rng(1), Setting(4, 10, common=0.0), 0
+    question = setting.question()
+    gains = np.array([0.0, 0.0, math.log(1.5) / 0.2, 0.0])  # in deviations
     for _ in range(20):
-        question = Question(
-            sweep="s", question="?", metric="m", goal="minimize", scientific=("k",), nuisance=(),
-            baseline={"k": 0}, seeds=tuple(range(10)), domains={},
-        )  # fmt: skip
-        values = np.exp(0.2 * rng.standard_normal((4, 10)))
-        values[2] /= 1.5
-        data = []
-        for arm, seed in np.ndindex(4, 10):
-            place = {"sweep": "s", "arm": arm, "seed": seed, "trial": "", "run_id": ""}
-            spent = {"images": 1, "seconds": 1.0, "peak_memory_bytes": 1}
-            own = {"m": float(values[arm, seed])}
-            measured = [Measurement(**spent, metrics=own, timestamp_ms=0)]
-            data += rows(place, {"k": arm}, Result(outcome="finished", **spent), measured)
-        table = arms(tidy(data, question), question)
+        table = arms(draw(rng, setting, gains=gains).frame(question), question)
         found += table["verdict"].tolist()[2] == "better"
     assert found >= 15

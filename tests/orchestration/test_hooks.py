@@ -97,6 +97,21 @@ def test_every_entry_is_handed_out_once_and_then_there_is_nothing(sweeping):
     assert sweeping.dispatcher.suggest("id5") == Searcher.FINISHED
 
 
+def test_tune_asks_again_while_a_trial_that_runs_decides_what_is_next(tmp_path):
+    sweeping = Sweeping(tmp_path, "seeds={screen: [0], confirm: [1], keep: 1}")
+    sweeping.ledger._referee = SimpleNamespace(
+        kept=lambda entries: [0], baseline=lambda entries: None
+    )
+    first, second = sweeping.start("one"), sweeping.start("two")
+    assert sweeping.dispatcher.suggest("three") is None
+    for name, entry in (("one", first), ("two", second)):
+        assert sweeping.dispatcher.suggest("three") is None
+        entry.folder.write_result(FINISHED)
+        sweeping.call("on_trial_complete", name)
+    assert sweeping.start("three").key == "0/1"
+    assert sweeping.dispatcher.suggest("four") == Searcher.FINISHED
+
+
 def test_watchers_hear_of_a_trial_in_order_and_the_ledger_once(sweeping):
     entry = sweeping.start()
     for images in (0, 480_000):

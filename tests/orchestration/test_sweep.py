@@ -205,6 +205,25 @@ def test_a_contradiction_is_refused(folder):
     assert "recorded 40000, now 100" in output
 
 
+def test_the_best_arm_is_confirmed_on_fresh_seeds_by_the_same_command(tmp_path):
+    """One arm diverges, so two are confirmed, in rounds for whose end a worker may have to
+    wait."""
+    (tmp_path / "space.yaml").write_text(SPACE.replace("images: 40_000", "images: 2_000"))
+    seeds = "seeds={screen: [0, 1], confirm: [7, 8, 9], keep: 1, until: decided}"
+    output = run(tmp_path, "--set", seeds)
+    assert "3 arms (grid) x 2 seeds, then the best arm and the baseline x up to 3 fresh" in output
+    by_rate = {}
+    for rate, seed in sorted(trials(tmp_path)):
+        by_rate.setdefault(rate, []).append(seed)
+    assert by_rate[1000.0] == [0, 1]  # it diverged
+    assert by_rate[0.001] == by_rate[0.002]  # the baseline, and the one other that is left
+    assert by_rate[0.001][:4] == [0, 1, 7, 8]
+    assert all(trial.result() is not None for trial in trials(tmp_path).values())
+    assert set(statuses(tmp_path)) == {"FINISHED"}
+    again = run(tmp_path, "--set", seeds)
+    assert not any(line.startswith("[") for line in again.splitlines())
+
+
 @pytest.mark.slow
 def test_a_deleted_tracking_store_is_filled_anew(folder):
     (folder / "mlflow.db").unlink()

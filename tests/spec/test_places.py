@@ -76,4 +76,4 @@ def test_an_override_is_quoted_whole(override, message):
 def test_the_last_override_of_a_value_wins():
     sweep = load(LAMBDA, ["budget.images=5", "fixed.budget.images=6", "seeds=[3]"])
     assert sweep.fixed["budget"] == {"images": 6}
-    assert sweep.seeds == [3]
+    assert sweep.seeds.all == [3]

@@ -33,6 +33,24 @@ def test_the_official_settings_of_cifar10():
     assert (trial.batch.generator_latents, trial.batch.fake_score_latents) == (256, 256)
 
 
+@pytest.mark.parametrize(
+    ("name", "lam", "lr", "beta1", "eps", "batch"),
+    [
+        ("sid_cifar10", 1.2, 1e-5, 0.0, 1e-8, 256),
+        ("sid_imagenet64", 1.2, 4e-6, 0.0, 1e-6, 8192),
+        ("sid_ffhq64", 1.2, 1e-5, 0.9, 1e-6, 512),
+        ("sid_afhqv2", 1.0, 5e-6, 0.0, 1e-6, 512),
+    ],
+)
+def test_official_settings_by_data_set(name, lam, lr, beta1, eps, batch):
+    """run_sid.sh and sid_train.py: eps where they run float16, β1 of the generator for FFHQ."""
+    trial = Trial.model_validate({**DIGITS, "preset": name})
+    generator, fake = trial.generator.optim, trial.fake_score.optim
+    assert (trial.loss.lambda_, generator.lr, generator.beta1) == (lam, lr, beta1)
+    assert (generator.eps, fake.eps, fake.beta1, fake.lr) == (eps, eps, 0.0, lr)
+    assert trial.batch.generator_latents == batch
+
+
 def test_what_is_written_wins_over_the_preset():
     trial = Trial.model_validate({**DIGITS, "preset": "sid_cifar10", "loss": {"lambda": 0.9}})
     assert trial.loss.lambda_ == 0.9

@@ -24,13 +24,13 @@ DATABASE = "mlflow.db"
 # ---- the sweep and its folder
 
 
-def sweep(*, seeds: tuple[int, ...] = (0, 1), **changes: Any) -> Sweep:
+def sweep(*, seeds: tuple[int, ...] | dict[str, Any] = (0, 1), **changes: Any) -> Sweep:
     """Two arms, λ = ½ and λ = 1."""
     values = {
         "sweep": NAME,
         "question": "Which λ distils best?",
         "objective": {"metric": "js"},
-        "seeds": list(seeds),
+        "seeds": seeds if isinstance(seeds, dict) else list(seeds),
         "scientific": {"loss.lambda": {"choice": [0.5, 1.0]}},
         "fixed": {"data": {"kind": "mixture"}},
     }
@@ -125,12 +125,12 @@ def store_in(folder: Path) -> str:
     """The URI of a new, empty store below `folder`, which must be the current one: MLflow puts its
     files there."""
     path = folder / DATABASE
-    path.write_bytes(_empty_database())
+    path.write_bytes(empty_database())
     return f"sqlite:///{path}"
 
 
 @cache
-def _empty_database() -> bytes:
+def empty_database() -> bytes:
     """A database with MLflow's tables, which take it seconds to make."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / DATABASE

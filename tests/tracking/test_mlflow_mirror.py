@@ -32,6 +32,7 @@ from sid_sweep.tracking import tracker as tracker_module
 from sid_sweep.tracking.client import connect
 from sid_sweep.tracking.mlflow_mirror import cursor_of
 from sid_sweep.trials import TrialFolder
+from sid_sweep.trials.host import this_host
 
 SECRET = "hunter2"
 SECRET_URI = f"postgresql://me:{SECRET}@host/db"
@@ -276,10 +277,11 @@ def test_every_picture_is_kept_under_its_images(place):
 def test_a_run_keeps_the_files_that_others_need(place):
     finished, failed = place.entries[0], place.entries[1]
     finish(finished, 0, 100)
+    finished.folder.write_host(this_host(device="cpu", workers=1, threads=1))
     fail(failed, 0)
     place.mirrored()
-    names = ("measurements.jsonl", "trial.json", "references.json", "generator.safetensors")
-    for name in names:
+    names = ("measurements.jsonl", "trial.json", "references.json", "host.json")
+    for name in (*names, "generator.safetensors"):
         own = finished.folder.path / name
         kept = place.file(finished.key, name)
         if own.suffix == ".json":
@@ -349,6 +351,42 @@ def test_an_arm_shows_the_mean_over_its_finished_seeds_once_all_have_ended(place
     assert arm.data.metrics == {n: fmean(r.metrics[n] for r in results) for n in names}
     assert {step for points in place.points("arm 0").values() for step, *_ in points} == {100}
     assert tags(arm) == {"level": "arm", "finished": "2", "diverged": "1", "failed": "0"}
+
+
+def test_a_confirmed_arm_shows_the_mean_over_its_fresh_seeds_and_another_over_those_it_has(place):
+    entries = place.ask(seeds={"screen": [0, 1], "confirm": [5, 6], "keep": 1})
+    first, second = entries[:4], entries[4:6]
+    for entry in (*first[:2], *second):
+        finish(entry, 0, 100)
+    place.mirrored()
+    assert {place.run(f"arm {n}").info.status for n in (0, 1)} == {"FINISHED"}
+    train(first[2], 0)
+    place.mirrored()
+    assert place.run("arm 0").info.status == "RUNNING"
+    fresh = [finish(entry, 0, 100) for entry in first[2:]]
+    place.mirrored()
+    arm, other = place.run("arm 0"), place.run("arm 1")
+    assert (arm.info.status, other.info.status) == ("FINISHED", "FINISHED")
+    assert arm.data.metrics["js"] == fmean(r.metrics["js"] for r in fresh)
+    assert tags(arm)["finished"] == "2"
+    before = place.points("arm 0")
+    place.mirrored()
+    assert place.points("arm 0") == before
+
+
+def test_an_arm_that_gets_no_more_seeds_ends_with_the_sweep(place):
+    entries = place.ask(seeds={"screen": 5, "until": "decided"}, baseline={"loss.lambda": 1.0})
+    results = [finish(entry, 0, 100) for entry in entries[:2]]
+    mirror = place.mirrored()
+    assert place.run("arm 0").info.status == "RUNNING"
+    mirror.conclude("a table", failed=False)
+    arm = place.run("arm 0")
+    assert arm.info.status == "FINISHED"
+    assert arm.data.metrics["js"] == fmean(r.metrics["js"] for r in results)
+    before = place.points("arm 0")
+    place.mirrored().conclude("a table", failed=False)
+    assert place.points("arm 0") == before
+    assert place.run("arm 0").info.status == "FINISHED"
 
 
 def test_an_arm_none_of_whose_seeds_finished_has_no_mean(place):
@@ -486,6 +524,34 @@ def test_a_deleted_store_is_filled_anew(place):
     assert [place.points(key) for key in keys] == points
     assert [place.pictures(entry.key) for entry in entries] == pictures
     assert not set(run_ids(place.folder).values()) & set(old.values())
+
+
+@pytest.mark.parametrize("deleted", ["0/0", "arm 0", "sweep", "everything", "experiment"])
+def test_what_was_deleted_in_mlflow_is_there_again_after_the_next_run(place, deleted):
+    first, second, *_ = place.entries
+    finish(first, 0, 100)
+    diverge(second, 0, at=30)
+    place.mirrored()
+    keys = ("sweep", "arm 0", "0/0", "0/1")
+    before = [place.run(key).info.run_id for key in keys]
+    names, statuses = place.names(), place.statuses()
+    if deleted == "experiment":
+        place.client.delete_experiment(place.parent.info.experiment_id)
+    for key in keys if deleted == "everything" else (deleted,) if deleted in keys else ():
+        place.client.delete_run(place.run(key).info.run_id)
+    place.mirrored()
+    assert [place.run(key).info.run_id for key in keys] == before
+    assert {place.run(key).info.lifecycle_stage for key in keys} == {"active"}
+    assert (place.names(), place.statuses()) == (names, statuses)
+
+
+def test_a_run_that_is_not_of_this_sweep_stays_deleted(place):
+    finish(place.entries[0], 0, 100)
+    place.mirrored()
+    other = place.client.create_run(place.parent.info.experiment_id).info.run_id
+    place.client.delete_run(other)
+    place.mirrored()
+    assert place.client.get_run(other).info.lifecycle_stage == "deleted"
 
 
 def test_a_failed_trial_that_finishes_another_time_is_finished(place):

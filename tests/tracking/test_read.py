@@ -1,6 +1,12 @@
 """A sweep's folder, MLflow and an exported file give one frame; what is not there is said in one
 line."""
 
+import random
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import small_sweep
 from small_sweep import diverge, fail, finish, folder_of, mirror_all, open_mirror, sweep, train
@@ -8,8 +14,10 @@ from small_sweep import diverge, fail, finish, folder_of, mirror_all, open_mirro
 from analysis import sources
 from analysis.frame import tidy, write_parquet
 from analysis.question import Question
-from sid_sweep.tracking import fetch_student, read, read_sweep, run_ids
+from sid_sweep.files import read_json, write_json
+from sid_sweep.tracking import fetch_student, fetch_trial, read, read_sweep, run_ids
 from sid_sweep.tracking.client import connect
+from sid_sweep.trials.host import this_host
 from sid_sweep.trials.rows import rows_of
 
 
@@ -142,6 +150,23 @@ def test_a_sweep_of_more_than_a_page_is_read_whole(place, monkeypatch):
     assert read_sweep("small", tracking_uri=uri)[0] == folder_rows(folder)
 
 
+def test_a_folder_whose_sweep_has_a_place_for_a_name_is_refused(own_place):
+    _, folder, _ = own_place
+    write_json(folder.record, read_json(folder.record) | {"sweep": "../../small"})
+    with pytest.raises(ValueError, match=r"sweep\.json: sweep: String should match") as caught:
+        sources.find("small")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_question_in_mlflow_that_has_a_place_for_a_name_is_refused(own_place):
+    _, folder, uri = own_place
+    run_id = connect(uri).search_runs(["1"], "tags.`sid_sweep.level` = 'sweep'")[0].info.run_id
+    outline = folder.sweep().outline() | {"sweep": "../../small"}
+    connect(uri).log_dict(run_id, outline, "question.json")
+    with pytest.raises(ValueError, match="is no name of a sweep"):
+        sources.find("small", tracking_uri=uri)
+
+
 def test_of_two_sweeps_of_one_name_the_newest_is_read(own_place):
     root, folder, uri = own_place
     other = folder_of(folder.sweep(), root / "other")
@@ -173,15 +198,6 @@ def test_a_changed_measurement_is_noticed(place):
     assert not tidy(found, question).equals(frame)
 
 
-def test_a_missing_database_is_said_and_not_made(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    uri = f"sqlite:///{tmp_path}/absent.db"
-    with pytest.raises(LookupError, match=r"no sweep 'small': there is no .*absent\.db") as caught:
-        read_sweep("small", tracking_uri=uri)
-    assert "\n" not in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_server_that_is_down_is_said_in_one_line_without_its_password():
     with pytest.raises(LookupError, match=r"^http://\*\*\*@127.0.0.1:9 cannot be read") as caught:
         read_sweep("small", tracking_uri="http://me:hunter2@127.0.0.1:9")
@@ -189,23 +205,97 @@ def test_a_server_that_is_down_is_said_in_one_line_without_its_password():
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("ask", [read_sweep, fetch_student])
-@pytest.mark.parametrize("uri", ["sqlite:///notes.txt", "nonsense://me:hunter2@host/db"])
-def test_what_is_no_store_is_said_in_one_line(tmp_path, monkeypatch, ask, uri):
+def empty_file(path):
+    path.touch()
+
+
+def text_file(path):
+    path.write_text("words " * 100)
+
+
+def foreign_database(path):
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("create table experiments (name)")
+
+
+def broken_database(path):
+    whole = small_sweep.empty_database()
+    path.write_bytes(whole[:4096] + whole[8192:])
+
+
+NO_STORES = {
+    "sqlite:///{}/absent.db": (None, r"there is no .*absent\.db; run the sweep in this folder"),
+    "sqlite:///{}/no/folder/absent.db": (None, r"there is no .*/no/folder/absent\.db"),
+    "sqlite+pysqlite:///{}/absent.db": (None, r"there is no .*absent\.db"),
+    "sqlite:///{}/empty.db": (empty_file, r"empty\.db is a database, but not MLflow's"),
+    "sqlite:///{}/notes.txt": (text_file, r"notes\.txt is no database"),
+    "sqlite:///{}/foreign.db": (foreign_database, r"foreign\.db is a database, but not MLflow's"),
+    "sqlite:///{}/broken.db": (broken_database, r"broken\.db is no database, or a broken one"),
+    "sqlite:///{}/folder.db": (Path.mkdir, r"folder\.db is a folder"),
+    "sqlite://": (None, "names no file; name a database"),
+    "sqlite:///:memory:": (None, "names no file"),
+    "foo://": (None, "foo:// is no store that MLflow can read; name a database, such as sqlite"),
+    "nonsense://me:hunter2@host/db": (None, r"nonsense://\*\*\*@host/db is no store"),
+    "./mlruns": (None, r"\./mlruns is no store"),
+    "file:mlruns": (None, "file:mlruns is no store"),
+    "": (None, "a URI of nothing is no store"),
+    " ": (None, "a URI of nothing is no store"),
+    "http://": (None, "http:// names no server"),
+    "http://no such host": (None, "names no server"),
+    "http://[1": (None, "names no server"),
+    "http://127.0.0.1:9": (None, "no server answers there"),
+}
+
+
+@pytest.mark.parametrize("ask", [read_sweep, fetch_student, fetch_trial])
+@pytest.mark.parametrize("uri", NO_STORES)
+def test_what_is_no_store_is_said_in_one_line_and_nothing_is_made(tmp_path, monkeypatch, ask, uri):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "notes.txt").write_text("words " * 100)
-    with pytest.raises(LookupError) as caught:
-        ask("small", tracking_uri=uri)
+    make, message = NO_STORES[uri]
+    if make is not None:
+        make(tmp_path / uri.rpartition("/")[2])
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    wanted = "small" if ask is read_sweep else "0" * 32
+    with pytest.raises(LookupError, match=message) as caught:
+        ask(wanted, tracking_uri=uri.format(tmp_path))
     assert "\n" not in str(caught.value)
     assert "hunter2" not in str(caught.value)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_asking_a_missing_database_for_a_student_does_not_make_it(tmp_path, monkeypatch):
+def test_the_default_store_is_not_made_by_reading(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(LookupError, match=r"absent\.db") as caught:
-        fetch_student("0" * 32, tracking_uri=f"sqlite:///{tmp_path}/absent.db")
-    assert "\n" not in str(caught.value)
+    with pytest.raises(LookupError, match=r"no sweep 'small': there is no .*mlflow\.db"):
+        read_sweep("small")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_database_with_flipped_bits_gives_the_same_rows_or_one_line(own_place, seed):
+    root, folder, _ = own_place
+    draw, content = random.Random(seed), bytearray((root / small_sweep.DATABASE).read_bytes())
+    for _ in range(50):
+        content[draw.randrange(100, len(content))] ^= 1 << draw.randrange(8)
+    path = root / f"flipped{seed}.db"
+    path.write_bytes(content)
+    lines = []
+    try:
+        found, _ = read_sweep("small", tracking_uri=f"sqlite:///{path}")
+    except LookupError as error:
+        lines = str(error).splitlines()
+    else:
+        assert found == folder_rows(folder)
+    assert len(lines) <= 1
+
+
+@pytest.mark.parametrize("name", ["../small", "a/b", "..", "", "Small", "small\n"])
+def test_a_name_that_could_be_a_place_is_refused(place, name):
+    _, _, uri = place
+    with pytest.raises(ValueError, match="is no name of a sweep: only a-z") as caught:
+        read_sweep(name, tracking_uri=uri)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="is no name of a sweep: only a-z"):
+        sources.find(name)
 
 
 def test_a_name_that_is_not_there_names_those_that_are(place):
@@ -231,3 +321,40 @@ def test_a_student_is_fetched_from_its_run(place):
     assert copied.read_bytes() == first.folder.student.read_bytes()
     with pytest.raises(LookupError, match="name a seed's finished run"):
         fetch_student(run_ids(folder)["0/1"], tracking_uri=uri)
+
+
+def test_a_trial_is_fetched_from_its_run_as_its_folder_has_it(own_place):
+    _, folder, uri = own_place
+    asked = folder.sweep()
+    entries = folder.entries(asked)
+    entries[-1].folder.write_host(this_host(device="cpu", workers=1, threads=2))
+    finish(entries[-1], 0, 100)
+    mirror_all(open_mirror(asked, folder, uri), folder)
+    for key, entry in (("0/0", entries[0]), ("0/1", entries[1]), ("1/3", entries[-1])):
+        own = fetch_trial(run_ids(folder)[key], tracking_uri=uri)
+        assert own.path.name == entry.folder.path.name
+        assert own.values() == entry.folder.values()
+        assert own.measurements() == entry.folder.measurements()
+        assert own.host() == entry.folder.host()
+        assert replace(own.standing(), metrics={}) == replace(entry.folder.standing(), metrics={})
+    assert own.host().threads == 2
+
+
+def test_a_run_that_is_no_trials_is_refused(place):
+    _, _, uri = place
+    client = connect(uri)
+    parent = client.get_experiment_by_name("small").experiment_id
+    (run,) = client.search_runs([parent], "tags.`sid_sweep.level` = 'sweep'")
+    with pytest.raises(LookupError, match="is no trial; name a seed's run"):
+        fetch_trial(run.info.run_id, tracking_uri=uri)
+    with pytest.raises(LookupError, match=r"cannot be read: Run with id=0+ not found"):
+        fetch_trial("0" * 32, tracking_uri=uri)
+
+
+@pytest.mark.parametrize("digest", ["../../../etc", "", "0" * 11])
+def test_a_trial_whose_digest_could_be_a_place_is_refused(own_place, digest):
+    _, folder, uri = own_place
+    run_id = run_ids(folder)["0/0"]
+    connect(uri).set_tag(run_id, "sid_sweep.trial", digest)
+    with pytest.raises(LookupError, match="is no digest of a trial"):
+        fetch_trial(run_id, tracking_uri=uri)

@@ -32,7 +32,7 @@ def spec(*overrides):
     ("override", "difference"),
     [
         ("budget.images=1000", "trial.budget.images: recorded 400000, now 1000"),
-        ("seeds=[1, 2]", "seeds: recorded [0, 1], now [1, 2]"),
+        ("seeds=[1, 2]", "seeds.screen: recorded [0, 1], now [1, 2]"),
         ("scientific.loss.lambda={choice: [0.5, 1.0]}", "scientific.loss.lambda.choice"),
         ("noise={kind: edm}", "trial.noise.kind: recorded vp, now edm"),
         ("objective.metric=sw2", "objective.metric: recorded js, now sw2"),
@@ -59,6 +59,40 @@ def test_a_contradiction_is_refused_with_the_difference(tmp_path, override, diff
 def test_growth_words_and_resources_are_no_contradiction(tmp_path, override):
     agreement.agree(SweepFolder(tmp_path), spec())
     agreement.agree(SweepFolder(tmp_path), spec(override))
+
+
+SCREENED = "seeds={screen: [0, 1], confirm: [5, 6]}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("seeds=[0, 1]", "seeds={screen: [1, 0, 2], race: true}"),
+        ("seeds=[0, 1]", "seeds={screen: 2, confirm: 3, until: decided}"),
+        (SCREENED, "seeds={screen: [0, 1, 2], confirm: [5, 6, 7], keep: 1}"),
+        (SCREENED, "seeds={screen: [0, 1], confirm: [6, 5], until: decided}"),
+    ],
+)
+def test_seeds_may_grow_and_be_handed_out_otherwise(tmp_path, before, after):
+    agreement.agree(SweepFolder(tmp_path), spec(before))
+    agreement.agree(SweepFolder(tmp_path), spec(after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "difference"),
+    [
+        ("seeds=[0, 1]", "seeds={screen: [0], confirm: [1, 2]}", "seeds.confirm: 1 has screened"),
+        (SCREENED, "seeds=[0, 1]", "seeds.confirm: recorded [5, 6], now nothing"),
+        (SCREENED, "seeds=[0, 1, 5, 6]", "seeds.confirm: recorded [5, 6], now nothing"),
+        (SCREENED, "seeds={screen: [0, 5], confirm: 2}", "seeds.screen: recorded [0, 1], now"),
+    ],
+)
+def test_a_seed_that_is_gone_or_no_longer_fresh_is_refused(tmp_path, before, after, difference):
+    agreement.agree(SweepFolder(tmp_path), spec(before))
+    with pytest.raises(SpecError) as caught:
+        agreement.check(SweepFolder(tmp_path), spec(after))
+    assert difference in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_two_drivers_of_one_folder_are_refused(tmp_path):

@@ -112,7 +112,7 @@ def test_a_sweep_comes_back_as_it_was_recorded(folder, tmp_path, name):
 def test_what_it_is_now_is_what_it_was_last_run_as(folder):
     for seeds in ([0, 1], [0, 1, 2]):
         agreement.agree(folder, load(LAMBDA, (f"seeds={seeds}",)))
-        assert folder.sweep().seeds == seeds
+        assert folder.sweep().seeds.all == seeds
 
 
 DRIVE = """\

@@ -71,7 +71,7 @@ def test_a_finished_trial_leaves_all_that_it_should_and_no_checkpoint(straight):
     folder = TrialFolder(straight[0])
     assert {path.name for path in folder.path.iterdir()} == {
         *("trial.json", "references.json", "measurements.jsonl", "samples"),
-        *("generator.safetensors", "result.json"),
+        *("generator.safetensors", "result.json", "host.json"),
     }
     assert json.loads(folder.specification.read_text()) == plain(tiny())
     references = json.loads(folder.references.read_text())
