@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sid_sweep.spec import digest
+from sid_sweep.spec import digest, plain
 from sid_sweep.trials import SweepFolder
 
 PROVENANCE = "provenance.json"
@@ -22,7 +22,7 @@ class Record:
     """Everything that a report says and that no trial's row holds."""
 
     sweep: Mapping[str, Any] = field(default_factory=dict)
-    """The sweep as it was last run, defaults filled in; {} where it is not known."""
+    """The sweep as it was last run; {} where it is not known."""
     runs: tuple[Mapping[str, Any], ...] = ()
     """Each command that ran trials: commit, versions, hardware."""
     pictures: Mapping[tuple[int, int], Path] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Record:
 
     def provenance(self) -> dict[str, Any]:
         """What goes into `provenance.json`: the file, the runs, and digests of what was read."""
-        fixed = self.sweep.get("trial", {})
+        fixed = self.sweep.get("fixed", {})
         digests = {name: digest(fixed[name]) for name in PARTS if isinstance(fixed.get(name), dict)}
         if self.sweep:
             digests["sweep"] = digest(dict(self.sweep))
@@ -46,7 +46,7 @@ def from_folder(folder: SweepFolder) -> Record:
         for entry in folder.entries(folder.sweep())
         if (drawn := entry.folder.pictures())
     }
-    return Record(_json(folder.record), tuple(folder.commands()), pictures)
+    return Record(plain(folder.sweep()), tuple(folder.commands()), pictures)
 
 
 def from_tracking(sweep: str, uri: str) -> Record:

@@ -22,7 +22,7 @@ RUN = {
     "cpus": 2,
     "gpus": [],
 }
-SWEEP = {"search": {"sampler": "tpe", "arms": 4, "seed": 7}, "trial": {"data": {"kind": "mixture"}}}
+SWEEP = {"search": {"sampler": "tpe", "arms": 4, "seed": 7}, "fixed": {"data": {"kind": "mixture"}}}
 
 
 @pytest.fixture
