@@ -66,7 +66,7 @@ def test_a_missing_column_is_named(column):
 
 
 def test_a_metric_that_no_run_has_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match=r"no trial has the metric fid \(there are: modes, js\)"):
+    with pytest.raises(ValueError, match=r"no trial has the metric fid \(there are: js, modes\)"):
         tidy(rows(), question(metric="fid"))
 
 

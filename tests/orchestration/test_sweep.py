@@ -208,7 +208,9 @@ def test_a_contradiction_is_refused(folder):
 def test_the_best_arm_is_confirmed_on_fresh_seeds_by_the_same_command(tmp_path):
     """One arm diverges, so two are confirmed, in rounds for whose end a worker may have to
     wait."""
-    (tmp_path / "space.yaml").write_text(SPACE.replace("images: 40_000", "images: 2_000"))
+    one_mode = "name: scattered, components: 1, dimensions: 2, deviation: 1.0"  # never collapses
+    space = SPACE.replace("images: 40_000", "images: 2_000").replace("name: ring8", one_mode)
+    (tmp_path / "space.yaml").write_text(space)
     seeds = "seeds={screen: [0, 1], confirm: [7, 8, 9], keep: 1, until: decided}"
     output = run(tmp_path, "--set", seeds)
     assert "3 arms (grid) x 2 seeds, then the best arm and the baseline x up to 3 fresh" in output
