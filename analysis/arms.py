@@ -12,6 +12,7 @@ was one (`statistics.anytime`).
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,11 @@ def interval_of(values: Any, question: Question) -> Interval:
         ratio, difference = log_confidence_sequence, confidence_sequence
     else:
         ratio, difference = log_t_interval, t_interval
-    return ratio(values) if question.scale == "ratio" else difference(values)
+    own = ratio(values) if question.scale == "ratio" else difference(values)
+    most = math.inf if question.most is None else question.most
+    # an end that is not known stays so: a comparison with NaN is false
+    low, high = (0.0 if own.low < 0 else own.low), (most if own.high > most else own.high)
+    return replace(own, low=low, high=high)
 
 
 def _arm(trials: pd.DataFrame, chosen: Selection, question: Question) -> dict[str, Any]:

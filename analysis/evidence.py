@@ -1,7 +1,7 @@
 """What the seeds say of one arm against another, before it is put in a table. Pure: frames in.
 
-Two arms are compared on the seeds that both have. Where one of them lost some (it diverged, failed
-or collapsed), it is compared by how often; else by the metric.
+Two arms are compared on the seeds that both have, by the metric. Where one of them lost some (it
+diverged, failed or collapsed), also by how often: then both are tried, and each has half of α.
 """
 
 import math
@@ -18,10 +18,10 @@ from analysis.statistics import (
     Effect,
     anytime,
     anytime_equivalence,
+    boschloo,
     equivalence,
     holm,
     losses_anytime,
-    mcnemar,
     paired,
 )
 from sid_sweep.spec import LOST
@@ -121,31 +121,40 @@ class Claim:
 def claim(
     evidence: Evidence, arm: int, other: int, question: Question, *, sequential: bool
 ) -> Claim:
-    """By losses where there are some, else by the metric.
+    """By the metric, and by losses where there are some: the surer of both, at twice its p.
 
-    Where seeds are added as they are looked at, both are tried in turn and each has half of α: p is
-    twice that of either.
+    The metric is that of the seeds which both survived. It claims nothing that the losses speak
+    against: an arm that is lost more often is never better by its survivors. Where seeds are added
+    as they are looked at, losses may yet come, and p is doubled from the first.
     """
     seen = effect(evidence, arm, other, sequential=sequential)
     row, base = evidence.row(arm), evidence.row(other)
     counted = _counted(evidence, row, base, sequential=sequential)
     lost, base_lost = evidence.lost[row, counted], evidence.lost[base, counted]
-    only_own, only_other = lost & ~base_lost, base_lost & ~lost
-    if lost.any() or base_lost.any():
-        p = _losses(only_own, only_other, sequential=sequential)
-        return Claim(seen, p, math.nan, bool(only_own.sum() < only_other.sum()))
-    p, p_equal = min(1.0, 2 * seen.p) if sequential else seen.p, math.nan
-    if math.isnan(seen.p):
-        p = math.nan
-    elif question.equal_within:
-        values, others = _shared(evidence, arm, other, sequential=sequential)
-        margin = _margin(question)
-        p_equal = (
-            anytime_equivalence(values, others, margin=margin)
-            if sequential
-            else equivalence(seen, margin=margin)
-        )
-    return Claim(seen, p, p_equal, (seen.mean < 0) == (question.goal == "minimize"))
+    improves = (seen.mean < 0) == (question.goal == "minimize")
+    if not (lost.any() or base_lost.any()):
+        p = min(1.0, 2 * seen.p) if sequential else seen.p
+        p = math.nan if math.isnan(seen.p) else p
+        return Claim(seen, p, _p_equal(evidence, arm, other, seen, question, sequential), improves)
+    more, fewer = lost.sum() > base_lost.sum(), lost.sum() < base_lost.sum()
+    p_lost = _losses(lost, base_lost, sequential=sequential)
+    contradicted = more if improves else fewer
+    p_metric = 1.0 if math.isnan(seen.p) or contradicted else seen.p
+    if p_metric < p_lost:
+        return Claim(seen, min(1.0, 2 * p_metric), math.nan, improves)
+    return Claim(seen, min(1.0, 2 * p_lost), math.nan, bool(fewer))
+
+
+def _p_equal(
+    evidence: Evidence, arm: int, other: int, seen: Effect, question: Question, sequential: bool
+) -> float:
+    """Of a difference beyond what the question calls equal; NaN where it calls nothing so."""
+    if not question.equal_within or math.isnan(seen.p):
+        return math.nan
+    margin = _margin(question)
+    if not sequential:
+        return equivalence(seen, margin=margin)
+    return anytime_equivalence(*_shared(evidence, arm, other, sequential=True), margin=margin)
 
 
 @dataclass(frozen=True)
@@ -202,12 +211,11 @@ def _counted(evidence: Evidence, row: int, base: int, *, sequential: bool) -> np
     return np.logical_and.accumulate(ended) if sequential else ended
 
 
-def _losses(only_own: np.ndarray, only_other: np.ndarray, *, sequential: bool) -> float:
-    own, other = np.cumsum(only_own), np.cumsum(only_other)
+def _losses(lost: np.ndarray, other_lost: np.ndarray, *, sequential: bool) -> float:
     if not sequential:
-        return mcnemar(int(own[-1]), int(other[-1]))
-    least = min(losses_anytime(int(a), int(b)) for a, b in zip(own, other, strict=True))
-    return min(1.0, 2 * least)
+        return boschloo(int(lost.sum()), int(other_lost.sum()), len(lost))
+    own, other = np.cumsum(lost & ~other_lost), np.cumsum(other_lost & ~lost)
+    return min(losses_anytime(int(a), int(b)) for a, b in zip(own, other, strict=True))
 
 
 def _margin(question: Question) -> float:

@@ -14,6 +14,7 @@ from analysis.statistics import ALPHA, deviation_interval, seeds_needed
 
 MAX_SEEDS = 200  # beyond this the answer is that the arms are equal for all practical purposes
 LEAST_FOR_A_FORECAST = 3  # so few seeds do not know how far they scatter
+ROUNDING = 1e-12  # of the variance; arms that are copies of each other differ by no more
 LEAST_CORRELATION = 0.2
 """Below it a paired difference scatters as two arms apart do, but for a tenth of its deviation."""
 
@@ -52,7 +53,10 @@ def correlation(values: np.ndarray) -> tuple[float, float]:
     y = y / y.std(1, keepdims=True)
     seeds = y.mean(0)
     freedom = num_seeds - 1, (num_seeds - 1) * (num_arms - 1)
-    f = num_arms * (seeds**2).sum() / freedom[0] / (((y - seeds) ** 2).sum() / freedom[1])
+    rest = float(((y - seeds) ** 2).sum())
+    if rest <= ROUNDING * y.size:
+        return 1.0, 1.0
+    f = num_arms * (seeds**2).sum() / freedom[0] / (rest / freedom[1])
     ends = (f, f / stats.f.ppf(ALPHA, *freedom))
     own, most = (float((end - 1) / (end - 1 + num_arms)) for end in ends)
     return own, most

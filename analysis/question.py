@@ -53,6 +53,8 @@ class Question:
     """By metric, the least value of a student that has not collapsed, as 8 modes of 8."""
     num_arms: int = 0
     """How many arms the sweep asks for; 0 where that is not known."""
+    most: float | None = None
+    """The largest value that the metric can have, if there is one; none is below 0."""
     version: int = field(default=SCHEMA_VERSION, kw_only=True)
 
     def __post_init__(self) -> None:

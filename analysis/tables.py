@@ -43,13 +43,19 @@ class Column:
 def columns(arms: pd.DataFrame, question: Question) -> list[Column]:
     """What a reader sees: knobs, quality, seeds, cost, remarks. What all arms have in common is in
     the legend."""
+    once = _said_once(arms, question)
+    every = all_columns(arms, question)
+    return [own for own in every if own.title not in once and any(map(bool, own.cells))]
+
+
+def all_columns(arms: pd.DataFrame, question: Question) -> list[Column]:
+    """Also those in which all arms agree."""
+    rows = [arm for _, arm in arms.iterrows()]
     knobs = [
         Column(knob_name(knob), [value_text(value) for value in arms[f"param.{knob}"]])
         for knob in question.knobs
     ]
-    rows = [arm for _, arm in arms.iterrows()]
-    once = _said_once(arms, question)
-    found = [
+    return [
         *knobs,
         *([Column("tried", [str(num) for num in arms["tried"]])] if question.nuisance else []),
         Column(question.metric, [_estimate(arm) for arm in rows], bold=list(arms["bold"])),
@@ -59,7 +65,6 @@ def columns(arms: pd.DataFrame, question: Question) -> list[Column]:
         *_spent(arms, question),
         Column("", [_remarks(arm) for arm in rows], numeric=False),
     ]
-    return [own for own in found if own.title not in once and any(map(bool, own.cells))]
 
 
 def _spent(arms: pd.DataFrame, question: Question) -> list[Column]:
@@ -131,8 +136,8 @@ def legend(arms: pd.DataFrame, question: Question) -> str:
         sentences.append(f"{MARK} Of the surviving seeds only.")
     if arms["marked"].any():
         sentences.append(
-            f"An arm that lost seeds is compared by how often; in brackets the exact "
-            f"{CONFIDENCE:.0%} interval of that part."
+            "An arm that lost seeds is compared by how often and by its survivors; in brackets "
+            f"the exact {CONFIDENCE:.0%} interval of that part."
         )
     if arms["collapsed"].any():
         least = ", ".join(f"{name} < {significant(x)}" for name, x in question.collapse.items())

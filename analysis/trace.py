@@ -186,5 +186,5 @@ def _normal(text: str, question: Question) -> frozenset[str]:
 def _shown(arm: int, column: str, arms: pd.DataFrame, question: Question) -> str | None:
     """What the table shows there; None where it does not show that arm or column."""
     places = [place for place, own in enumerate(arms["arm"]) if own == arm]
-    titled = [own for own in tables.columns(arms, question) if own.title == column]
+    titled = [own for own in tables.all_columns(arms, question) if own.title == column]
     return titled[0].cells[places[0]] if places and titled else None

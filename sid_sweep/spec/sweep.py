@@ -194,6 +194,7 @@ class Sweep(Spec):
             "columns": self._columns(),
             "scale": "ratio" if self.objective.metric in first.data.positive else "difference",
             "equal_within": self.objective.equal_within or 0.0,
+            "most": first.data.most.get(self.objective.metric),
             **({"cost": self.cost.metric, "cost_goal": self.cost.goal} if self.cost else {}),
             "domains": {knob: describe(domain) for knob, domain in self.domains.items()},
         }

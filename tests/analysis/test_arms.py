@@ -1,6 +1,7 @@
 """Who enters a mean, what may be claimed, and what may not."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from lambda_sweep import frame, question, rows, run_rows, sweep_of
 from scipy import stats
 
-from analysis.arms import arms
+from analysis.arms import arms, interval_of
 from analysis.frame import tidy
 from analysis.statistics import anytime
 
@@ -119,7 +120,7 @@ def test_an_arm_that_loses_seeds_is_compared_by_how_often():
     fine = tuple(1.0 + 0.1 * seed for seed in many)
     table = arms_of({0.5: fine, 1.0: (None,) * 8, 1.5: (None, *fine[1:])}, seeds=list(many))
     assert table["verdict"].tolist() == ["", "worse", "undecided"]
-    assert table["p"][1] == pytest.approx(2 * 2 * 0.5**8)  # McNemar's, of two arms
+    assert table["p"][1] == pytest.approx(2 * 2 * 2 * 0.25**8)  # of two tests, of two arms
     assert (table["lost_low"][1], table["lost_high"][1]) == (pytest.approx(0.025 ** (1 / 8)), 1.0)
 
 
@@ -367,3 +368,13 @@ def test_losses_in_a_sequence_are_told_at_half_of_alpha():
 def test_trials_at_no_declared_seed_are_no_table():
     with pytest.raises(ValueError, match=r"no trial at any of its seeds \(7\)"):
         arms_of({0.5: (1.0, 2.0)}, seeds=[7])
+
+
+def test_no_interval_goes_beyond_what_a_metric_can_be():
+    """Neither above the most that it can have nor below nothing."""
+    bounded = replace(question(), most=1.0)
+    assert interval_of([0.3, 0.9], bounded).high == 1.0
+    assert interval_of([0.3, 0.9], question()).high > 1
+    apart = replace(question(), scale="difference")
+    assert interval_of([0.1, 0.9], apart).low == 0.0
+    assert math.isnan(interval_of([0.5], bounded).high)

@@ -86,7 +86,7 @@ def test_what_a_seed_adds_to_all_arms_changes_nothing():
     data, asked = search(lambda p: 2 * p["a"] + p["b"], num_arms=20, drop=[(0, 1), (5, 0)])
     shifted = data.assign(**{"metric.js": data["metric.js"] + 16 * data["seed"]})
     first, second = (importance(own, None, asked) for own in (data, shifted))
-    pd.testing.assert_frame_equal(first, second, atol=0.02, rtol=0)  # trees break ties by rounding
+    pd.testing.assert_frame_equal(first, second, atol=0.05, rtol=0)  # trees break ties by rounding
 
 
 def test_screening_seeds_are_those_that_all_arms_ran():

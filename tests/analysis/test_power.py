@@ -111,3 +111,8 @@ def test_seeds_that_did_not_run_out_are_not_said():
     }
     found = heard(sweep_of(told), sequential=True, seeds=list(many))
     assert not any("ran out" in sentence for sentence in found)
+
+
+def test_arms_that_are_alike_at_every_seed_are_wholly_correlated():
+    own = np.array([1.0, 3.0, 2.0])
+    assert correlation(np.stack([own, 2 * own])) == (1.0, 1.0)

@@ -12,6 +12,7 @@ from analysis.statistics import (
     _log_martingales,
     anytime,
     anytime_equivalence,
+    boschloo,
     confidence_sequence,
     deviation_interval,
     equivalence,
@@ -19,7 +20,6 @@ from analysis.statistics import (
     log_confidence_sequence,
     log_t_interval,
     losses_anytime,
-    mcnemar,
     paired,
     proportion_interval,
     seeds_needed,
@@ -138,9 +138,18 @@ def test_a_proportion_has_the_interval_of_scipy(successes, num):
     assert proportion_interval(successes, num) == pytest.approx((other.low, other.high), abs=1e-9)
 
 
-def test_mcnemar_is_a_fair_coin():
-    assert mcnemar(6, 0) == mcnemar(0, 6) == pytest.approx(2 * 0.5**6)
-    assert mcnemar(0, 0) == mcnemar(3, 3) == 1.0
+def test_all_seeds_against_none_is_no_chance_at_any_rate():
+    """Both rates at ½ make it likeliest: 2 (1/4)^n."""
+    assert boschloo(6, 0, 6) == boschloo(0, 6, 6) == pytest.approx(2 * 0.25**6)
+    assert boschloo(0, 0, 5) == boschloo(3, 3, 5) == 1.0
+    assert boschloo(1, 0, 6) > 0.5
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
+def test_losses_at_one_rate_are_told_apart_in_one_of_twenty(rate):
+    lost = np.random.default_rng(3).binomial(6, rate, (4000, 2))
+    false = np.mean([boschloo(int(a), int(b), 6) < 0.05 for a, b in lost])
+    assert false <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 4000)
 
 
 @pytest.mark.parametrize(("effect", "deviation"), [(0.2, 0.3), (1.0, 0.5), (-0.1, 0.3), (3.0, 0.1)])
@@ -277,12 +286,11 @@ def test_losses_at_any_time_are_a_mixture_of_coins(first, second):
     p = losses_anytime(first, second)
     assert p == pytest.approx(min(1.0, 1 / mixture), rel=1e-6)
     assert p == losses_anytime(second, first)
-    assert p >= mcnemar(first, second) or p == 1.0
 
 
 def test_losses_of_equal_arms_are_told_apart_in_one_of_twenty():
     rng, ever, naive = np.random.default_rng(5), 0, 0
-    fixed = functools.cache(mcnemar)
+    fixed = functools.cache(lambda a, b: stats.binomtest(a, a + b).pvalue)
     for _ in range(1000):
         coins = rng.random(40) < 0.5
         counts = list(zip(np.cumsum(coins), np.cumsum(~coins), strict=True))

@@ -26,7 +26,8 @@ maximum. In all arms: modes 8, images 400,000, peak MiB 512. \
 Ratio to the baseline over the seeds that both finished, with its paired interval. \
 Better, worse or undecided at 5% for all arms together (Holm). \
 Bold: not significantly worse than the arm that leads. \
-An arm that lost seeds is compared by how often; in brackets the exact 95% interval of that part.
+An arm that lost seeds is compared by how often and by its survivors; in brackets the exact 95% \
+interval of that part.
 """
 
 
