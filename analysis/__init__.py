@@ -10,17 +10,28 @@
     referee.py      which arms get more seeds while a sweep runs
     health.py       what a careful referee would object to
     notation.py     how knobs, values and numbers are written
-    tables.py       Markdown, CSV, LaTeX, terminal
+    tables.py       Markdown, CSV, terminal
+    latex.py        LaTeX that fits one column or two
+    palette.py      colours and markers that differ for every eye
     canvas.py       size, style and axes of a plot
-    plots.py        the metric against a knob, the training curves
+    plots.py        all plots; the metric against a knob
+    curves.py       the metric while training
+    slopes.py       each seed from the baseline to an arm
     maps.py         plots over two knobs, and quality against cost
-    comparison.py   the above in one call, without a file
-    compare.py      the command
+    sheet.py        what the students of all arms draw
+    comparison.py   frame, arms and warnings in one, without a file
+    answer.py       what the verdicts say, in sentences
+    methods.py      how it was done, in a paragraph
+    record.py       what is known of a sweep beside its trials
+    html.py         a report as one page
+    inputs.py       which sweeps a command is about
+    compare.py      the command that writes tables and plots
+    report.py       the command that writes a page to send
     trace.py        which runs made a number
     verify.py       the command that runs a trial again and compares its metrics bit for bit
 
-Files are touched by `sources.py`, `compare.py` and the Parquet functions alone, and nothing here
-imports ray, optuna, mlflow or torch. The words (outcomes, columns, how a value is written) are
-those of `sid_sweep.spec` and `sid_sweep.trials`, which this package reads and which know nothing
-of it.
+Files are touched by `sources.py`, `record.py`, `sheet.py`, the commands and the Parquet functions
+alone, and nothing here imports ray, optuna, mlflow or torch. The words (outcomes, columns, how a
+value is written) are those of `sid_sweep.spec` and `sid_sweep.trials`, which this package reads and
+which know nothing of it.
 """

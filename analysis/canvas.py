@@ -1,13 +1,13 @@
 """What all plots share: size, style, scales, and files without a date.
 
-One column wide (3.4 in), at the size at which it is printed. Colours are Okabe and Ito's (2008) and
-the lower part of viridis: they differ for every eye and in grey. No pyplot and no global state:
-matplotlib's own defaults stand in for a user's matplotlibrc while a figure is drawn.
+One column wide (3.4 in), or two (7 in) where there are many series, at the size at which it is
+printed. No pyplot and no global state: matplotlib's own defaults stand in for a user's matplotlibrc
+while a figure is drawn.
 """
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,25 +16,27 @@ import numpy as np
 import pandas as pd
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from analysis.arms import value_place
 from analysis.notation import is_number, knob_name, plain, value_text
+from analysis.palette import GREY
 from analysis.question import Question
 
 FILE_KINDS = ("png", "pdf")
-WIDTH_INCHES, HEIGHT_INCHES = 3.4, 2.5
+WIDTH_INCHES, WIDE_INCHES, HEIGHT_INCHES = 3.4, 7.0, 2.5
 AXES_POINTS = 190  # width of the axes, about
 PNG_DPI = 300
 METRIC_LOG_DECADES = 1.0  # on a linear axis that spans more, all the good arms are one line
 KNOB_LOG_DECADES = 1.5
-MAX_TICKED_VALUES = 7
+MAX_TICKED_VALUES = 24
+LETTER_POINTS, LABEL_GAP_POINTS = 4.2, 4.0  # of a tick's label
+MIN_LOG_TICKS, MAX_LOG_TICKS = 3, 8
 # How far an interval widens the axis, in ranges of the seeds.
 OVERSHOOT = {"linear": 1.0, "log": 0.3}
-MARGIN, HEADROOM = 0.06, 0.14  # of the range: around the data, and for marks at the edge
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
-CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARGIN, HEADROOM = 0.06, 0.16  # of the range: around the data, and the strip of lost trials
 STYLE = {
     "font.size": 7.5,
     "axes.labelsize": 8,
@@ -61,9 +63,9 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def canvas() -> tuple[Figure, Axes]:
-    """An empty figure of one column with one pair of axes."""
-    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES))
+def canvas(*, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) -> tuple[Figure, Axes]:
+    """An empty figure, of one column unless told otherwise, with one pair of axes; inches."""
+    figure = Figure(figsize=(width, height))
     return figure, figure.add_subplot()
 
 
@@ -92,26 +94,61 @@ class KnobAxis:
     values: list[Any]
     """The distinct values, in order; None for an arm without the knob."""
     listed: bool
-    """A few values that the space lists by hand: they are the ticks."""
+    """Values that the space lists by hand: they are the ticks."""
 
     def position(self, value: Any) -> float:
         """The x coordinate of a value."""
         return float(self.values.index(plain(value)) if self.kind == "category" else value)
 
-    def dress(self, ax: Axes, *, reach_points: float = 0.0) -> None:
-        """Scale, ticks and label; `reach_points` is how far marks stand out from their position."""
-        margin = max(MARGIN, reach_points / AXES_POINTS)
-        ax.set_xlabel(knob_name(self.knob))
+    def dress(self, ax: Axes, *, reach_points: float = 0.0, upright: bool = False) -> None:
+        """Scale, ticks and label of x, or of y where the axis is `upright`; a tick stands at every
+        value that the space lists, and a label at as many as have room.
+
+        Args:
+            ax: the axes.
+            reach_points: how far marks stand out from their position.
+            upright: the values run down the page.
+        """
+        axis: Axis = ax.yaxis if upright else ax.xaxis
+        axis.set_label_text(knob_name(self.knob))
+        texts = [value_text(value) for value in self.values]
         if self.kind == "category":
-            ax.set_xticks(range(len(self.values)), [value_text(value) for value in self.values])
-            ax.set_xlim(-0.5, len(self.values) - 0.5)
+            (ax.set_yticks if upright else ax.set_xticks)(range(len(texts)), texts)
+            limits = (len(texts) - 0.5, -0.5) if upright else (-0.5, len(texts) - 0.5)
+            (ax.set_ylim if upright else ax.set_xlim)(*limits)
             return
+        margin = max(MARGIN, reach_points / AXES_POINTS)
         ax.set_xscale(self.kind)
         ax.set_xlim(*_widened(self.values[0], self.values[-1], scale=self.kind, margin=margin))
-        if self.kind == "log" and self.listed:
-            ax.xaxis.set_major_locator(FixedLocator(self.values))
-            ax.xaxis.set_minor_locator(NullLocator())
-            ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        if self.listed:
+            axis.set_major_locator(FixedLocator(self.values))
+            axis.set_minor_locator(NullLocator())
+            shown = _with_room(self.values, texts, ax)
+            axis.set_major_formatter(FuncFormatter(lambda x, _: shown.get(float(x), "")))
+            return
+        if self.kind == "log":
+            set_log_ticks(axis, *ax.get_xlim())
+        axis.set_minor_locator(FixedLocator(self.values))
+        axis.set_minor_formatter(NullFormatter())
+        axis.set_tick_params(which="minor", length=1.5)
+
+    @property
+    def letters(self) -> int:
+        """Of all labels side by side."""
+        return sum(len(value_text(value)) + 1 for value in self.values)
+
+
+def _with_room(values: Sequence[float], texts: Sequence[str], ax: Axes) -> dict[float, str]:
+    """The labels that do not run into the one before, by their value."""
+    places = ax.transAxes.inverted().transform(ax.transData.transform([(v, 0) for v in values]))
+    shown: dict[float, str] = {}
+    end = -math.inf
+    for value, text, (place, _) in zip(values, texts, places, strict=True):
+        half = len(text) * LETTER_POINTS / 2
+        if place * AXES_POINTS - half >= end:
+            shown[float(value)] = text
+            end = place * AXES_POINTS + half + LABEL_GAP_POINTS
+    return shown
 
 
 def knob_axis(arms: pd.DataFrame, question: Question, *, knob: str) -> KnobAxis:
@@ -132,6 +169,20 @@ def knob_axis(arms: pd.DataFrame, question: Question, *, knob: str) -> KnobAxis:
     return KnobAxis(knob, "category" if wide and listed else "linear", values, listed)
 
 
+@dataclass(frozen=True)
+class MetricAxis:
+    """What the axis of a metric shows: values from `low` to `high`, and lost trials apart."""
+
+    low: float
+    high: float
+    strip: float
+    """Where the marks of lost trials stand, in parts of the axes; NaN where there are none."""
+
+    def cut(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which ends of intervals lie beyond what is shown: below, above."""
+        return np.asarray(low) < self.low, np.asarray(high) > self.high
+
+
 def dress_metric_axis(
     ax: Axes,
     values: np.ndarray,
@@ -139,8 +190,9 @@ def dress_metric_axis(
     *,
     reach: np.ndarray | None = None,
     edge_marks: bool = False,
-) -> None:
-    """Scale, limits, ticks and label of the y axis.
+    flat: bool = False,
+) -> MetricAxis:
+    """Scale, limits, ticks and label of y, or of x where the axis lies `flat`.
 
     Args:
         ax: the axes.
@@ -148,25 +200,48 @@ def dress_metric_axis(
         question: names the metric and its direction.
         reach: ends of intervals; they widen the axis, but the edge cuts a huge one, which would
             flatten all the rest.
-        edge_marks: leave room for marks at the edge of bad values.
+        edge_marks: there are lost trials: a strip for them beyond the worst value, behind a line.
+        flat: better and worse run across the page.
     """
-    ax.set_ylabel(f"{question.metric} ({question.better} is better)")
+    axis: Axis = ax.xaxis if flat else ax.yaxis
+    axis.set_label_text(f"{question.metric} ({question.better} is better)")
+    strip = edge_height(question) if edge_marks else math.nan
     seen = values[np.isfinite(values)]
     if not len(seen):
-        ax.set_yticks([])
-        return
+        axis.set_ticks([])
+        return MetricAxis(-math.inf, math.inf, strip)
     low, high = float(seen.min()), float(seen.max())
     log = low > 0 and math.log10(high / low) > METRIC_LOG_DECADES
     scale = "log" if log else "linear"
-    ax.set_yscale(scale)
+    (ax.set_xscale if flat else ax.set_yscale)(scale)
     ends = [] if reach is None else reach[np.isfinite(reach)]
-    ax.set_ylim(*_limits(low, high, ends, scale=scale, question=question, edge_marks=edge_marks))
+    low, high = _limits(low, high, ends, scale=scale)
+    ends_of_axis = _with_strip(low, high, question, scale=scale) if edge_marks else (low, high)
+    (ax.set_xlim if flat else ax.set_ylim)(*ends_of_axis)
     if log:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_minor_locator(NullLocator())
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        set_log_ticks(axis, low, high)
     else:
-        ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+        ticks = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    if edge_marks:
+        limit = high if question.goal == "minimize" else low
+        (ax.axvline if flat else ax.axhline)(limit, color=GREY, lw=0.5, zorder=1, label="limit")
+    return MetricAxis(low, high, strip)
+
+
+def set_log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Between three and eight labelled ticks, as round as the range allows."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    decades = range(first, last + 1)
+    for digits in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), np.arange(1, 10, 0.2)):
+        ticks = [digit * 10.0**power for power in decades for digit in digits]
+        ticks = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+        if len(ticks) >= MIN_LOG_TICKS:
+            break
+    every = math.ceil(len(ticks) / MAX_LOG_TICKS)
+    axis.set_major_locator(FixedLocator(ticks[::every]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def short(number: float) -> str:
@@ -178,9 +253,9 @@ def short(number: float) -> str:
 
 
 def edge_height(question: Question) -> float:
-    """Where marks of lost trials stand, in heights of the axes: at the edge of bad values."""
-    distance = HEADROOM / 2.5
-    return 1 - distance if question.goal == "minimize" else distance
+    """Where marks of lost trials stand, in parts of the axes: in the middle of their strip."""
+    middle = HEADROOM / (1 + HEADROOM) / 2
+    return 1 - middle if question.goal == "minimize" else middle
 
 
 def _widened(low: float, high: float, *, scale: str, margin: float) -> tuple[float, float]:
@@ -190,15 +265,8 @@ def _widened(low: float, high: float, *, scale: str, margin: float) -> tuple[flo
     return (10 ** (a - room), 10 ** (b + room)) if scale == "log" else (a - room, b + room)
 
 
-def _limits(
-    low: float,
-    high: float,
-    ends: Any,
-    *,
-    scale: str,
-    question: Question,
-    edge_marks: bool,
-) -> tuple[float, float]:
+def _limits(low: float, high: float, ends: Any, *, scale: str) -> tuple[float, float]:
+    """What values must be seen, and of the ends of their intervals as much as flattens nothing."""
     into = np.log10 if scale == "log" else np.asarray
     a, b = float(into(low)), float(into(high))
     span = (b - a) or abs(a) or 1.0
@@ -207,8 +275,14 @@ def _limits(
         shown.append(-math.inf)
     bottom = max(min([a, *shown]), a - OVERSHOOT[scale] * span)
     top = min(max([b, *shown]), b + OVERSHOOT[scale] * span)
-    room = (top - bottom) or span
-    worse_is_up = question.goal == "minimize"
-    bottom -= room * (HEADROOM if edge_marks and not worse_is_up else MARGIN)
-    top += room * (HEADROOM if edge_marks and worse_is_up else MARGIN)
-    return (10.0**bottom, 10.0**top) if scale == "log" else (bottom, top)
+    room = MARGIN * ((top - bottom) or span)
+    ends_of = (bottom - room, top + room)
+    return (10.0 ** ends_of[0], 10.0 ** ends_of[1]) if scale == "log" else ends_of
+
+
+def _with_strip(low: float, high: float, question: Question, *, scale: str) -> tuple[float, float]:
+    """The same with room for lost trials beyond the end that is worse."""
+    a, b = (math.log10(low), math.log10(high)) if scale == "log" else (low, high)
+    room = HEADROOM * (b - a)
+    a, b = (a, b + room) if question.goal == "minimize" else (a - room, b)
+    return (10.0**a, 10.0**b) if scale == "log" else (a, b)

@@ -1,14 +1,18 @@
 """The command: `python -m analysis.compare lambda` turns a sweep's trials into tables and plots."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
-from analysis import sources, trace
-from analysis.comparison import Comparison, make_comparison
+from analysis import inputs, record, sources, trace
+from analysis.comparison import Comparison
 from analysis.frame import write_parquet
+from analysis.inputs import Studied
+from analysis.methods import methods_latex
 
 EXIT_INPUT = 2
 PIPE_WIDTH = 400  # a table in a file must not be cut to the width of no terminal
@@ -21,14 +25,19 @@ otherwise."""
 
 EPILOG = """\
 writes into DIR:
-  table.md, table.csv, table.tex      the comparison (LaTeX needs booktabs)
-  runs.parquet                        a row per arm, seed and evaluation; all else follows from it
+  table.{md,csv,tex,html}             the comparison (LaTeX needs booktabs)
+  table-narrow.tex                    the same for a page of two columns
+  runs.parquet                        a row per arm, seed and evaluation
+  methods.tex, provenance.json        how it was done, by which code, on what
   <metric>_vs_<knob>.png, .pdf        the metric against each scientific knob
-  curves.png, .pdf                    the metric while training (one plot per scientific knob)
+  curves.png, curves_seconds.png      the metric while training, for each scientific knob
+  slopes.png, pareto.png, samples.png each seed from the baseline to each arm; quality against
+                                      cost; what the students draw (from the sweep's folder)
 
 examples:
   python -m analysis.compare lambda
   python -m analysis.compare lambda --tracking-uri http://localhost:5000 --out paper/tables
+  python -m analysis.compare lambda methods                          a folder for each
   python -m analysis.compare lambda --trace 'λ = 0.5:ratio'           which runs made a number
   python -m analysis.compare --from reports/lambda/runs.parquet       without the sweep's folder
 
@@ -44,26 +53,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sweep", nargs="?", metavar="SWEEP", help="name of the sweep")
-    parser.add_argument(
-        "--storage",
-        type=Path,
-        default=sources.STORAGE,
-        metavar="DIR",
-        help="where sweeps lie (default: ./sweeps)",
-    )
-    parser.add_argument(
-        "--tracking-uri",
-        metavar="URI",
-        help="read from this MLflow server or database, such as sqlite:///mlflow.db, instead",
-    )
-    parser.add_argument(
-        "--from",
-        type=Path,
-        dest="parquet",
-        metavar="FILE",
-        help="read an exported runs.parquet instead",
-    )
+    inputs.add_sources(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default: reports/SWEEP)"
     )
@@ -83,54 +73,70 @@ def main(arguments: list[str] | None = None) -> int:
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     try:
-        report = read(options)
+        found = inputs.studied(options)
         if options.trace is not None:
-            found = trace.trace(options.trace, report.frame, report.arms, report.question)
-            folder = trace.folder_of(options.storage, report.question)
-            console.print(trace.terminal(found, folder=folder))
+            console.print(traced(found, options))
             return 0
-        out = options.out or sources.REPORTS / report.question.sweep
-        paths = write(report, out)
+        places = [folder_of(own, options.out, num=len(found)) for own in found]
+        written = [write(own, out) for own, out in zip(found, places, strict=True)]
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
-    show(report, console)
-    console.print("\n".join(f"  {path}" for path in paths), style="dim", soft_wrap=True)
+    for own, paths in zip(found, written, strict=True):
+        show(own.comparison, console)
+        console.print("\n".join(f"  {path}" for path in paths), style="dim", soft_wrap=True)
     return 0
 
 
-def read(options: argparse.Namespace) -> Comparison:
-    """The report of the sweep that the command line names.
+def traced(found: list[Studied], options: argparse.Namespace) -> Table:
+    """The runs behind the cell that the command line names.
 
     Raises:
-        ValueError: there are no such trials, or they break the schema.
+        ValueError: there are several sweeps, or there is no such cell.
     """
-    if options.parquet is not None:
-        source = sources.from_parquet(options.parquet)
-        if options.sweep not in (None, source.question.sweep):
-            named = source.question.sweep
-            raise ValueError(f"{options.parquet}: holds sweep {named}, not {options.sweep}")
-        return make_comparison(*source)
-    if options.sweep is None:
-        raise ValueError("name a sweep, such as lambda, or a file with --from; see --help")
-    found = sources.find(options.sweep, storage=options.storage, tracking_uri=options.tracking_uri)
-    return make_comparison(*found)
+    if len(found) > 1:
+        raise ValueError(f"--trace {options.trace}: a cell is of one sweep; name one")
+    own = found[0].comparison
+    cell = trace.trace(options.trace, own.frame, own.arms, own.question)
+    return trace.terminal(cell, folder=trace.folder_of(options.storage, own.question))
 
 
-def write(report: Comparison, out: Path) -> list[Path]:
-    """All files of a report; returns their paths."""
+def folder_of(own: Studied, out: Path | None, *, num: int) -> Path:
+    """Where the files of a sweep go: of several sweeps, each has a folder of its own."""
+    name = own.comparison.question.sweep
+    if out is None:
+        return sources.REPORTS / name
+    return out if num == 1 else out / name
+
+
+def write(own: Studied, out: Path) -> list[Path]:
+    """All files of a comparison; returns their paths."""
     # matplotlib takes a second to load: not before the input has proved right
-    from analysis import canvas, plots
+    from analysis import canvas, plots, sheet
 
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: is a file; name a folder")
     out.mkdir(parents=True, exist_ok=True)
-    texts = {"table.md": report.markdown(), "table.csv": report.csv(), "table.tex": report.latex()}
+    comparison, known = own.comparison, own.record
+    frame, arms, question = comparison.frame, comparison.arms, comparison.question
+    texts = {
+        "table.md": comparison.markdown(),
+        "table.csv": comparison.csv(),
+        "table.tex": comparison.latex(),
+        "table-narrow.tex": comparison.latex_narrow(),
+        "table.html": comparison.html(),
+        "methods.tex": methods_latex(frame, arms, question, known),
+        record.PROVENANCE: json.dumps(known.provenance(), indent=1, ensure_ascii=False) + "\n",
+    }
     paths = [out / name for name in (*texts, sources.EXPORT)]
     for name, text in texts.items():
         (out / name).write_text(text, "utf-8", newline="\n")
-    write_parquet(report.frame, report.question, out / sources.EXPORT)
-    for stem, figure in plots.figures(report.frame, report.arms, report.question).items():
+    write_parquet(frame, question, out / sources.EXPORT)
+    drawn = plots.figures(frame, arms, question)
+    samples = sheet.sheet_figure(frame, arms, question, known.pictures)
+    if samples is not None:
+        drawn["samples"] = samples
+    for stem, figure in drawn.items():
         for kind in canvas.FILE_KINDS:
             paths.append(out / f"{stem}.{kind}")
             paths[-1].write_bytes(canvas.render(figure, kind=kind))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 from rich.table import Table
 
-from analysis import health, tables, trace
+from analysis import answer, health, html, latex, tables, trace
 from analysis.arms import arms as make_arms
 from analysis.question import Question
 
@@ -24,6 +24,11 @@ class Comparison:
     arms: pd.DataFrame
     warnings: tuple[str, ...]
 
+    @property
+    def preliminary(self) -> bool:
+        """Whether some of what was asked for is not done."""
+        return answer.is_preliminary(self.frame, self.arms, self.question)
+
     def markdown(self) -> str:
         """Question, table, warnings."""
         parts = [f"**{self.question.question}**\n", tables.markdown(self.arms, self.question)]
@@ -32,8 +37,16 @@ class Comparison:
         return "\n".join(parts)
 
     def latex(self) -> str:
-        """The table as a float with its caption."""
-        return tables.latex(self.arms, self.question)
+        """The table as a float with its caption, for a page of one column."""
+        return latex.table(self.arms, self.question)
+
+    def latex_narrow(self) -> str:
+        """The same for a page of two columns, with fewer columns of its own."""
+        return latex.narrow(self.arms, self.question)
+
+    def html(self) -> str:
+        """The table for a page."""
+        return html.table(self.arms, self.question)
 
     def csv(self) -> str:
         """The arms in full precision, each with its runs."""

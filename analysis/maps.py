@@ -2,6 +2,7 @@
 out.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,23 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import ScaledTranslation
 
+from analysis.arms import interval_of
 from analysis.canvas import (
-    BLUE,
-    GREY,
+    HEIGHT_INCHES,
     METRIC_LOG_DECADES,
-    VERMILION,
+    WIDE_INCHES,
+    WIDTH_INCHES,
     canvas,
     dress_metric_axis,
     house_style,
+    set_log_ticks,
     short,
 )
 from analysis.notation import arm_text, is_number, knob_name, value_text
+from analysis.palette import BLUE, GREY, MAX_STEPS, VERMILION, Look, look
 from analysis.pareto import is_member
 from analysis.question import Question
 
@@ -32,6 +37,9 @@ LINE_STYLES: tuple[dict[str, Any], ...] = (  # white on dark cells, dark on ligh
     {"color": "white", "lw": 0.9, "ls": (0, (4, 3)), "zorder": 3},
 )
 MAX_LETTERS = 24  # of an arm's name beside its point
+MAX_LEGEND, MAX_LEGEND_LETTERS = 24, 40
+DODGE_POINTS = 6.0
+WIDE_POINTS = 250  # width of wide axes, about
 COST_LOG_DECADES = 0.5
 
 
@@ -71,9 +79,7 @@ def map_figure(arms: pd.DataFrame, question: Question, *, x: str, y: str) -> Fig
         ax.set_ylabel(knob_name(y))
         bar = figure.colorbar(mesh, ax=ax, label=f"{question.metric} ({question.better} is better)")
         if isinstance(mesh.norm, LogNorm):
-            bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            bar.ax.yaxis.set_minor_locator(NullLocator())
-            bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            set_log_ticks(bar.ax.yaxis, *bar.ax.get_ylim())
         if (x, y) == PLANE:
             _draw_sid_line(ax, columns, rows)
     return figure
@@ -120,48 +126,130 @@ def _norm(means: np.ndarray) -> Normalize:
     return Normalize(*((seen.min(), seen.max()) if len(seen) else (0, 1)))
 
 
-def pareto_figure(arms: pd.DataFrame, question: Question) -> Figure:
-    """Every arm's quality against its cost, with intervals; the arms that no other beats in both
-    are joined and named."""
+def pareto_figure(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> Figure:
+    """Every arm's quality against its cost, with intervals on both axes; the arms that no other
+    beats in both are joined. Up to seven are named beside their point, more in a legend, and then
+    arms of one cost stand side by side.
+    """
     shown = arms[arms["n"] > 0]
-    cost = shown[f"metric.{question.cost}"].to_numpy(float)
+    costs = _costs(frame, shown, question)
+    cost = costs["mean"].to_numpy(float)
+    named = len(shown) > MAX_STEPS and len(shown) <= MAX_LEGEND
     with house_style():
-        figure, ax = canvas()
-        reach = shown.loc[
-            is_member(shown["pareto"]), ["low", "high"]
-        ].to_numpy()  # the others' may be cut
-        dress_metric_axis(ax, shown["mean"].to_numpy(), question, reach=reach.ravel())
-        if cost.min() > 0 and np.log10(cost.max() / cost.min()) > COST_LOG_DECADES:
-            ax.set_xscale("log")
-            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-        ax.set_xlabel(f"{question.cost} ({question.cost_better} is better)")
-        best = is_member(shown["pareto"]).to_numpy()
-        for color, picked in ((GREY, ~best), (BLUE, best)):
-            part = shown[picked]
-            bars = np.abs(part[["low", "high"]].to_numpy().T - part["mean"].to_numpy())
+        width = WIDE_INCHES if named else WIDTH_INCHES
+        figure, ax = canvas(width=width, height=1.3 * HEIGHT_INCHES if named else HEIGHT_INCHES)
+        front = is_member(shown["pareto"]).to_numpy(bool)
+        reach = shown.loc[front, ["low", "high"]].to_numpy()  # the others' may be cut
+        metric = dress_metric_axis(ax, shown["mean"].to_numpy(), question, reach=reach.ravel())
+        dodge = _dodge(cost) if named else np.zeros(len(cost))
+        _dress_cost_axis(ax, cost, question, aside=dodge.max(initial=0.0))
+        for index, (place, on_front) in enumerate(zip(shown.index, front, strict=True)):
+            plain_look = Look(BLUE if on_front else GREY, "o", "-")
+            own = look(index) if named else plain_look
+            arm, own_cost = shown.loc[place], costs.loc[place]
+            at = ax.transData + ScaledTranslation(dodge[index] / 72, 0, figure.dpi_scale_trans)
+            ends = np.clip(arm[["low", "high"]].to_numpy(float), metric.low, metric.high)
             ax.errorbar(
-                cost[picked], part["mean"], yerr=np.nan_to_num(bars), fmt="o", ms=3, color=color,
-                elinewidth=0.7, capsize=1.5, alpha=1.0 if color == BLUE else 0.35,
+                [own_cost["mean"]], [arm["mean"]],
+                yerr=np.nan_to_num(np.abs(ends - arm["mean"]))[:, None],
+                xerr=np.nan_to_num(np.abs(own_cost[["low", "high"]].to_numpy(float)
+                                          - own_cost["mean"]))[:, None],
+                fmt=own.marker, ms=4.2 if on_front else 3.2, color=own.color, elinewidth=0.7,
+                mfc=own.color if on_front else "white", mew=0.8, zorder=4 if on_front else 3,
+                transform=at,
             )  # fmt: skip
-        front = shown[best].sort_values(f"metric.{question.cost}")
-        ax.plot(front[f"metric.{question.cost}"], front["mean"], color=BLUE, lw=0.8, alpha=0.6)
-        _name_front(ax, front, question)
+            for cut, end, arrow in zip(
+                metric.cut(arm["low"], arm["high"]), ends, "v^", strict=True
+            ):
+                if cut:
+                    style = {"color": own.color, "transform": at, "zorder": 5, "clip_on": False}
+                    ax.plot(own_cost["mean"], end, arrow, ms=3.4, mew=0, **style)
+        order = np.argsort(cost[front], kind="stable")
+        line = (cost[front][order], shown["mean"].to_numpy()[front][order])
+        ax.plot(*line, color=GREY, lw=0.8, alpha=0.7, zorder=1)
+        if named:
+            _name_all(figure, shown, question)
+        else:
+            _name_front(ax, shown[front], costs[front], question)
         handles = [
-            Line2D([], [], color=BLUE, marker="o", ms=3, lw=0.8, label="Pareto set"),
-            Line2D([], [], color=GREY, marker="o", ms=3, lw=0, alpha=0.5, label="beaten in both"),
+            Line2D([], [], color=GREY, marker="o", ms=4, lw=0.8, label="filled: Pareto set"),
+            Line2D([], [], color=GREY, marker="o", ms=3, lw=0, mfc="w", label="beaten in both"),
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
 
 
-def _name_front(ax: Axes, front: pd.DataFrame, question: Question) -> None:
-    for _, arm in front.iterrows():
-        values = {knob: arm[f"param.{knob}"] for knob in question.knobs}
-        text = value_text(next(iter(values.values()))) if len(values) == 1 else arm_text(values)
+def _costs(frame: pd.DataFrame, shown: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """`mean`, `low` and `high` of each arm's cost over its reported seeds, in the order of
+    `shown`; the mean is that of the table."""
+    finished = frame[frame["final"] & (frame["outcome"] == "finished")]
+    finished = finished[finished["seed"].isin(question.seeds)]
+    name = f"metric.{question.cost}"
+    found = []
+    for _, arm in shown.iterrows():
+        values = finished.loc[finished["arm"] == arm["arm"], name].to_numpy(float)
+        own = interval_of(values, question) if (values > 0).all() else None
+        ends = (own.low, own.high) if own else (math.nan, math.nan)
+        found.append((arm[name], *ends))
+    return pd.DataFrame(found, columns=["mean", "low", "high"], index=shown.index)
+
+
+def _dodge(cost: np.ndarray) -> np.ndarray:
+    """Points by which arms of one cost stand aside, so that each can be seen."""
+    aside = np.zeros(len(cost))
+    for value in np.unique(cost):
+        same = np.flatnonzero(cost == value)
+        aside[same] = DODGE_POINTS * (np.arange(len(same)) - (len(same) - 1) / 2)
+    return aside
+
+
+def _dress_cost_axis(ax: Axes, cost: np.ndarray, question: Question, *, aside: float) -> None:
+    """Scale, ticks and label; `aside`: points by which marks stand out from their cost."""
+    low, high = cost.min(), cost.max()
+    if low > 0 and np.log10(high / low) > COST_LOG_DECADES:
+        ax.set_xscale("log")
+        room = (high / low) ** (0.06 + aside / WIDE_POINTS)
+        ax.set_xlim(low / room, high * room)
+        set_log_ticks(ax.xaxis, low, high)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    ax.set_xlabel(f"{question.cost} ({question.cost_better} is better)")
+
+
+def _arm_name(arm: pd.Series, question: Question) -> str:
+    values = {knob: arm[f"param.{knob}"] for knob in question.knobs}
+    return value_text(next(iter(values.values()))) if len(values) == 1 else arm_text(values)
+
+
+def _name_all(figure: Figure, shown: pd.DataFrame, question: Question) -> None:
+    """A legend beside the plot, those of the front first."""
+    front = is_member(shown["pareto"]).to_numpy(bool)
+    rows = sorted(enumerate(shown.iterrows()), key=lambda row: not front[row[0]])
+    handles = []
+    for index, (_, arm) in rows:
+        own, text = look(index), _arm_name(arm, question)
+        fill = own.color if front[index] else "white"
+        text = text if len(text) <= MAX_LEGEND_LETTERS else f"{text[: MAX_LEGEND_LETTERS - 1]}…"
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=own.color,
+                marker=own.marker,
+                ms=4.2,
+                lw=0,
+                mfc=fill,
+                mew=0.8,
+                label=text,
+            )
+        )
+    figure.legend(handles=handles, loc="outside right center", handletextpad=0.2)
+
+
+def _name_front(ax: Axes, front: pd.DataFrame, costs: pd.DataFrame, question: Question) -> None:
+    for (_, arm), cost in zip(front.iterrows(), costs["mean"], strict=True):
+        text = _arm_name(arm, question)
         if len(text) <= MAX_LETTERS:
             ax.annotate(
-                text, (arm[f"metric.{question.cost}"], arm["mean"]), xytext=(3, 3),
+                text, (cost, arm["mean"]), xytext=(3, 3),
                 textcoords="offset points", fontsize=6,
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The plots of a comparison: the metric against a knob, training curves. Frame in, Figure out.
+"""All plots of a comparison, and the first: the metric against a knob. Frame in, Figure out.
 
 Means are those of the table: geometric where the scale of the metric is a ratio.
 """
@@ -8,44 +8,39 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 
-from analysis import maps
+from analysis import curves, maps, slopes
 from analysis.canvas import (
-    CATEGORIES,
-    GREY,
-    VERMILION,
+    HEIGHT_INCHES,
     KnobAxis,
+    MetricAxis,
     canvas,
     dress_metric_axis,
-    edge_height,
     house_style,
     knob_axis,
-    short,
 )
-from analysis.notation import arm_text, knob_name, plain, value_text
+from analysis.evidence import LOSSES, judged
+from analysis.notation import arm_text, knob_name, plain
+from analysis.palette import BLUE, GREY, VERMILION, look
 from analysis.question import Question
-from sid_sweep.spec import LOST
 
 POINTS_PER_INCH = 72
 SEED_OFFSET_POINTS = 3.5  # seeds stand beside their interval, not under it
 GROUP_OFFSET_POINTS = 7.0
-MAX_LEGEND = 10  # more lines than this are told apart by a colour bar
-MAX_SIDE_LETTERS = 7  # a legend of longer words beside the curves would squeeze them
-DARK_VIRIDIS = LinearSegmentedColormap.from_list(
-    "dark_viridis", mpl.colormaps["viridis"](np.linspace(0, 0.87, 256))
-)  # its yellow end is invisible on paper
-LETTERS_PER_ROW, LETTERS_PER_HANDLE = 50, 5  # of a legend above the curves
+GROUPS_WIDTH_POINTS = 28.0  # of all groups at one value, side by side
+MAX_GROUPS = 12  # more are too many to name, as the arms of a random search
+MAX_LETTERS = 38  # of all labels under an axis; longer ones stand beside rows
+ROW_INCHES, ROWS_EDGE_INCHES = 0.19, 0.95  # of a row; of what is above and below all rows
+CUT_MARKS = {False: ("v", "^"), True: ("<", ">")}
+COUNT_POINTS = (3.5, 10.0)
+MEAN_SIZE, SEED_SIZE, ARROW_SIZE = 3.2, 2.4, 3.4
 TIGHT: dict[str, Any] = {
     "columnspacing": 1.0,
     "handletextpad": 0.4,
@@ -57,20 +52,58 @@ TIGHT: dict[str, Any] = {
 def figures(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> dict[str, Figure]:
     """All plots of a comparison by the stem of their file.
 
-    Two for each scientific knob, a map where two knobs form a grid, and quality against cost where
-    a cost was asked for.
+    Three for each scientific knob, a map where two knobs form a grid, quality against cost where a
+    cost was asked for, and each seed from the baseline to each arm where there is a baseline.
     """
     drawn = {}
+    frame = seen(frame, arms, question)
     if (pair := maps.map_knobs(arms, question)) is not None:
         drawn[f"{question.metric}_map"] = maps.map_figure(arms, question, x=pair[0], y=pair[1])
     if question.cost and (arms["n"] > 0).any():
-        drawn["pareto"] = maps.pareto_figure(arms, question)
+        drawn["pareto"] = maps.pareto_figure(frame, arms, question)
     for knob in question.scientific:
         name = knob.replace(".", "_")
-        curves = "curves" if len(question.scientific) == 1 else f"curves_by_{name}"
+        alone = len(question.scientific) == 1
         drawn[f"{question.metric}_vs_{name}"] = metric_figure(frame, arms, question, knob=knob)
-        drawn[curves] = curves_figure(frame, arms, question, knob=knob)
+        for clock in curves.CLOCKS:
+            suffix = "" if clock == "images" else f"_{clock}"
+            stem = f"curves{suffix}" if alone else f"curves{suffix}_by_{name}"
+            drawn[stem] = curves.curves_figure(frame, arms, question, knob=knob, clock=clock)
+    if (figure := slopes.slopes_figure(frame, arms, question)) is not None:
+        drawn["slopes"] = figure
     return drawn
+
+
+def captioned(
+    frame: pd.DataFrame, arms: pd.DataFrame, question: Question
+) -> Iterator[tuple[str, Figure]]:
+    """The same figures, each with a line that says what it shows."""
+    metric, mean = question.metric, curves.mean_name(question)
+    names = {knob.replace(".", "_"): knob_name(knob) for knob in question.scientific}
+    for stem, figure in figures(frame, arms, question).items():
+        if stem == "pareto":
+            text = f"{metric} against {question.cost}, with 95 % intervals"
+        elif stem == "slopes":
+            text = f"Each seed from the baseline to each arm, by {metric}"
+        elif stem.startswith("curves"):
+            clock = "seconds" if stem.startswith("curves_seconds") else "images"
+            by = names.get(stem.partition("_by_")[2])
+            text = f"{metric} while training, against {clock}{f', by {by}' if by else ''}"
+        elif stem.endswith("_map"):
+            text = f"{metric} over {' and '.join(map(knob_name, question.scientific))}: {mean}"
+        else:
+            text = f"{metric} by {names[stem.partition('_vs_')[2]]}: {mean}, 95 % interval, seeds"
+        yield text, figure
+
+
+def seen(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """The trials behind a table: those of its arms at the question's seeds, each row with the
+    outcome that the table counts, `collapsed` included."""
+    trial = ["arm", "seed"]
+    outcomes = judged(frame, question).set_index(trial)["outcome"]
+    frame = frame[frame["arm"].isin(arms["arm"])]
+    found = frame.drop(columns="outcome").join(outcomes, on=trial, how="inner")
+    return found[frame.columns].reset_index(drop=True)
 
 
 # ---- the metric against a knob
@@ -83,216 +116,190 @@ class _Group:
     label: str
     arms: pd.DataFrame
     color: str
+    marker: str
     offset_points: float
+    alike: bool
+    """Whether nothing but these knobs changes among them."""
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """Axes on which the knob runs across and the metric up, or, `flat`, the other way round."""
+
+    ax: Axes
+    knob: KnobAxis
+    metric: MetricAxis
+    flat: bool
+
+    def xy(self, place: Any, value: Any) -> tuple[Any, Any]:
+        """Coordinates of a value of the metric at a place of the knob."""
+        return (value, place) if self.flat else (place, value)
+
+    def shifted(self, points: float) -> Transform:
+        """Data coordinates, moved along the knob."""
+        inches = points / POINTS_PER_INCH
+        by = (0, -inches) if self.flat else (inches, 0)
+        return self.ax.transData + ScaledTranslation(*by, self.ax.figure.dpi_scale_trans)
 
 
 def metric_figure(
     frame: pd.DataFrame, arms: pd.DataFrame, question: Question, *, knob: str
 ) -> Figure:
-    """Each arm's mean and t interval over the knob, its seeds beside it, lost trials at the edge.
+    """Each arm's mean and t interval over the knob, its seeds beside it, lost trials in a strip.
 
-    The mean over the survivors of an arm is hollow. With several scientific knobs, arms that share
-    all others have one colour.
+    The mean over the survivors of an arm is hollow, and so are the seeds that only screened. An
+    arrow ends an interval that goes beyond the axis. With several scientific knobs, arms that share
+    all others have one colour and marker. Values with long names stand in rows.
     """
     axis = knob_axis(arms, question, knob=knob)
     finals = frame[frame["final"]]
     seeds = finals[finals["outcome"] == "finished"]
-    lost = finals[finals["outcome"].isin(LOST)]
-    groups = list(_groups(arms, question, knob))
+    lost = finals[finals["outcome"].isin(LOSSES)]
+    groups = list(_groups(arms, question, axis))
+    flat = axis.kind == "category" and axis.letters > MAX_LETTERS
+    rows = len(axis.values) * max(1.0, len(groups) / 2)
+    height = ROWS_EDGE_INCHES + ROW_INCHES * rows if flat else HEIGHT_INCHES
     with house_style():
-        figure, ax = canvas()
-        axis.dress(ax, reach_points=groups[-1].offset_points + 2 * SEED_OFFSET_POINTS)
-        dress_metric_axis(
+        figure, ax = canvas(height=max(height, HEIGHT_INCHES))
+        metric = dress_metric_axis(
             ax,
             seeds[f"metric.{question.metric}"].to_numpy(),
             question,
             reach=arms[["low", "high"]].to_numpy().ravel(),
             edge_marks=not lost.empty,
+            flat=flat,
         )
-        handles = _draw_baseline(ax, arms)
+        reach = groups[-1].offset_points + 2 * SEED_OFFSET_POINTS
+        axis.dress(ax, reach_points=reach, upright=flat)
+        plot = _Plot(ax, axis, metric, flat)
+        handles = _draw_baseline(plot, arms)
+        cut = False
         for group in groups:
-            _draw_group(ax, group, seeds, question, axis)
-        handles = [*_group_handles(groups), *handles, *_draw_lost(ax, lost, finals, question, axis)]
-        figure.legend(handles=handles, loc="outside upper center", ncols=4, **TIGHT)
+            cut |= _draw_group(plot, group, seeds, question)
+        handles += _draw_lost(plot, lost, finals)
+        handles = [*_group_handles(groups, question, cut=cut), *handles]
+        figure.legend(handles=handles, loc="outside upper center", ncols=3, **TIGHT)
     return figure
 
 
-def _groups(arms: pd.DataFrame, question: Question, knob: str) -> Iterator[_Group]:
-    others = [f"param.{other}" for other in question.scientific if other != knob]
+def _groups(arms: pd.DataFrame, question: Question, axis: KnobAxis) -> Iterator[_Group]:
+    others = [f"param.{other}" for other in question.scientific if other != axis.knob]
     labels = [
         arm_text({name.removeprefix("param."): arm[name] for name in others})
         for _, arm in arms.iterrows()
     ]
     names = list(dict.fromkeys(labels))
+    if len(names) > MAX_GROUPS:
+        yield _Group("", arms, BLUE, "o", 0.0, alike=False)
+        return
+    step = min(GROUP_OFFSET_POINTS, GROUPS_WIDTH_POINTS / len(names))
     for index, name in enumerate(names):
-        color = CATEGORIES[index] if len(names) <= len(CATEGORIES) else GREY
-        offset = (index - (len(names) - 1) / 2) * GROUP_OFFSET_POINTS
-        if len(names) > len(CATEGORIES):
-            offset = 0.0
-        yield _Group(name, arms[[label == name for label in labels]], color, offset)
+        own = look(index)
+        offset = (index - (len(names) - 1) / 2) * step
+        picked = arms[[label == name for label in labels]]
+        yield _Group(name, picked, own.color, own.marker, offset, alike=True)
 
 
-def _draw_group(
-    ax: Axes, group: _Group, seeds: pd.DataFrame, question: Question, axis: KnobAxis
-) -> None:
+def _draw_group(plot: _Plot, group: _Group, seeds: pd.DataFrame, question: Question) -> bool:
+    """The group's means, intervals and seeds; returns whether the axis cuts an interval."""
+    ax, knob = plot.ax, plot.knob
     shown = group.arms[group.arms["n"] > 0]
-    x = [axis.position(value) for value in shown[f"param.{axis.knob}"]]
-    at = _shifted(ax, group.offset_points)
+    place = np.array([knob.position(value) for value in shown[f"param.{knob.knob}"]])
+    at = plot.shifted(group.offset_points)
+    means = shown["mean"].to_numpy(float)
     # a line between arms says that nothing but the knob changes along it
-    if axis.kind != "category" and len(set(x)) == len(x) and not question.nuisance:
-        ax.plot(x, shown["mean"], color=group.color, alpha=0.35, lw=0.9, transform=at, zorder=2)
-    reach = np.abs(shown[["low", "high"]].to_numpy().T - shown["mean"].to_numpy())
+    alike = len(set(place)) == len(place) and not question.nuisance and group.alike
+    if knob.kind != "category" and alike:
+        ax.plot(place, means, color=group.color, alpha=0.35, lw=0.9, transform=at, zorder=2)
+    style: dict[str, Any] = {"color": group.color, "transform": at}
+    ends = shown[["low", "high"]].to_numpy(float).T
+    cuts = plot.metric.cut(*ends)
+    inner = np.clip(ends, plot.metric.low, plot.metric.high)
+    error = {"xerr" if plot.flat else "yerr": np.nan_to_num(np.abs(inner - means))}
     ax.errorbar(
-        x, shown["mean"], yerr=np.nan_to_num(reach), fmt="o", ms=3.2, color=group.color,
-        elinewidth=0.9, capsize=1.8, capthick=0.9, transform=at, zorder=4,
+        *plot.xy(place, means), **error, fmt=group.marker, ms=MEAN_SIZE, elinewidth=0.9, zorder=4,
+        **style,
     )  # fmt: skip
-    hollow = shown["marked"].to_numpy()
+    caps = "|" if plot.flat else "_"
+    for end, cut, arrow in zip(inner, cuts, CUT_MARKS[plot.flat], strict=True):
+        ax.plot(*plot.xy(place[~cut], end[~cut]), caps, ms=3.6, mew=0.9, zorder=4, **style)
+        ax.plot(
+            *plot.xy(place[cut], end[cut]), arrow, ms=ARROW_SIZE, mew=0, zorder=6, clip_on=False,
+            **style,
+        )  # fmt: skip
+    hollow = shown["marked"].to_numpy(bool)
     ax.plot(
-        np.array(x)[hollow], shown["mean"][hollow], "o", ms=3.2, mfc="white", color=group.color,
-        transform=at, zorder=5,
+        *plot.xy(place[hollow], means[hollow]), group.marker, ms=MEAN_SIZE, mfc="white", zorder=5,
+        **style,
     )  # fmt: skip
     own = seeds[seeds["arm"].isin(group.arms["arm"])]
-    ax.plot(
-        [axis.position(value) for value in own[f"param.{axis.knob}"]],
-        own[f"metric.{question.metric}"],
-        "o", ms=2.4, mew=0, color=group.color, alpha=0.4, zorder=3,
-        transform=_shifted(ax, group.offset_points + SEED_OFFSET_POINTS),
+    screened = own["seed"].isin(question.screen)
+    _draw_seeds(plot, own[~screened], question, group, {"mew": 0, "alpha": 0.4})
+    _draw_seeds(plot, own[screened], question, group, {"mfc": "none", "mew": 0.4, "alpha": 0.35})
+    return bool(np.any(cuts))
+
+
+def _draw_seeds(
+    plot: _Plot, seeds: pd.DataFrame, question: Question, group: _Group, style: dict[str, Any]
+) -> None:
+    place = [plot.knob.position(value) for value in seeds[f"param.{plot.knob.knob}"]]
+    plot.ax.plot(
+        *plot.xy(place, seeds[f"metric.{question.metric}"]), "o", ms=SEED_SIZE, color=group.color,
+        zorder=3, transform=plot.shifted(group.offset_points + SEED_OFFSET_POINTS), **style,
     )  # fmt: skip
 
 
-def _group_handles(groups: list[_Group]) -> list[Artist]:
+def _group_handles(groups: list[_Group], question: Question, *, cut: bool) -> list[Artist]:
     color = groups[0].color if len(groups) == 1 else GREY
+    label = f"{curves.mean_name(question)}, 95 % interval"
     handles: list[Artist] = [
-        Line2D([], [], color=color, marker="o", ms=3.2, lw=0.9, label="mean, 95 % interval"),
-        Line2D([], [], color=color, marker="o", ms=2.4, mew=0, lw=0, alpha=0.5, label="seed"),
+        Line2D([], [], color=color, marker="o", ms=MEAN_SIZE, lw=0.9, label=label),
+        Line2D([], [], color=color, marker="o", ms=SEED_SIZE, mew=0, lw=0, alpha=0.5, label="seed"),
     ]
-    if 1 < len(groups) <= len(CATEGORIES):
-        marker: dict[str, Any] = {"marker": "o", "ms": 3.2}
-        handles += [Line2D([], [], color=g.color, label=g.label, **marker) for g in groups]
+    if question.screen:
+        hollow: dict[str, Any] = {"mfc": "none", "mew": 0.4, "lw": 0, "alpha": 0.6}
+        handles.append(
+            Line2D([], [], color=color, marker="o", ms=SEED_SIZE, label="screening seed", **hollow)
+        )
+    if cut:
+        arrow = Line2D([], [], color=color, marker="^", ms=ARROW_SIZE, mew=0, lw=0, label="beyond")
+        handles.append(arrow)
+    if len(groups) > 1:
+        handles += [
+            Line2D([], [], color=g.color, marker=g.marker, ms=MEAN_SIZE, lw=0.9, label=g.label)
+            for g in groups
+        ]
     return handles
 
 
-def _draw_baseline(ax: Axes, arms: pd.DataFrame) -> list[Artist]:
+def _draw_baseline(plot: _Plot, arms: pd.DataFrame) -> list[Artist]:
     means = arms[arms["baseline"] & (arms["n"] > 0)]["mean"]
-    lines = [ax.axhline(mean, color=GREY, lw=0.7, ls=(0, (4, 3)), zorder=1) for mean in means]
+    draw = plot.ax.axvline if plot.flat else plot.ax.axhline
+    lines = [draw(mean, color=GREY, lw=0.7, ls=(0, (4, 3)), zorder=1) for mean in means]
     for line in lines[:1]:
         line.set_label("baseline")
     return list(lines[:1])
 
 
-def _draw_lost(
-    ax: Axes, lost: pd.DataFrame, finals: pd.DataFrame, question: Question, axis: KnobAxis
-) -> list[Artist]:
-    """A cross over each value that lost trials, with how many of how many."""
+def _draw_lost(plot: _Plot, lost: pd.DataFrame, finals: pd.DataFrame) -> list[Artist]:
+    """In the strip, a cross at each value that lost trials, with how many of how many."""
     if lost.empty:
         return []
-    column, height = f"param.{axis.knob}", edge_height(question)
+    ax, column = plot.ax, f"param.{plot.knob.knob}"
     all_runs = Counter(plain(value) for value in finals[column])
     lost_runs = Counter(plain(value) for value in lost[column])
-    for value, num_lost in lost_runs.items():
-        count = f"{num_lost}/{all_runs[value]}"
-        x, at = axis.position(value), ax.get_xaxis_transform()
-        ax.plot(x, height, "x", ms=4, mew=1.1, color=VERMILION, transform=at, zorder=5)
-        ax.annotate(
-            count, (x, height), xycoords=at, xytext=(0, -4), textcoords="offset points",
-            ha="center", va="top", fontsize=6, color=VERMILION,
-        )  # fmt: skip
-    return _lost_handles(lost, color=VERMILION)
-
-
-def _lost_handles(lost: pd.DataFrame, *, color: str) -> list[Artist]:
-    """The legend of a cross, by what happened."""
-    label = " or ".join(name for name in LOST if name in set(lost["outcome"]))
-    cross = Line2D([], [], color=color, marker="x", ms=4, mew=1.1, lw=0, label=label)
-    return [] if lost.empty else [cross]
-
-
-def _shifted(ax: Axes, points: float) -> Transform:
-    inches = ax.figure.dpi_scale_trans
-    return ax.transData + ScaledTranslation(points / POINTS_PER_INCH, 0, inches)
-
-
-# ---- training curves
-
-
-def curves_figure(
-    frame: pd.DataFrame, arms: pd.DataFrame, question: Question, *, knob: str
-) -> Figure:
-    """The metric while training: the mean of an arm's finished seeds, each trial faintly behind it.
-
-    A cross at the edge, in the arm's colour, marks where a trial diverged or failed.
-    """
-    axis = knob_axis(arms, question, knob=knob)
-    metric = f"metric.{question.metric}"
-    ended = frame[frame["final"] & frame["outcome"].isin(LOST)]
-    with house_style():
-        figure, ax = canvas()
-        dress_metric_axis(ax, frame[metric].to_numpy(), question, edge_marks=not ended.empty)
-        colors = _colors(axis)
-        for _, arm in arms.iterrows():
-            color = colors[plain(arm[f"param.{knob}"])]
-            _draw_curves(ax, frame[frame["arm"] == arm["arm"]], metric, color=color)
-        for _, trial in ended.iterrows():
-            color = colors[plain(trial[f"param.{knob}"])]
-            ax.plot(
-                trial["images"], edge_height(question), "x", ms=4, mew=1.1, color=color,
-                transform=ax.get_xaxis_transform(), zorder=5, clip_on=False,
+    at = ax.get_yaxis_transform() if plot.flat else ax.get_xaxis_transform()
+    counted = plot.flat or plot.knob.listed  # else the counts would run into each other
+    for index, (value, num_lost) in enumerate(lost_runs.items()):
+        above = COUNT_POINTS[index % 2]  # so that neighbours have room
+        xy = plot.xy(plot.knob.position(value), plot.metric.strip)
+        ax.plot(*xy, "x", ms=4, mew=1.1, color=VERMILION, transform=at, zorder=5)
+        if counted:
+            ax.annotate(
+                f"{num_lost}/{all_runs[value]}", xy, xycoords=at,
+                xytext=(4, 0) if plot.flat else (0, above), textcoords="offset points",
+                ha="left" if plot.flat else "center",
+                va="center" if plot.flat else "bottom",
+                fontsize=6, color=VERMILION, annotation_clip=False,
             )  # fmt: skip
-        _dress_images_axis(ax)
-        _name_colors(figure, ax, axis, colors, lost=_lost_handles(ended, color=GREY))
-    return figure
-
-
-def _draw_curves(ax: Axes, trials: pd.DataFrame, metric: str, *, color: str) -> None:
-    evaluated = trials.dropna(subset=metric)
-    for _, trial in evaluated.groupby("seed"):
-        # a lost trial has no mean in front of it, so it is drawn less faintly
-        alpha = 0.75 if trial["outcome"].iloc[0] in LOST else 0.3
-        ax.plot(trial["images"], trial[metric], color=color, lw=0.6, alpha=alpha, zorder=2)
-    finished = evaluated[evaluated["outcome"] == "finished"]
-    by_images = finished.groupby("images")[metric].agg(["mean", "count"])
-    # where a seed was not evaluated, a mean over the others would jump
-    common = by_images[by_images["count"] == finished["seed"].nunique()]
-    ax.plot(common.index, common["mean"], color=color, lw=1.3, zorder=3)
-
-
-def _dress_images_axis(ax: Axes) -> None:
-    ax.set_xlabel("images seen by the generator")
-    ax.set_xlim(left=0)
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda images, _: short(images)))
-
-
-def _colors(axis: KnobAxis) -> dict[Any, str]:
-    """Words get distinct colours, few numbers even steps, many numbers their place on the axis."""
-    if any(isinstance(value, str) for value in axis.values):
-        return {value: CATEGORIES[i % len(CATEGORIES)] for i, value in enumerate(axis.values)}
-    if len(axis.values) <= MAX_LEGEND:
-        places = np.linspace(0, 1, max(len(axis.values), 2))
-    else:
-        places = np.asarray(_norm(axis)([axis.position(value) for value in axis.values]))
-    picked = DARK_VIRIDIS(places)
-    return {value: to_hex(picked[i]) for i, value in enumerate(axis.values)}
-
-
-def _norm(axis: KnobAxis) -> Normalize:
-    low, high = axis.position(axis.values[0]), axis.position(axis.values[-1])
-    return LogNorm(low, high) if axis.kind == "log" else Normalize(low, high)
-
-
-def _name_colors(
-    figure: Figure, ax: Axes, axis: KnobAxis, colors: dict[Any, str], *, lost: list[Artist]
-) -> None:
-    """A legend beside the curves, above them if words are long; a colour bar for many numbers."""
-    name = knob_name(axis.knob)
-    if len(colors) > MAX_LEGEND and axis.kind != "category":
-        figure.colorbar(ScalarMappable(_norm(axis), DARK_VIRIDIS), ax=ax, label=name, aspect=30)
-        return
-    texts = [value_text(value) for value in colors]
-    pairs = zip(texts, colors.values(), strict=True)
-    handles = [*[Line2D([], [], color=color, label=text) for text, color in pairs], *lost]
-    place: dict[str, Any] = {"loc": "outside right center"}
-    if max(map(len, [name, *texts])) > MAX_SIDE_LETTERS:
-        columns = LETTERS_PER_ROW // (max(map(len, texts)) + LETTERS_PER_HANDLE)
-        place = {"loc": "outside upper center", "ncols": max(columns, 1)}
-    figure.legend(handles=handles, title=name, **place, **TIGHT)
+    return curves.lost_handles(lost, color=VERMILION)

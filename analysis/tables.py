@@ -1,10 +1,9 @@
-"""The comparison table in four dresses: Markdown, CSV, LaTeX and the terminal. Pure: text out.
+"""The comparison table as Markdown, as CSV and for the terminal. Pure: text out.
 
 All but the CSV show the same cells; the CSV holds every figure in full precision. A number is bold,
 an arm is called best, only by a test of significance.
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,17 +19,6 @@ from analysis.statistics import ALPHA, CONFIDENCE
 
 MARK = "†"
 MEBIBYTE = 2**20
-LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": "$<$", ">": "$>$", "|": "$|$", '"': "''",
-    "†": r"$^\dagger$", "±": r"$\pm$", "×": r"$\times$", "²": "$^2$", "½": r"$\frac{1}{2}$",
-    "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$", "→": r"$\to$", "−": "$-$", "–": "--",
-    "—": "---", "…": r"\dots{}", "∞": r"$\infty$", "α": r"$\alpha$", "β": r"$\beta$",
-    "γ": r"$\gamma$", "δ": r"$\delta$", "ε": r"$\varepsilon$", "η": r"$\eta$", "θ": r"$\theta$",
-    "λ": r"$\lambda$", "μ": r"$\mu$", "π": r"$\pi$", "ρ": r"$\rho$", "σ": r"$\sigma$",
-    "τ": r"$\tau$", "φ": r"$\phi$", "ψ": r"$\psi$", "ω": r"$\omega$",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -163,7 +151,7 @@ def markdown(arms: pd.DataFrame, question: Question) -> str:
     lines = [
         _pipes(column.title for column in shown),
         _pipes("---:" if column.numeric else ":---" for column in shown),
-        *[_pipes(row) for row in _rows([c.dressed("**", "**", _plain) for c in shown])],
+        *[_pipes(row) for row in rows_of([c.dressed("**", "**", _plain) for c in shown])],
     ]
     return "\n".join(lines) + f"\n\n{legend(arms, question)}\n"
 
@@ -171,30 +159,6 @@ def markdown(arms: pd.DataFrame, question: Question) -> str:
 def csv(arms: pd.DataFrame, question: Question) -> str:
     """Every column of `arms.arms`, in full precision."""
     return arms.to_csv(index=False, lineterminator="\n")
-
-
-def latex(arms: pd.DataFrame, question: Question) -> str:
-    r"""A `table` float; needs \usepackage{booktabs} and nothing else."""
-    shown = columns(arms, question)
-    align = "".join("r" if column.numeric else "l" for column in shown)
-    dressed = [column.dressed(r"\textbf{", "}", escape) for column in shown]
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        "\\begin{table}",
-        "  \\centering\\small",
-        "  \\setlength{\\tabcolsep}{4pt}",
-        f"  \\caption{{{escape(question.question)} {escape(legend(arms, question))}}}",
-        f"  \\label{{tab:{question.sweep}}}",
-        f"  \\begin{{tabular}}{{{align}}}",
-        "    \\toprule",
-        f"    {_ampersands(escape(column.title) for column in shown)}",
-        "    \\midrule",
-        *[f"    {_ampersands(row)}" for row in _rows(dressed)],
-        "    \\bottomrule",
-        "  \\end{tabular}",
-        "\\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def terminal(arms: pd.DataFrame, question: Question) -> Table:
@@ -205,16 +169,9 @@ def terminal(arms: pd.DataFrame, question: Question) -> Table:
         title = markup.escape(column.title)
         table.add_column(title, justify="right" if column.numeric else "left", no_wrap=True)
     dressed = [column.dressed("[bold]", "[/bold]", markup.escape) for column in shown]
-    for best, row in zip(arms["best"], _rows(dressed), strict=True):
+    for best, row in zip(arms["best"], rows_of(dressed), strict=True):
         table.add_row(*row, style="green" if best else "")
     return table
-
-
-def escape(text: str) -> str:
-    """Text for LaTeX; a minus before a number is a minus, a lone dash is an en dash."""
-    escaped = "".join(LATEX.get(character, character) for character in text)
-    escaped = re.sub(r"(?<![\w.}-])-(?=\d)", "$-$", escaped)
-    return re.sub(r"^-$|(?<=\[)-(?=\])", "--", escaped)
 
 
 def _estimate(arm: pd.Series) -> str:
@@ -280,7 +237,7 @@ def _losses(arm: pd.Series) -> str:
     return text if one else f"{text} ({kinds})"
 
 
-def _rows(columns: list[list[str]]) -> list[tuple[str, ...]]:
+def rows_of(columns: list[list[str]]) -> list[tuple[str, ...]]:
     return list(zip(*columns, strict=True))
 
 
@@ -290,7 +247,3 @@ def _pipes(cells: Iterable[str]) -> str:
 
 def _plain(cell: str) -> str:
     return cell.replace("|", r"\|")
-
-
-def _ampersands(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"

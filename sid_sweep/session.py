@@ -17,7 +17,7 @@ from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Plan
 from sid_sweep.search import Ledger
 from sid_sweep.spec import Sweep, Trial
-from sid_sweep.tracking import track
+from sid_sweep.tracking import provenance, track
 from sid_sweep.tracking.client import redact
 from sid_sweep.tracking.tracker import INTERRUPTED_SECONDS
 from sid_sweep.trials import Entry, Result, Watcher
@@ -93,6 +93,7 @@ class Session:
             )
             try:
                 if ledger.has_work():
+                    self.folder.append_command(provenance())
                     self._train_teachers()
                     self._train_students(ledger, address)
                 status = self._conclude(ledger, began=began)

@@ -1,7 +1,18 @@
 """MLflow: the driver mirrors the folders of a sweep into it, and the analysis reads it back."""
 
 from .mlflow_mirror import run_ids, track
+from .provenance import provenance
 from .read import fetch_student, fetch_trial, read_sweep
+from .record import read_record
 from .tracker import Tracker
 
-__all__ = ["Tracker", "fetch_student", "fetch_trial", "read_sweep", "run_ids", "track"]
+__all__ = [
+    "Tracker",
+    "fetch_student",
+    "fetch_trial",
+    "provenance",
+    "read_record",
+    "read_sweep",
+    "run_ids",
+    "track",
+]

@@ -3,6 +3,7 @@
 sweep.json              the sweep as it was last run, and its trials with all defaults filled in
 arms.jsonl              a line per arm, in the order in which they were first asked for
 ledger.journal          Optuna's journal
+commands.jsonl          a line per command that ran trials: code, versions, hardware
 trials/<digest>/        a folder per trial
 tracking-<store>.jsonl  what a tracker has sent where
 logs/, ray/             Ray's own logs of the last run; what it writes on a cluster
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sid_sweep.files import append_line, drop_half_line, locked, read_json, read_lines
 from sid_sweep.spec import Arm, SpecError, Sweep, Trial, digest
@@ -71,6 +73,16 @@ class SweepFolder:
         """Give a new arm the next number, which it keeps for ever."""
         drop_half_line(self._arms)
         append_line(self._arms, dict(arm))
+
+    def commands(self) -> list[dict[str, Any]]:
+        """What every command that ran trials was: code, versions, hardware, in their order."""
+        return read_lines(self._commands)
+
+    def append_command(self, provenance: dict[str, Any]) -> None:
+        """Note a command that is about to run trials; one like the last is noted once."""
+        if provenance not in self.commands()[-1:]:
+            drop_half_line(self._commands)
+            append_line(self._commands, provenance)
 
     def entry(self, sweep: Sweep, number: int, arm: Arm, seed: int) -> Entry:
         """An arm at a seed."""
@@ -154,6 +166,10 @@ class SweepFolder:
     @property
     def _trials(self) -> Path:
         return self.path / "trials"
+
+    @property
+    def _commands(self) -> Path:
+        return self.path / "commands.jsonl"
 
     @property
     def _arms(self) -> Path:

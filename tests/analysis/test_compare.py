@@ -11,15 +11,17 @@ from analysis.compare import main
 from analysis.frame import tidy, write_parquet
 
 ROOT = Path(__file__).parents[2]
+PLOTS = ("js_vs_loss_lambda", "curves", "curves_seconds", "slopes")
 FILES = {
     "table.md",
     "table.csv",
     "table.tex",
+    "table-narrow.tex",
+    "table.html",
+    "methods.tex",
+    "provenance.json",
     "runs.parquet",
-    "js_vs_loss_lambda.png",
-    "js_vs_loss_lambda.pdf",
-    "curves.png",
-    "curves.pdf",
+    *(f"{stem}.{kind}" for stem in PLOTS for kind in ("png", "pdf")),
 }
 
 
@@ -65,6 +67,15 @@ def test_a_report_of_a_report_is_the_same_report(parquet, tmp_path, capsys):
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
+def test_of_several_sweeps_each_has_its_folder(parquet, tmp_path, capsys):
+    asked = question(sweep="other")
+    write_parquet(tidy([r | {"sweep": "other"} for r in rows()], asked), asked, tmp_path / "b")
+    both = ["--from", str(parquet), "--from", str(tmp_path / "b")]
+    assert main([*both, "--out", str(tmp_path / "out")]) == 0
+    for name in ("lambda", "other"):
+        assert set(contents(tmp_path / "out" / name)) == FILES
+
+
 def test_markdown_holds_question_table_and_warnings():
     report = report_of(rows(), question())
     text = report.markdown()
@@ -101,7 +112,7 @@ def test_an_unknown_sweep_is_one_line_and_status_2(tmp_path):
 def test_help_suffices(tmp_path):
     done = compare("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for word in ("SWEEP", "--tracking-uri", "--from", "--out", "exit status", "table.tex"):
+    for word in ("SWEEP", "--tracking-uri", "--from", "--out", "exit status", "table-narrow.tex"):
         assert word in done.stdout
 
 

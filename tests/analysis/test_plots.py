@@ -6,8 +6,11 @@ import pandas as pd
 import pytest
 from lambda_sweep import FINALS, question, report_of, rows, run_rows, sweep_of
 
-from analysis.canvas import FILE_KINDS, canvas, dress_metric_axis, knob_axis, render
-from analysis.plots import curves_figure, figures, metric_figure
+from analysis.canvas import FILE_KINDS, canvas, dress_metric_axis, knob_axis, render, set_log_ticks
+from analysis.curves import curves_figure, mean_curve
+from analysis.notation import value_text
+from analysis.plots import figures, metric_figure
+from analysis.slopes import slopes_figure
 
 KNOB = "loss.lambda"
 
@@ -34,6 +37,120 @@ def test_the_whiskers_are_the_intervals():
     segments = np.array([path.vertices for path in container[2][0].get_paths()])
     arms = data[1][data[1]["n"] > 1]
     assert segments[:3, :, 1].tolist() == pytest.approx(arms[["low", "high"]].to_numpy())
+
+
+def test_an_interval_beyond_the_axis_ends_in_an_arrow():
+    wild = sweep_of({0.5: (1.0, 1.1, 1.2), 1.0: (1.0, 4.0, 1.1)})
+    data = drawn(wild)
+    figure = metric_figure(*data, knob=KNOB)
+    low, high = figure.axes[0].get_ylim()
+    beyond = data[1].set_index(f"param.{KNOB}")
+    assert beyond.loc[1.0, "high"] > high  # what this test is about
+    (arrow,) = [line for line in lines_of(figure) if line.get_marker() == "^"]
+    assert list(arrow.get_xdata()) == [1.0]
+    assert arrow.get_ydata()[0] == pytest.approx(high)
+    caps = [line for line in lines_of(figure) if line.get_marker() == "_"]
+    assert all(low < end < high for line in caps for end in line.get_ydata())
+    assert "beyond" in [text.get_text() for text in figure.legends[0].get_texts()]
+    calm = metric_figure(*drawn(rows()), knob=KNOB)
+    assert "beyond" not in [text.get_text() for text in calm.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("goal", ["minimize", "maximize"])
+def test_a_line_keeps_lost_trials_apart_from_all_values(goal):
+    data = drawn(rows(), goal=goal)
+    ax = metric_figure(*data, knob=KNOB).axes[0]
+    (limit,) = [line.get_ydata()[0] for line in ax.lines if line.get_label() == "limit"]
+    values = data[0].loc[data[0]["final"], "metric.js"].dropna()
+    (cross,) = [line for line in ax.lines if line.get_marker() == "x"]
+    worse = 1 if goal == "minimize" else -1
+    at = ax.transAxes.transform((0, cross.get_ydata()[0]))[1]
+    assert all(worse * (limit - value) > 0 for value in values)
+    assert worse * (at - ax.transData.transform((0, limit))[1]) > 0
+    assert all(worse * (limit - tick) >= 0 for tick in ax.get_yticks())
+
+
+@pytest.mark.parametrize(("scale", "name"), [("ratio", "geometric mean"), ("difference", "mean")])
+def test_the_legend_says_which_mean(scale, name):
+    texts = [
+        text.get_text()
+        for figure in figures(*drawn(rows(), scale=scale)).values()
+        for text in figure.legends[0].get_texts()
+    ]
+    assert f"{name}, 95 % interval" in texts
+    assert name in texts
+    assert ("geometric mean" in " ".join(texts)) == (scale == "ratio")
+
+
+def test_values_with_long_names_stand_in_rows_from_the_top():
+    names = [f"a_long_name_{k}" for k in range(17)]
+    data, changes = case([{"method": name} for name in names])
+    changes["domains"] = {"method": {"kind": "choice", "values": names}}
+    figure = metric_figure(*drawn(data, **changes), knob="method")
+    ax = figure.axes[0]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == names
+    top, bottom = (ax.transData.transform((1, place))[1] for place in (0, 16))
+    assert top > bottom
+    assert figure.get_size_inches()[1] > 17 * 0.15
+    assert ax.get_xlabel().startswith("js")
+
+
+def test_seventeen_curves_have_seventeen_looks():
+    names = [f"method_{k}" for k in range(17)]
+    data, changes = case([{"method": name} for name in names])
+    figure = curves_figure(*drawn(data, **changes), knob="method")
+    looks = {(line.get_color(), line.get_marker()) for line in figure.axes[0].lines}
+    assert len(looks) == 17
+    assert len(figure.legends[0].get_texts()) == 17
+
+
+def test_ticks_stand_at_the_arms_and_labels_do_not_touch():
+    values = [0.0, 0.25, 0.5, 0.75, 1.0, 1.02, 1.5]
+    data, changes = case([{KNOB: value} for value in values])
+    changes["domains"] = {KNOB: {"kind": "choice", "values": values}}
+    figure = metric_figure(*drawn(data, **changes), knob=KNOB)
+    figure.canvas.draw()
+    ax = figure.axes[0]
+    assert list(ax.get_xticks()) == values
+    texts = [text.get_text() for text in ax.get_xticklabels()]
+    assert texts == ["" if value == 1.02 else value_text(value) for value in values]
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.1, 1.9), (0.9, 40), (1e-3, 1e5), (3, 8)])
+def test_a_logarithmic_axis_has_three_to_eight_ticks(low, high):
+    _, ax = canvas()
+    ax.set_yscale("log")
+    set_log_ticks(ax.yaxis, low, high)
+    ticks = ax.get_yticks()
+    assert 3 <= len(ticks) <= 8
+    assert all(low <= tick <= high for tick in ticks)
+
+
+def test_seeds_that_only_screened_are_hollow():
+    figure = metric_figure(*drawn(rows(), seeds=[1, 2], screen=[0], keep=4), knob=KNOB)
+    hollow = [line for line in lines_of(figure) if line.get_markerfacecolor() == "none"]
+    assert sum(len(line.get_xdata()) for line in hollow) == 4
+    assert "screening seed" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_a_curve_is_the_mean_of_the_table_with_its_interval():
+    frame, arms, asked = drawn(rows())
+    curve = mean_curve(frame[frame["arm"] == 1], asked, clock="seconds")
+    assert list(curve["clock"]) == [4.5, 10.0]
+    assert curve.iloc[-1][["mean", "low", "high"]].tolist() == pytest.approx(
+        arms[arms["arm"] == 1].iloc[0][["mean", "low", "high"]].tolist()
+    )
+
+
+def test_each_seed_is_a_slope_from_the_baseline_to_its_arm():
+    figure = slopes_figure(*drawn(rows()))
+    titles = [ax.get_title().splitlines() for ax in figure.axes]
+    assert [title[0] for title in titles] == ["λ = 0", "λ = 1", "λ = 1.5"]
+    assert titles[1][1:] == ["0.875 [0.855, 0.894]", "better"]
+    better = [list(line.get_ydata()) for line in figure.axes[1].lines]
+    assert better[:3] == [[1.5, 1.3], [1.6, 1.4], [1.7, 1.5]]
+    assert better[3] == pytest.approx([1.597914, 1.397615], rel=1e-6)
+    assert slopes_figure(*drawn(rows(), baseline={})) is None
 
 
 def test_every_finished_seed_is_a_dot():
@@ -73,6 +190,7 @@ def test_the_baseline_is_a_line_at_its_mean():
 def test_every_run_is_a_curve_and_every_arm_a_mean():
     figure = curves_figure(*drawn(rows()), knob=KNOB)
     curves = [line for line in lines_of(figure) if line.get_marker() == "None"]
+    curves = [line for line in curves if line.get_label() != "limit"]
     assert len(curves) == 12 + 4
     crosses = [line for line in lines_of(figure) if line.get_marker() == "x"]
     assert [list(cross.get_xdata()) for cross in crosses] == [[400_000], [400_000]]
@@ -154,13 +272,20 @@ CASES = {
 def test_it_draws(name):
     data, changes = CASES[name]
     made = figures(*drawn(data, **changes))
-    assert len(made) == 2 * len(changes.get("scientific", [KNOB]))
+    assert len([stem for stem in made if stem != "slopes"]) == 3 * len(
+        changes.get("scientific", [KNOB])
+    )
     for figure in made.values():
         assert render(figure, kind="png").startswith(b"\x89PNG")
 
 
 def test_names_of_files():
-    assert list(figures(*drawn(rows()))) == ["js_vs_loss_lambda", "curves"]
+    assert list(figures(*drawn(rows()))) == [
+        "js_vs_loss_lambda",
+        "curves",
+        "curves_seconds",
+        "slopes",
+    ]
     data, changes = CASES["two knobs"]
     assert "curves_by_a_b" in figures(*drawn(data, **changes))
 

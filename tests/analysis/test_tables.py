@@ -1,9 +1,7 @@
-"""The table in four dresses: golden text, escapes, and LaTeX that compiles."""
+"""The table as Markdown, as CSV and for the terminal: golden text."""
 
 import csv
 import io
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -32,17 +30,6 @@ An arm that lost seeds is compared by how often and by its survivors; in bracket
 interval of that part.
 """
 
-LATEX_ROWS = r"""
-    \toprule
-    $\lambda$ & js & n & ratio & verdict & seconds &  \\
-    \midrule
-    0 & 28.0 [25.6, 30.6] & 3 & 17.5 [16.4, 18.7] & worse & 9 &  \\
-    0.5 & 1.60 [1.37, 1.87] & 3 &  &  & 10 & baseline \\
-    1 & \textbf{1.40 [1.17, 1.67]} & 3 & 0.875 [0.855, 0.894] & better & 11 & best \\
-    1.5 & 2, diverged, diverged & 1 &  & undecided & 12 & 2 of 3 diverged [9\%, 99\%] \\
-    \bottomrule
-"""
-
 
 @pytest.fixture
 def table():
@@ -51,14 +38,6 @@ def table():
 
 def test_golden_markdown(table):
     assert tables.markdown(table, question()) == MARKDOWN
-
-
-def test_golden_latex(table):
-    text = tables.latex(table, question())
-    assert LATEX_ROWS in text
-    assert r"\begin{tabular}{rrrrlrl}" in text
-    assert r"\caption{In L2 - $\lambda$ L1, which $\lambda$ is best? Geometric mean js" in text
-    assert r"\label{tab:lambda}" in text
 
 
 def test_csv_keeps_full_precision(table):
@@ -167,50 +146,7 @@ def test_permuted_rows_give_the_same_bytes():
         assert first == second
 
 
-@pytest.mark.parametrize(
-    ("text", "escaped"),
-    [
-        ("off_modes", r"off\_modes"),
-        ("50 % & more", r"50 \% \& more"),
-        (r"a\b{c}", r"a\textbackslash{}b\{c\}"),
-        ("λ ≤ ½", r"$\lambda$ $\leq$ $\frac{1}{2}$"),
-        ("28 [-100, 156]", "28 [$-$100, 156]"),
-        ("1.5e-06", "1.5e-06"),
-        ("L2 - L1", "L2 - L1"),
-        ("-", "--"),
-        ("1.4 [-]", "1.4 [--]"),
-    ],
-)
-def test_escapes(text, escaped):
-    assert tables.escape(text) == escaped
-
-
 def test_a_pipe_does_not_break_markdown():
     kinds = question(domains={}, baseline={})
     data = run_rows(0, 0, {"loss.lambda": "a|b"}, final=1.0)
     assert r"| a\|b |" in tables.markdown(arms(tidy(data, kinds), kinds), kinds)
-
-
-def test_braces_and_environments_balance(table):
-    asked = question(question="Is {a} # 1 ~ $5 ^ 2 < 3 & \\ 100 % of λ?")
-    text = tables.latex(table, asked).replace(r"\{", "").replace(r"\}", "")
-    assert text.count("{") == text.count("}")
-    for name in ("table", "tabular"):
-        assert text.count(f"\\begin{{{name}}}") == text.count(f"\\end{{{name}}}") == 1
-    widths = {line.count(" & ") for line in LATEX_ROWS.splitlines() if " & " in line}
-    assert widths == {6}
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(table, tmp_path):
-    every = "".join(tables.LATEX)
-    asked = question(question=f"Is every sign set? {every} 100 %, ½ of λ")
-    source = (
-        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
-        f"{tables.latex(table, asked)}\\end{{document}}\n"
-    )
-    (tmp_path / "paper.tex").write_text(source, "utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "paper.pdf").exists()

@@ -141,3 +141,10 @@ def test_a_second_process_is_refused_in_one_line_until_the_first_has_ended(folde
     assert str(caught.value) == (
         f"{folder.path}: this sweep is being run by another process; wait for it, or use --name"
     )
+
+
+def test_each_command_is_noted_once_in_order(folder):
+    first, second = {"commit": "a"}, {"commit": "b"}
+    for command in (first, first, second, first):
+        folder.append_command(command)
+    assert folder.commands() == [first, second, first]

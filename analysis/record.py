@@ -1,0 +1,84 @@
+"""What is known of a sweep beside its trials: the question's file, what ran it, pictures.
+
+From the sweep's folder, from MLflow, or from the `provenance.json` that lies beside an exported
+Parquet file; what a source does not know stays empty.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sid_sweep.spec import digest, plain
+from sid_sweep.trials import SweepFolder
+
+PROVENANCE = "provenance.json"
+PARTS = ("data", "teacher")
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that a report says and that no trial's row holds."""
+
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+    """The sweep as it was last run; {} where it is not known."""
+    runs: tuple[Mapping[str, Any], ...] = ()
+    """Each command that ran trials: commit, versions, hardware."""
+    pictures: Mapping[tuple[int, int], Path] = field(default_factory=dict)
+    """Of each trial's last evaluation, by arm and seed."""
+    tracking_uri: str = ""
+    """Of an MLflow server that the runs can be looked at on."""
+
+    def provenance(self) -> dict[str, Any]:
+        """What goes into `provenance.json`: the file, the runs, and digests of what was read."""
+        fixed = self.sweep.get("fixed", {})
+        digests = {name: digest(fixed[name]) for name in PARTS if isinstance(fixed.get(name), dict)}
+        if self.sweep:
+            digests["sweep"] = digest(dict(self.sweep))
+        return {"digests": digests, "runs": list(self.runs), "sweep": dict(self.sweep)}
+
+
+def from_folder(folder: SweepFolder) -> Record:
+    """Of a sweep's own folder."""
+    pictures = {
+        (entry.number, entry.seed): drawn[-1][1]
+        for entry in folder.entries(folder.sweep())
+        if (drawn := entry.folder.pictures())
+    }
+    return Record(plain(folder.sweep()), tuple(folder.commands()), pictures)
+
+
+def from_tracking(sweep: str, uri: str) -> Record:
+    """Of a sweep in MLflow. Its pictures stay there.
+
+    Raises:
+        ValueError: there is no such sweep, or the store cannot be read; one line.
+    """
+    from sid_sweep.tracking import read_record
+
+    try:
+        values, run = read_record(sweep, tracking_uri=uri)
+    except LookupError as error:
+        raise ValueError(error.args[0]) from error
+    return Record(values, (run,), tracking_uri=uri)
+
+
+def beside(export: Path) -> Record:
+    """Of an exported Parquet file: from the `provenance.json` in its folder, if one is there.
+
+    Raises:
+        ValueError: there is one, and it is no such file.
+    """
+    path = export.with_name(PROVENANCE)
+    if not path.exists():
+        return Record()
+    try:
+        found = _json(path)
+        return Record(dict(found["sweep"]), tuple(found["runs"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: is no provenance of a sweep; delete it to go without") from error
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
