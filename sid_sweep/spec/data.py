@@ -97,7 +97,7 @@ class Digits(_Data):
     metrics: ClassVar[dict[str, str]] = {
         "fd_ratio": "fd over the Fréchet distance of the teacher's own 50-step samples",
         "fd_ratio_real": "fd over that of as many real digits drawn with repetition (limit 1)",
-        "fd": "Fréchet distance to the real digits in whitened features of a small digit classifier",
+        "fd": "Fréchet distance to the real digits in whitened features of a digit classifier",
         "class_score": "exp of the mutual information of sample and predicted class (at most 10)",
         "class_score_ratio": "class_score over that of the real digits",
     }
