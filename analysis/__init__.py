@@ -6,9 +6,15 @@
     statistics.py   one short function per statistic: intervals, paired effects, families of claims
     evidence.py     what the seeds say of one arm against another: claims and verdicts
     selection.py    which arms stand in a table: the best tuned of each setting, the confirmed
+    budgets.py      whether arms were given the same: images, compute, seconds
+    pareto.py       how often an arm is in the Pareto set when seeds are resampled
     arms.py         trials to a row per arm: its mean, what it lost, the verdict
     referee.py      which arms get more seeds while a sweep runs
+    importance.py   which knobs the metric hangs on
+    edges.py        whether the best arm stands at the end of a range
+    power.py        whether the seeds suffice
     health.py       what a careful referee would object to
+    draws.py        random numbers that follow from a question
     notation.py     how knobs, values and numbers are written
     tables.py       Markdown, CSV, terminal
     latex.py        LaTeX that fits one column or two
@@ -31,7 +37,7 @@
     verify.py       the command that runs a trial again and compares its metrics bit for bit
 
 Files are touched by `sources.py`, `record.py`, `sheet.py`, the commands and the Parquet functions
-alone, and nothing here imports ray, optuna, mlflow or torch. The words (outcomes, columns, how a
-value is written) are those of `sid_sweep.spec` and `sid_sweep.trials`, which this package reads and
-which know nothing of it.
+alone, and nothing here imports ray, mlflow or torch; `importance.py` asks Optuna when it is called.
+The words (outcomes, columns, how a value is written) are those of `sid_sweep.spec` and
+`sid_sweep.trials`, which this package reads and which know nothing of it.
 """

@@ -33,6 +33,7 @@ METRIC_LOG_DECADES = 1.0  # on a linear axis that spans more, all the good arms 
 KNOB_LOG_DECADES = 1.5
 MAX_TICKED_VALUES = 24
 LETTER_POINTS, LABEL_GAP_POINTS = 4.2, 4.0  # of a tick's label
+LETTERS_PER_LEGEND, LETTERS_PER_HANDLE, MAX_COLUMNS = 64, 5, 4  # of one above a plot
 MIN_LOG_TICKS, MAX_LOG_TICKS = 3, 8
 # How far an interval widens the axis, in ranges of the seeds.
 OVERSHOOT = {"linear": 1.0, "log": 0.3}
@@ -286,3 +287,13 @@ def _with_strip(low: float, high: float, question: Question, *, scale: str) -> t
     room = HEADROOM * (b - a)
     a, b = (a, b + room) if question.goal == "minimize" else (a - room, b)
     return (10.0**a, 10.0**b) if scale == "log" else (a, b)
+
+
+def legend_columns(texts: Sequence[str]) -> int:
+    """As many columns of a legend above a plot as fit beside each other; filled one by one."""
+    for num in range(min(len(texts), MAX_COLUMNS), 1, -1):
+        rows = -(-len(texts) // num)
+        columns = [texts[first : first + rows] for first in range(0, len(texts), rows)]
+        if sum(max(map(len, own)) + LETTERS_PER_HANDLE for own in columns) <= LETTERS_PER_LEGEND:
+            return num
+    return 1

@@ -27,7 +27,7 @@ DEPTH = 6
 SPREAD = (5, 95)  # percentiles of the replicates
 
 
-def importance(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> pd.DataFrame | None:
+def importance(frame: pd.DataFrame, question: Question) -> pd.DataFrame | None:
     """`knob`, `importance`, `low`, `high`, the most important first; None where `obstacle` says
     why not, or the question has fewer than two knobs.
 

@@ -38,7 +38,7 @@ LINE_STYLES: tuple[dict[str, Any], ...] = (  # white on dark cells, dark on ligh
 )
 MAX_LETTERS = 24  # of an arm's name beside its point
 MAX_LEGEND, MAX_LEGEND_LETTERS = 24, 40
-DODGE_POINTS = 6.0
+DODGE_POINTS = 4.0
 WIDE_POINTS = 250  # width of wide axes, about
 COST_LOG_DECADES = 0.5
 
@@ -129,7 +129,7 @@ def _norm(means: np.ndarray) -> Normalize:
 def pareto_figure(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> Figure:
     """Every arm's quality against its cost, with intervals on both axes; the arms that no other
     beats in both are joined. Up to seven are named beside their point, more in a legend, and then
-    arms of one cost stand side by side.
+    arms of one cost stand side by side, by a few points.
     """
     shown = arms[arms["n"] > 0]
     costs = _costs(frame, shown, question)

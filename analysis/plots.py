@@ -25,8 +25,10 @@ from analysis.canvas import (
     dress_metric_axis,
     house_style,
     knob_axis,
+    legend_columns,
 )
 from analysis.evidence import LOSSES, judged
+from analysis.importance import importance
 from analysis.notation import arm_text, knob_name, plain
 from analysis.palette import BLUE, GREY, VERMILION, look
 from analysis.question import Question
@@ -71,6 +73,8 @@ def figures(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> dict
             drawn[stem] = curves.curves_figure(frame, arms, question, knob=knob, clock=clock)
     if (figure := slopes.slopes_figure(frame, arms, question)) is not None:
         drawn["slopes"] = figure
+    if (parts := importance(frame, question)) is not None:
+        drawn["importance"] = importance_figure(parts, question)
     return drawn
 
 
@@ -83,6 +87,8 @@ def captioned(
     for stem, figure in figures(frame, arms, question).items():
         if stem == "pareto":
             text = f"{metric} against {question.cost}, with 95 % intervals"
+        elif stem == "importance":
+            text = f"The part of the variance of {metric} between arms that each knob explains"
         elif stem == "slopes":
             text = f"Each seed from the baseline to each arm, by {metric}"
         elif stem.startswith("curves"):
@@ -104,6 +110,19 @@ def seen(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> pd.Data
     frame = frame[frame["arm"].isin(arms["arm"])]
     found = frame.drop(columns="outcome").join(outcomes, on=trial, how="inner")
     return found[frame.columns].reset_index(drop=True)
+
+
+def importance_figure(parts: pd.DataFrame, question: Question) -> Figure:
+    """A bar for each knob with its spread over resampled arms and seeds (`importance`)."""
+    known = parts.dropna()[::-1]  # the first stands on top
+    names = [knob_name(knob) for knob in known["knob"]]
+    reach = np.abs(known[["low", "high"]].to_numpy().T - known["importance"].to_numpy())
+    with house_style():
+        figure, ax = canvas(height=ROWS_EDGE_INCHES + 2 * ROW_INCHES * len(known))
+        ax.barh(names, known["importance"], xerr=reach, color=BLUE, height=0.55, capsize=2)
+        ax.set_xlim(0, 1)
+        ax.set_xlabel(f"part of the variance of {question.metric} between arms")
+    return figure
 
 
 # ---- the metric against a knob
@@ -178,7 +197,8 @@ def metric_figure(
             cut |= _draw_group(plot, group, seeds, question)
         handles += _draw_lost(plot, lost, finals)
         handles = [*_group_handles(groups, question, cut=cut), *handles]
-        figure.legend(handles=handles, loc="outside upper center", ncols=3, **TIGHT)
+        columns = legend_columns([str(handle.get_label()) for handle in handles])
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns, **TIGHT)
     return figure
 
 

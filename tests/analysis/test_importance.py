@@ -41,7 +41,7 @@ def parts(found):
 def test_main_effects_are_parts_of_the_variance():
     """y = 2a + b, of uniform a and b: variances 4 and 1 to one."""
     data, asked = search(lambda p: 2 * p["a"] + p["b"], num_arms=120, noise=0.02)
-    found = importance(data, None, asked)
+    found = importance(data, asked)
     assert list(found["knob"]) == ["a", "b"]
     assert parts(found)["a"] == pytest.approx(0.8, abs=0.12)
     assert parts(found)["b"] == pytest.approx(0.2, abs=0.1)
@@ -52,40 +52,40 @@ def test_main_effects_are_parts_of_the_variance():
 
 def test_the_knob_that_matters_comes_first_and_its_spread_says_so():
     data, asked = search(lambda p: math.exp(p["b"]))
-    found = importance(data, None, asked)
+    found = importance(data, asked)
     assert list(found["knob"]) == ["b", "a"]
     assert found["low"][0] > found["high"][1]
 
 
 def test_what_two_knobs_do_together_is_neithers():
     data, asked = search(lambda p: 4 * (p["a"] - 0.5) * (p["b"] - 0.5), num_arms=120, noise=0.01)
-    assert importance(data, None, asked)["importance"].sum() < 0.5
+    assert importance(data, asked)["importance"].sum() < 0.5
 
 
 def test_words_and_numbers_stand_side_by_side():
     data, asked = search(lambda p: 3 * (p["b"] > 0.5) + p["a"])
     data["param.b"] = np.where(data["param.b"] > 0.5, "edm", "vp")
-    found = importance(data, None, asked)
+    found = importance(data, asked)
     assert parts(found)["b"] > 0.7
 
 
 def test_a_knob_that_some_arms_lack_has_no_importance_but_a_row():
     data, asked = search(lambda p: 2 * p["a"] + p["b"], knobs=("a", "b", "c"))
     data.loc[data["arm"] == 0, "param.c"] = np.nan
-    found = importance(data, None, asked)
+    found = importance(data, asked)
     assert list(found["knob"]) == ["a", "b", "c"]
     assert found.iloc[2][["importance", "low", "high"]].isna().all()
 
 
 def test_an_arm_may_lack_a_seed():
     data, asked = search(lambda p: 2 * p["a"] + p["b"], num_seeds=3, drop=[(0, 2), (5, 1), (7, 0)])
-    assert list(importance(data, None, asked)["knob"]) == ["a", "b"]
+    assert list(importance(data, asked)["knob"]) == ["a", "b"]
 
 
 def test_what_a_seed_adds_to_all_arms_changes_nothing():
     data, asked = search(lambda p: 2 * p["a"] + p["b"], num_arms=20, drop=[(0, 1), (5, 0)])
     shifted = data.assign(**{"metric.js": data["metric.js"] + 16 * data["seed"]})
-    first, second = (importance(own, None, asked) for own in (data, shifted))
+    first, second = (importance(own, asked) for own in (data, shifted))
     pd.testing.assert_frame_equal(first, second, atol=0.05, rtol=0)  # trees break ties by rounding
 
 
@@ -93,15 +93,15 @@ def test_screening_seeds_are_those_that_all_arms_ran():
     data, asked = search(
         lambda p: p["a"], num_arms=20, num_seeds=3, seeds=[2], screen=[0, 1], keep=1
     )
-    before = importance(data, None, asked)
+    before = importance(data, asked)
     confirmed = data[(data["seed"] != 2) | (data["arm"] == 3)]
-    pd.testing.assert_frame_equal(importance(confirmed, None, asked), before)
+    pd.testing.assert_frame_equal(importance(confirmed, asked), before)
 
 
 def test_the_same_trials_give_the_same_figures_in_whatever_order_they_come():
     data, asked = search(lambda p: 2 * p["a"] + p["b"], num_arms=20)
     again = tidy(data.sample(frac=1, random_state=1), asked)
-    pd.testing.assert_frame_equal(importance(data, None, asked), importance(again, None, asked))
+    pd.testing.assert_frame_equal(importance(data, asked), importance(again, asked))
 
 
 # ---- what the data cannot bear
@@ -118,19 +118,19 @@ def test_the_same_trials_give_the_same_figures_in_whatever_order_they_come():
 def test_an_obstacle_is_named_and_nothing_is_computed(changes, sentence):
     data, asked = search(lambda p: p["a"], **changes)
     assert sentence in obstacle(data, asked)
-    assert importance(data, None, asked) is None
+    assert importance(data, asked) is None
 
 
 def test_one_knob_has_nothing_to_be_told_from():
     data, asked = search(lambda p: p["a"], knobs=("a",))
     assert obstacle(data, asked) == ""
-    assert importance(data, None, asked) is None
+    assert importance(data, asked) is None
 
 
 def test_a_knob_of_one_value_is_none():
     data, asked = search(lambda p: p["a"])
     data["param.b"] = 1.0
-    assert importance(data, None, asked) is None
+    assert importance(data, asked) is None
 
 
 def test_of_equal_arms_importance_is_told_in_one_sweep_of_twenty_at_most():

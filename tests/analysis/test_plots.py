@@ -6,10 +6,18 @@ import pandas as pd
 import pytest
 from lambda_sweep import FINALS, question, report_of, rows, run_rows, sweep_of
 
-from analysis.canvas import FILE_KINDS, canvas, dress_metric_axis, knob_axis, render, set_log_ticks
+from analysis.canvas import (
+    FILE_KINDS,
+    canvas,
+    dress_metric_axis,
+    knob_axis,
+    legend_columns,
+    render,
+    set_log_ticks,
+)
 from analysis.curves import curves_figure, mean_curve
 from analysis.notation import value_text
-from analysis.plots import figures, metric_figure
+from analysis.plots import figures, importance_figure, metric_figure
 from analysis.slopes import slopes_figure
 
 KNOB = "loss.lambda"
@@ -308,3 +316,19 @@ def test_a_users_settings_change_nothing_and_are_left_alone():
 def test_an_unknown_kind_of_file_is_refused():
     with pytest.raises(ValueError, match="one of png, pdf"):
         render(canvas()[0], kind="gif")
+
+
+def test_a_legend_has_as_many_columns_as_fit():
+    assert legend_columns(["mean", "seed", "baseline"]) == 3
+    assert legend_columns(["geometric mean, 95 % interval", "noise.kind = fixed", "baseline"]) == 2
+    assert legend_columns(["x" * 70, "seed"]) == 1
+
+
+def test_importance_is_a_bar_for_each_knob_that_has_one():
+    parts = pd.DataFrame(
+        {"knob": ["loss.lambda", "batch.latents", "fake_score.steps"],
+         "importance": [0.6, 0.2, np.nan], "low": [0.5, 0.1, np.nan], "high": [0.7, 0.3, np.nan]}
+    )  # fmt: skip
+    (ax,) = importance_figure(parts, question()).axes
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["batch.latents", "λ"]
+    assert [bar.get_width() for bar in ax.patches] == [0.2, 0.6]
