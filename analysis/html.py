@@ -47,13 +47,14 @@ tr.best td { background: var(--wash); }
 figure { margin: 0; }
 figure.full { grid-column: 1 / -1; }
 figure img { width: 100%; height: auto; background: #fff; border-radius: .4rem; padding: .4rem; }
-figure:not(.full) img { max-width: 30rem; }
+figure:not(.full) img { max-width: min(30rem, 100%); }
 details { border: 1px solid var(--line); border-radius: .4rem; padding: .5rem .8rem;
   margin: .6rem 0; }
 summary { cursor: pointer; font-weight: 600; }
 pre { font-size: .78rem; white-space: pre-wrap; }
 th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper); }
-@media (max-width: 40rem) { body { padding: .8rem; } .plots { grid-template-columns: 1fr; }
+@media (max-width: 40rem) { body { padding: .8rem; }
+  .plots { grid-template-columns: minmax(0, 1fr); }
   figure.full img { width: 44rem; max-width: none; } }
 @media print { details { border: 0; } }
 """

@@ -1,6 +1,7 @@
 """Each seed from the baseline to an arm, which is what a paired comparison rests on."""
 
 import math
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from analysis.question import Question
 
 COLUMNS, MAX_PANELS = 5, 40
 PANEL_INCHES, EDGE_INCHES = 1.25, 0.75  # height of a row of panels, and of what is above and below
+LETTERS_PER_INCH = 16  # of the legend's title
 TITLE_LETTERS = 22
 
 
@@ -91,7 +93,8 @@ def _legend(figure: Figure, base: pd.Series, question: Question) -> None:
     title = (
         f"baseline: {name}; titles: {question.scale} to it, verdict; each panel has its own scale"
     )
+    lines = textwrap.fill(title, int(LETTERS_PER_INCH * figure.get_figwidth()))
     figure.legend(
-        handles=handles, title=title, loc="outside upper center", ncols=3, columnspacing=1.0,
+        handles=handles, title=lines, loc="outside upper center", ncols=3, columnspacing=1.0,
         labelcolor=GREY,
     )  # fmt: skip

@@ -52,14 +52,14 @@ def test_the_commands_on_digits_name_what_exists():
 
 
 def test_the_examples_of_questions_are_valid_sweeps(tmp_path):
-    """The first stands alone; the second is another `scientific` for it."""
-    whole, cases = (yaml.safe_load(text) for text in blocks("yaml"))
-    for scientific, baseline, num_arms in (
-        (whole["scientific"], whole["baseline"], 3),
-        (cases["scientific"], {"method": "sid"}, 4),
+    """The first stands alone; the second is other `seeds` for it, the third other knobs."""
+    whole, seeds, cases = (yaml.safe_load(text) for text in blocks("yaml"))
+    for changes, num_arms in (
+        ({}, 3),
+        (seeds, 3),
+        ({**cases, "baseline": {"method": "sid"}}, 4),
     ):
-        text = yaml.safe_dump({**whole, "scientific": scientific, "baseline": baseline})
-        (tmp_path / "space.yaml").write_text(text)
+        (tmp_path / "space.yaml").write_text(yaml.safe_dump(whole | changes))
         assert load(tmp_path / "space.yaml").num_arms == num_arms
 
 
