@@ -9,7 +9,7 @@ import pytest
 from sid_sweep import run
 
 ROOT = Path(__file__).parents[1]
-LAMBDA = ROOT / "search_spaces" / "lambda.yaml"
+LAMBDA = ROOT / "tests" / "lambda.yaml"
 
 
 def command(*arguments, cwd):
@@ -106,7 +106,7 @@ def test_the_hint_names_the_places_that_the_command_was_given(arguments, words):
 
 
 def test_a_dry_run_names_every_case(tmp_path):
-    done = command(LAMBDA.with_name("methods.yaml"), "--dry-run", cwd=tmp_path)
+    done = command(ROOT / "search_spaces" / "methods.yaml", "--dry-run", cwd=tmp_path)
     knobs = next(line for line in done.stdout.splitlines() if "knobs" in line)
     assert "method in {sid, fgm, sim, " in knobs
     assert knobs.endswith("ddpm_1000}")

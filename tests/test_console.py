@@ -11,7 +11,7 @@ from sid_sweep.console import MAX_ROWS, Board, duration
 from sid_sweep.spec import load
 from sid_sweep.trials import Result, SweepFolder
 
-LAMBDA = Path(__file__).parents[1] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).with_name("lambda.yaml")
 HALF, ONE = {"loss.lambda": 0.5}, {"loss.lambda": 1.0}
 TWO_ARMS = "scientific.loss.lambda={choice: [0.5, 1.0]}"
 

@@ -12,7 +12,7 @@ from sid_sweep.plan import make_plan
 from sid_sweep.spec import Arm, load, teacher_file, teacher_name
 from sid_sweep.trials import Result, SweepFolder
 
-LAMBDA = Path(__file__).parents[1] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).with_name("lambda.yaml")
 TPE = (
     "scientific.loss.lambda={uniform: [0.0, 1.5]}",
     "baseline={}",
@@ -52,7 +52,7 @@ def finish(folder, sweep, value, seed, *, seconds=60.0, outcome="finished"):
 def test_a_plan_of_a_new_sweep_names_all_that_is_asked(folder):
     plan = plan_of(folder)
     shown = lines(plan)
-    assert shown.pop("expected").startswith("Collapse at λ = 0")
+    assert shown.pop("expected").startswith("Something between")
     assert shown == {
         "question": "In L2 - λ L1, which λ distils best?",
         "knobs": "loss.lambda in {0, 0.25, 0.5, 0.75, 1, 1.1, 1.2, 1.5}",

@@ -19,7 +19,7 @@ from sid_sweep.spec import load, teacher_file, teacher_name
 from sid_sweep.tracking import Tracker
 from sid_sweep.trials import Measurement, Result, SweepFolder
 
-LAMBDA = Path(__file__).parents[1] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).with_name("lambda.yaml")
 SMALL = ("seeds=[0, 1]", "scientific.loss.lambda={choice: [0.5, 1.0]}")
 THREE = "scientific.loss.lambda={choice: [0.5, 0.75, 1.0]}"
 TEACHER = (
@@ -111,7 +111,7 @@ def test_where_all_trials_have_finished_the_table_is_shown_and_told(run):
     assert run.session._conclude(ledger, began=0.0) == EXIT_DONE == 0
     ((report, failed),) = run.listener.heard
     assert not failed
-    assert report.startswith("**In L2 - λ L1, which λ distils best?**")
+    assert report.startswith("**Which λ?**")
     table = [line for line in report.splitlines() if line.startswith("|")]
     assert len(table) == 2 + 2
     best = next(line for line in run.printed.splitlines() if "best" in line)

@@ -15,7 +15,7 @@ from sid_sweep.search import Ledger
 from sid_sweep.spec import load
 from sid_sweep.trials import Result, SweepFolder
 
-LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 SMALL = ("seeds=[0, 1]", "scientific.loss.lambda={choice: [0.5, 1.0]}")
 METRICS = {"js": 0.5, "cost/evaluations": 1200.0}
 DEATH = f"Failure # 1 (occurred at noon)\n{ActorDiedError()}\n"

@@ -9,7 +9,7 @@ from sid_sweep.orchestration import machine
 from sid_sweep.orchestration.machine import Capacity, Layout, lay_out, this_machine
 from sid_sweep.spec import SpecError, load
 
-LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 
 
 def laid_out(cpus, gpus, **resources):

@@ -12,7 +12,7 @@ from sid_sweep.search import Ledger
 from sid_sweep.spec import Arm, load
 from sid_sweep.trials import Result, SweepFolder
 
-LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 TWO_SEEDS = "seeds=[0, 1]"
 TPE = (
     "scientific.loss.lambda={uniform: [0.0, 1.5]}",

@@ -14,7 +14,7 @@ from sid_sweep.search import Ledger
 from sid_sweep.spec import load
 from sid_sweep.trials import Result, SweepFolder
 
-LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 ARMS = "scientific.loss.lambda={choice: [0.0, 0.5, 0.75, 1.0, 1.5]}"
 BASE = 1.0
 CONFIRM = "seeds={screen: [0, 1], confirm: [7, 8, 9], keep: 2}"

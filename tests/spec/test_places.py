@@ -6,7 +6,7 @@ import pytest
 
 from sid_sweep.spec import SpecError, load
 
-LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 HEAD = """\
 sweep: places
 question: Where?

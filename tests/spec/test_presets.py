@@ -8,7 +8,7 @@ from sid_sweep.spec import SpecError, Trial, digest, load, plain
 from sid_sweep.spec.presets import PRESETS
 
 DIGITS = {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}}
-LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 CASES = (
     "scientific={method: {cases: {sid: {}, fgm: {preset: fgm}, gan: {method: {kind: gan}, "
     "generator.optim.lr: 0.5}}}}"

@@ -8,7 +8,7 @@ from sid_sweep.spec import SpecError, load, plain
 from sid_sweep.spec.seeds import Seeds
 from sid_sweep.spec.sweep import space_digest
 
-LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 TPE = ("scientific.loss.lambda={uniform: [0.0, 1.5]}", "search={sampler: tpe, arms: 4}")
 
 

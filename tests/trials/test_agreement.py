@@ -8,7 +8,7 @@ import pytest
 from sid_sweep.spec import SpecError, load
 from sid_sweep.trials import SweepFolder, agreement
 
-LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 
 
 CASES = "scientific={{m: {{cases: {{a: {{}}, b: {}}}}}}}"

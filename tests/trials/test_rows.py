@@ -8,7 +8,7 @@ from sid_sweep.spec import load
 from sid_sweep.trials import Measurement, Result, SweepFolder
 from sid_sweep.trials.rows import COLUMNS, rows_of
 
-LAMBDA = Path(__file__).parents[2] / "search_spaces" / "lambda.yaml"
+LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 TYPES = {"str": str, "int64": int, "float64": float, "bool": bool}
 
 

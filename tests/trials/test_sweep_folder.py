@@ -10,7 +10,7 @@ from sid_sweep.spec import Arm, SpecError, load
 from sid_sweep.trials import Result, SweepFolder, agreement, sweeps_in
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
-LAMBDA = SPACES / "lambda.yaml"
+LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 HALF, ONE = Arm({"loss.lambda": 0.5}), Arm({"loss.lambda": 1.0})
 
 
