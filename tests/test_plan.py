@@ -54,7 +54,7 @@ def test_a_plan_of_a_new_sweep_names_all_that_is_asked(folder):
     shown = lines(plan)
     assert shown.pop("expected").startswith("Something between")
     assert shown == {
-        "question": "In L2 - λ L1, which λ distils best?",
+        "question": "Which λ?",
         "knobs": "loss.lambda in {0, 0.25, 0.5, 0.75, 1, 1.1, 1.2, 1.5}",
         "trials": "8 arms (grid) x 2 seeds = 16",
         "objective": "minimize js",
