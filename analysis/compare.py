@@ -12,7 +12,7 @@ from analysis import inputs, record, sources, trace
 from analysis.comparison import Comparison
 from analysis.frame import write_parquet
 from analysis.inputs import Studied
-from analysis.methods import methods_latex
+from analysis.texts.methods import methods_latex
 
 EXIT_INPUT = 2
 PIPE_WIDTH = 400  # a table in a file must not be cut to the width of no terminal
@@ -112,7 +112,7 @@ def folder_of(own: Studied, out: Path | None, *, num: int) -> Path:
 def write(own: Studied, out: Path) -> list[Path]:
     """All files of a comparison; returns their paths."""
     # matplotlib takes a second to load: not before the input has proved right
-    from analysis import canvas, plots, sheet
+    from analysis.plots import canvas, figures, sheet
 
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: is a file; name a folder")
@@ -132,7 +132,7 @@ def write(own: Studied, out: Path) -> list[Path]:
     for name, text in texts.items():
         (out / name).write_text(text, "utf-8", newline="\n")
     write_parquet(frame, question, out / sources.EXPORT)
-    drawn = plots.figures(frame, arms, question)
+    drawn = figures.draw_all(frame, arms, question)
     samples = sheet.sheet_figure(frame, arms, question, known.pictures)
     if samples is not None:
         drawn["samples"] = samples

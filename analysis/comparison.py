@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import pandas as pd
 from rich.table import Table
 
-from analysis import answer, health, html, latex, tables, trace
-from analysis.arms import arms as make_arms
+from analysis import trace
 from analysis.question import Question
+from analysis.texts import answer, html, latex, tables
+from analysis.verdicts import health
+from analysis.verdicts.arms import arms as make_arms
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from analysis import answer, html, inputs, sources
+from analysis import inputs, sources
 from analysis.comparison import Comparison
 from analysis.inputs import Studied
-from analysis.methods import methods
 from analysis.record import Record
+from analysis.texts import answer, html
+from analysis.texts.methods import methods
 
 EXIT_INPUT = 2
 
@@ -95,10 +96,10 @@ def _answer(comparison: Comparison) -> list[str]:
 
 def _pictures(comparison: Comparison, record: Record) -> list[html.Picture]:
     # matplotlib takes a second to load: not before the input has proved right
-    from analysis import canvas, plots, sheet
+    from analysis.plots import canvas, figures, sheet
 
     frame, arms, question = comparison.frame, comparison.arms, comparison.question
-    drawn = dict(plots.captioned(frame, arms, question))
+    drawn = dict(figures.captioned(frame, arms, question))
     samples = sheet.sheet_figure(frame, arms, question, record.pictures)
     if samples is not None:
         drawn["Samples of each arm's student at its last evaluation"] = samples

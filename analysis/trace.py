@@ -14,10 +14,10 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
-from analysis import tables
-from analysis.evidence import judged
 from analysis.notation import arm_text, is_missing
 from analysis.question import Question
+from analysis.texts import tables
+from analysis.verdicts.evidence import judged
 from sid_sweep.spec.knobs import nearest
 from sid_sweep.spec.names import trial_name
 from sid_sweep.trials import SweepFolder

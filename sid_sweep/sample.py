@@ -159,8 +159,8 @@ def leading_trial(sweep: str, *, storage: Path, tracking_uri: str | None) -> Lea
         LookupError: no arm of it has finished.
     """
     from analysis import sources
-    from analysis.arms import arms
     from analysis.notation import arm_text
+    from analysis.verdicts.arms import arms
 
     frame, question = sources.find(sweep, storage=storage, tracking_uri=tracking_uri)
     table = arms(frame, question)

@@ -33,8 +33,8 @@ class TableReferee:
     """Judges by the rules of the table, so that what stops a sweep is what the table then says."""
 
     def __init__(self, sweep: Sweep) -> None:
-        from analysis import referee
         from analysis.question import Question
+        from analysis.verdicts import referee
 
         self._sweep = sweep.sweep
         self._rules = referee

@@ -12,7 +12,7 @@ SOURCES = [*(ROOT / "sid_sweep").rglob("*.py"), *(ROOT / "analysis").rglob("*.py
 
 LIBRARIES = {  # where a library may be imported, lazily or not
     "ray": ("sid_sweep/orchestration/",),
-    "optuna": ("sid_sweep/search/", "analysis/importance.py"),
+    "optuna": ("sid_sweep/search/", "analysis/verdicts/importance.py"),
     "mlflow": ("sid_sweep/tracking/",),
     "yaml": ("sid_sweep/spec/",),
 }

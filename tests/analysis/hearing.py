@@ -2,9 +2,9 @@
 
 from lambda_sweep import question
 
-from analysis.arms import arms
 from analysis.frame import tidy
-from analysis.health import warnings
+from analysis.verdicts.arms import arms
+from analysis.verdicts.health import warnings
 
 CLEAR = {0.0: (28.0, 28.1, 27.9), 0.5: (1.4, 1.41, 1.39), 1.0: (2.0, 2.01, 1.99)}
 """Best in the middle, far ahead of the baseline, all seeds finished: nothing to object to."""

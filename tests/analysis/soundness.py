@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.arms import arms
 from analysis.frame import tidy
 from analysis.question import Question
-from analysis.referee import kept, outclassed, settled
-from analysis.statistics import holm, t_interval
+from analysis.verdicts.arms import arms
+from analysis.verdicts.referee import kept, outclassed, settled
+from analysis.verdicts.statistics import holm, t_interval
 from sid_sweep.trials import Measurement, Result
 from sid_sweep.trials.rows import rows
 

@@ -9,9 +9,9 @@ import pytest
 from lambda_sweep import frame, question, rows, run_rows, sweep_of
 from scipy import stats
 
-from analysis.arms import arms, interval_of
 from analysis.frame import tidy
-from analysis.statistics import anytime
+from analysis.verdicts.arms import arms, interval_of
+from analysis.verdicts.statistics import anytime
 
 
 def arms_of(finals, **changes):

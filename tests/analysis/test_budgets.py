@@ -5,9 +5,9 @@ import pytest
 from hearing import CLEAR, heard
 from lambda_sweep import question, run_rows
 
-from analysis import budgets
-from analysis.arms import arms
 from analysis.frame import tidy
+from analysis.verdicts import budgets
+from analysis.verdicts.arms import arms
 
 
 def spent(*, images=(), evaluations=(), seconds=()):

@@ -5,9 +5,9 @@ import pytest
 from hearing import heard
 from lambda_sweep import question, run_rows, sweep_of
 
-from analysis.arms import arms
-from analysis.edges import leader_on_edge
 from analysis.frame import tidy
+from analysis.verdicts.arms import arms
+from analysis.verdicts.edges import leader_on_edge
 
 
 def test_the_best_arm_on_the_edge():

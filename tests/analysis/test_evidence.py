@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from lambda_sweep import question
 
-from analysis.evidence import Evidence, claim
-from analysis.statistics import boschloo, paired
+from analysis.verdicts.evidence import Evidence, claim
+from analysis.verdicts.statistics import boschloo, paired
 
 GOOD = [0.0, 0.1, -0.1, 0.05, -0.05, 0.02]
 LOST = math.nan

@@ -9,7 +9,7 @@ from lambda_sweep import question, run_rows
 from scipy import stats
 
 from analysis.frame import tidy
-from analysis.importance import _two_way, importance, obstacle
+from analysis.verdicts.importance import _two_way, importance, obstacle
 
 KNOBS = ("a", "b")
 RANGE = {"kind": "uniform", "low": 0.0, "high": 1.0}

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 from lambda_sweep import frame, question, report_of, rows, run_rows
 
-from analysis import latex
-from analysis.arms import arms
-from analysis.latex import ONE_COLUMN, TWO_COLUMNS, narrow, table, text_width
+from analysis.texts import latex
+from analysis.texts.latex import ONE_COLUMN, TWO_COLUMNS, narrow, table, text_width
+from analysis.verdicts.arms import arms
 
 METHODS = [
     "sid",

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from lambda_sweep import question, report_of, run_rows
 
-from analysis import canvas, maps, plots
-from analysis.pareto import is_member
+from analysis.plots import canvas, figures, maps
 from analysis.question import Question
+from analysis.verdicts.pareto import is_member
 
 CROSSES, SELVES = (0.0, 0.5, 1.0), (0.0, 1.0, 2.0)
 
@@ -78,9 +78,9 @@ def test_a_lost_arm_is_crossed_and_not_coloured():
 def test_only_a_full_grid_of_two_numbers_is_a_map():
     report = plane_report(drop=[(0.0, 0.0)])
     assert maps.map_knobs(report.arms, report.question) is None
-    drawn = plots.figures(report.frame, report.arms, report.question)
+    drawn = figures.draw_all(report.frame, report.arms, report.question)
     assert not any(name.endswith("_map") for name in drawn)
-    assert "js_map" in plots.figures(
+    assert "js_map" in figures.draw_all(
         plane_report().frame, plane_report().arms, plane_report().question
     )
 
@@ -91,7 +91,7 @@ def test_the_pareto_set_is_what_no_arm_beats_in_both():
     front = set(report.arms.loc[is_member(report.arms["pareto"]), "param.method"])
     assert front == {"a", "b", "e"}
     assert "leads, Pareto 100%" in report.markdown()
-    drawn = plots.figures(report.frame, report.arms, report.question)["pareto"]
+    drawn = figures.draw_all(report.frame, report.arms, report.question)["pareto"]
     assert {text.get_text() for text in drawn.axes[0].texts} == {"a", "b", "e"}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from analysis.palette import CATEGORIES, DARK_VIRIDIS, MAX_STEPS, look, steps
+from analysis.plots.palette import CATEGORIES, DARK_VIRIDIS, MAX_STEPS, look, steps
 
 # Machado, Oliveira & Fernandes 2009, table 1: deuteranomaly at severity 1, on linear RGB.
 DEUTERANOPIA = [

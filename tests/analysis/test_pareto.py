@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from lambda_sweep import question, run_rows
 
-from analysis.arms import arms
 from analysis.frame import tidy
-from analysis.pareto import is_member, members
+from analysis.verdicts.arms import arms
+from analysis.verdicts.pareto import is_member, members
 
 COST = "cost/evaluations"
 

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from lambda_sweep import FINALS, question, report_of, rows, run_rows, sweep_of
 
-from analysis.canvas import (
+from analysis.notation import value_text
+from analysis.plots.canvas import (
     FILE_KINDS,
     canvas,
     dress_metric_axis,
@@ -15,10 +16,9 @@ from analysis.canvas import (
     render,
     set_log_ticks,
 )
-from analysis.curves import curves_figure, mean_curve
-from analysis.notation import value_text
-from analysis.plots import figures, importance_figure, metric_figure
-from analysis.slopes import slopes_figure
+from analysis.plots.curves import curves_figure, mean_curve
+from analysis.plots.figures import draw_all, importance_figure, metric_figure
+from analysis.plots.slopes import slopes_figure
 
 KNOB = "loss.lambda"
 
@@ -82,7 +82,7 @@ def test_a_line_keeps_lost_trials_apart_from_all_values(goal):
 def test_the_legend_says_which_mean(scale, name):
     texts = [
         text.get_text()
-        for figure in figures(*drawn(rows(), scale=scale)).values()
+        for figure in draw_all(*drawn(rows(), scale=scale)).values()
         for text in figure.legends[0].get_texts()
     ]
     assert f"{name}, 95 % interval" in texts
@@ -279,7 +279,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_it_draws(name):
     data, changes = CASES[name]
-    made = figures(*drawn(data, **changes))
+    made = draw_all(*drawn(data, **changes))
     assert len([stem for stem in made if stem != "slopes"]) == 3 * len(
         changes.get("scientific", [KNOB])
     )
@@ -288,19 +288,19 @@ def test_it_draws(name):
 
 
 def test_names_of_files():
-    assert list(figures(*drawn(rows()))) == [
+    assert list(draw_all(*drawn(rows()))) == [
         "js_vs_loss_lambda",
         "curves",
         "curves_seconds",
         "slopes",
     ]
     data, changes = CASES["two knobs"]
-    assert "curves_by_a_b" in figures(*drawn(data, **changes))
+    assert "curves_by_a_b" in draw_all(*drawn(data, **changes))
 
 
 @pytest.mark.parametrize("kind", FILE_KINDS)
 def test_the_same_runs_give_the_same_bytes(kind):
-    first, second = (figures(*drawn(data)) for data in (rows(), rows()[::-1]))
+    first, second = (draw_all(*drawn(data)) for data in (rows(), rows()[::-1]))
     for name in first:
         assert render(first[name], kind=kind) == render(second[name], kind=kind)
 

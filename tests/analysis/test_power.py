@@ -7,8 +7,8 @@ import pytest
 from hearing import FAR, heard
 from lambda_sweep import sweep_of
 
-from analysis.power import correlation
-from analysis.statistics import deviation_interval, paired, seeds_needed
+from analysis.verdicts.power import correlation
+from analysis.verdicts.statistics import deviation_interval, paired, seeds_needed
 
 NOISY = {0.5: (1.4, 2.2, 1.3, 1.8), 1.0: (1.6, 1.9, 1.7, 2.1)}
 FOUR = {"seeds": [0, 1, 2, 3]}

@@ -5,10 +5,10 @@ import json
 import pytest
 from lambda_sweep import question, run_rows, sweep_of
 
-from analysis.arms import arms
 from analysis.frame import tidy
 from analysis.question import Question
-from analysis.referee import baseline, kept, outclassed, settled
+from analysis.verdicts.arms import arms
+from analysis.verdicts.referee import baseline, kept, outclassed, settled
 
 FINALS = {  # the first three seeds screen
     0.0: (27.0, 28.0, 29.0),

@@ -7,13 +7,14 @@ import pytest
 from lambda_sweep import frame, question, report_of, rows, run_rows, sweep_of
 from PIL import Image
 
-from analysis import answer, html, inputs
+from analysis import inputs
 from analysis.frame import tidy, write_parquet
 from analysis.inputs import Studied
-from analysis.methods import methods, methods_latex
+from analysis.plots.sheet import sheet_figure, sheet_seed
 from analysis.record import Record
 from analysis.report import main, section
-from analysis.sheet import sheet_figure, sheet_seed
+from analysis.texts import answer, html
+from analysis.texts.methods import methods, methods_latex
 
 RUN = {
     "commit": "0123456789abcdef",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from soundness import Setting, at_once, decided, draw, race, screened
 
-from analysis.arms import arms
+from analysis.verdicts.arms import arms
 
 QUICK = [Setting(8, 5), Setting(8, 5, scatter="normal", lost=0.1)]
 FULL = [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics import (
+from analysis.verdicts.statistics import (
     Effect,
     _log_martingales,
     anytime,

@@ -8,9 +8,9 @@ import pytest
 from lambda_sweep import frame, question, report_of, rows, run_rows, sweep_of
 from rich.console import Console
 
-from analysis import tables
-from analysis.arms import arms
 from analysis.frame import tidy
+from analysis.texts import tables
+from analysis.verdicts.arms import arms
 
 MARKDOWN = """\
 | λ | js | n | ratio | verdict | seconds |  |

@@ -6,10 +6,10 @@ import pytest
 from lambda_sweep import frame, question, report_of, rows, run_rows, sweep_of
 from rich.console import Console
 
-from analysis.arms import arms
 from analysis.compare import main
 from analysis.frame import tidy, write_parquet
 from analysis.trace import runs, terminal, trace
+from analysis.verdicts.arms import arms
 from sid_sweep.trials import SweepFolder
 
 

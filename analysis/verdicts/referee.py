@@ -5,9 +5,9 @@ Arms are named by their number in the frame. An arm without a trial in the frame
 
 import pandas as pd
 
-from analysis.evidence import gather, judged, verdicts
 from analysis.question import Question
-from analysis.selection import race_lost, ranked, select
+from analysis.verdicts.evidence import gather, judged, verdicts
+from analysis.verdicts.selection import race_lost, ranked, select
 
 
 def kept(frame: pd.DataFrame, question: Question) -> list[int]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.evidence import Evidence, effect, gather, judged
 from analysis.notation import is_number, knob_name, same_value, value_text
 from analysis.question import Question
-from analysis.statistics import ALPHA
+from analysis.verdicts.evidence import Evidence, effect, gather, judged
+from analysis.verdicts.statistics import ALPHA
 
 EDGE_FRACTION = 0.05  # of a continuous range; nothing is ever drawn exactly at its end
 

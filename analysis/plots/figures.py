@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation, Transform
 
-from analysis import curves, maps, slopes
-from analysis.canvas import (
+from analysis.notation import arm_text, knob_name, plain
+from analysis.plots import curves, maps, slopes
+from analysis.plots.canvas import (
     HEIGHT_INCHES,
     KnobAxis,
     MetricAxis,
@@ -27,11 +28,10 @@ from analysis.canvas import (
     knob_axis,
     legend_columns,
 )
-from analysis.evidence import LOSSES, judged
-from analysis.importance import importance
-from analysis.notation import arm_text, knob_name, plain
-from analysis.palette import BLUE, GREY, VERMILION, look
+from analysis.plots.palette import BLUE, GREY, VERMILION, look
 from analysis.question import Question
+from analysis.verdicts.evidence import LOSSES, judged
+from analysis.verdicts.importance import importance
 
 POINTS_PER_INCH = 72
 SEED_OFFSET_POINTS = 3.5  # seeds stand beside their interval, not under it
@@ -51,7 +51,7 @@ TIGHT: dict[str, Any] = {
 }
 
 
-def figures(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> dict[str, Figure]:
+def draw_all(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> dict[str, Figure]:
     """All plots of a comparison by the stem of their file.
 
     Three for each scientific knob, a map where two knobs form a grid, quality against cost where a
@@ -84,7 +84,7 @@ def captioned(
     """The same figures, each with a line that says what it shows."""
     metric, mean = question.metric, curves.mean_name(question)
     names = {knob.replace(".", "_"): knob_name(knob) for knob in question.scientific}
-    for stem, figure in figures(frame, arms, question).items():
+    for stem, figure in draw_all(frame, arms, question).items():
         if stem == "pareto":
             text = f"{metric} against {question.cost}, with 95 % intervals"
         elif stem == "importance":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from analysis.question import Question
-from analysis.tables import Column, columns, legend, rows_of
+from analysis.texts.tables import Column, columns, legend, rows_of
 
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from analysis.draws import generator
 from analysis.question import Question
+from analysis.verdicts.draws import generator
 
 RESAMPLES = 1000
 LEAST_SHARE = 0.5

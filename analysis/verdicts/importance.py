@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.draws import generator
 from analysis.notation import is_missing, is_number, value_text
 from analysis.question import Question
-from analysis.statistics import ALPHA
+from analysis.verdicts.draws import generator
+from analysis.verdicts.statistics import ALPHA
 
 ARMS_PER_KNOB = 10
 LEAST_RELIABILITY = 0.5

@@ -11,11 +11,11 @@ import pandas as pd
 from rich import markup
 from rich.table import Table
 
-from analysis.evidence import LOSSES
 from analysis.notation import MISSING, estimate, knob_name, significant, thousands, value_text
-from analysis.pareto import is_member
 from analysis.question import Question
-from analysis.statistics import ALPHA, CONFIDENCE
+from analysis.verdicts.evidence import LOSSES
+from analysis.verdicts.pareto import is_member
+from analysis.verdicts.statistics import ALPHA, CONFIDENCE
 
 MARK = "†"
 MEBIBYTE = 2**20

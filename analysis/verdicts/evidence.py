@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.question import Question
-from analysis.statistics import (
+from analysis.verdicts.statistics import (
     ALPHA,
     Effect,
     anytime,

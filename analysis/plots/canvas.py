@@ -20,10 +20,10 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from analysis.arms import value_place
 from analysis.notation import is_number, knob_name, plain, value_text
-from analysis.palette import GREY
+from analysis.plots.palette import GREY
 from analysis.question import Question
+from analysis.verdicts.arms import value_place
 
 FILE_KINDS = ("png", "pdf")
 WIDTH_INCHES, WIDE_INCHES, HEIGHT_INCHES = 3.4, 7.0, 2.5

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from analysis import budgets
-from analysis.edges import leader_on_edge
-from analysis.evidence import COLLAPSED, judged
-from analysis.importance import too_few_arms, too_noisy
 from analysis.notation import arm_text, row_text, significant
-from analysis.power import ran_out, too_few_seeds, unpaired
 from analysis.question import Question
+from analysis.verdicts import budgets
+from analysis.verdicts.edges import leader_on_edge
+from analysis.verdicts.evidence import COLLAPSED, judged
+from analysis.verdicts.importance import too_few_arms, too_noisy
+from analysis.verdicts.power import ran_out, too_few_seeds, unpaired
 from sid_sweep.spec import LOST
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")

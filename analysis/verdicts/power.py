@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.arms import effect_of
-from analysis.evidence import gather, judged
 from analysis.notation import row_text
 from analysis.question import Question
-from analysis.statistics import ALPHA, deviation_interval, seeds_needed
+from analysis.verdicts.arms import effect_of
+from analysis.verdicts.evidence import gather, judged
+from analysis.verdicts.statistics import ALPHA, deviation_interval, seeds_needed
 
 MAX_SEEDS = 200  # beyond this the answer is that the arms are equal for all practical purposes
 LEAST_FOR_A_FORECAST = 3  # so few seeds do not know how far they scatter

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.evidence import Evidence, beaten, gather
 from analysis.notation import plain, same_value
 from analysis.question import Question
+from analysis.verdicts.evidence import Evidence, beaten, gather
 
 
 @dataclass(frozen=True)

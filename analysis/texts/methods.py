@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.evidence import LOSSES, judged
-from analysis.latex import escape
 from analysis.notation import arm_text, significant, value_text
 from analysis.question import Question
 from analysis.record import Record
-from analysis.statistics import ALPHA
+from analysis.texts.latex import escape
+from analysis.verdicts.evidence import LOSSES, judged
+from analysis.verdicts.statistics import ALPHA
 
 MAX_VALUES = 12
 SECONDS_PER_HOUR = 3600

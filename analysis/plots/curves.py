@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from analysis.arms import interval_of
-from analysis.canvas import (
+from analysis.notation import knob_name, plain, value_text
+from analysis.plots.canvas import (
     HEIGHT_INCHES,
     WIDE_INCHES,
     WIDTH_INCHES,
@@ -26,10 +26,10 @@ from analysis.canvas import (
     knob_axis,
     short,
 )
-from analysis.evidence import LOSSES
-from analysis.notation import knob_name, plain, value_text
-from analysis.palette import DARK_VIRIDIS, GREY, MAX_STEPS, Look, look, steps
+from analysis.plots.palette import DARK_VIRIDIS, GREY, MAX_STEPS, Look, look, steps
 from analysis.question import Question
+from analysis.verdicts.arms import interval_of
+from analysis.verdicts.evidence import LOSSES
 
 CLOCKS = ("images", "seconds")
 CLOCK_LABELS = {"images": "images seen by the generator", "seconds": "seconds of the trial"}

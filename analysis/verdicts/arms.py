@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import budgets
-from analysis.evidence import (
+from analysis.notation import is_missing, significant, value_text
+from analysis.question import Question
+from analysis.verdicts import budgets
+from analysis.verdicts.evidence import (
     COLLAPSED,
     LOSSES,
     NO_EFFECT,
@@ -30,11 +32,9 @@ from analysis.evidence import (
     judged,
     verdicts,
 )
-from analysis.notation import is_missing, significant, value_text
-from analysis.pareto import membership
-from analysis.question import Question
-from analysis.selection import Selection, race_lost, select
-from analysis.statistics import (
+from analysis.verdicts.pareto import membership
+from analysis.verdicts.selection import Selection, race_lost, select
+from analysis.verdicts.statistics import (
     ALPHA,
     Effect,
     Interval,

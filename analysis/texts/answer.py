@@ -4,7 +4,7 @@ import pandas as pd
 
 from analysis.notation import arm_text, estimate
 from analysis.question import Question
-from analysis.statistics import ALPHA
+from analysis.verdicts.statistics import ALPHA
 
 NAMED = 3  # arms that are named; more are counted
 

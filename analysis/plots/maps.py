@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 from matplotlib.transforms import ScaledTranslation
 
-from analysis.arms import interval_of
-from analysis.canvas import (
+from analysis.notation import arm_text, is_number, knob_name, value_text
+from analysis.plots.canvas import (
     HEIGHT_INCHES,
     METRIC_LOG_DECADES,
     WIDE_INCHES,
@@ -26,10 +26,10 @@ from analysis.canvas import (
     set_log_ticks,
     short,
 )
-from analysis.notation import arm_text, is_number, knob_name, value_text
-from analysis.palette import BLUE, GREY, MAX_STEPS, VERMILION, Look, look
-from analysis.pareto import is_member
+from analysis.plots.palette import BLUE, GREY, MAX_STEPS, VERMILION, Look, look
 from analysis.question import Question
+from analysis.verdicts.arms import interval_of
+from analysis.verdicts.pareto import is_member
 
 PLANE = ("loss.cross", "loss.self")
 LINE_STYLES: tuple[dict[str, Any], ...] = (  # white on dark cells, dark on light ones

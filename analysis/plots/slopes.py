@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.canvas import WIDE_INCHES, WIDTH_INCHES, dress_metric_axis, house_style
-from analysis.curves import mean_name
 from analysis.notation import arm_text, estimate, knob_name, value_text
-from analysis.palette import BLUE, GREY, VERMILION
+from analysis.plots.canvas import WIDE_INCHES, WIDTH_INCHES, dress_metric_axis, house_style
+from analysis.plots.curves import mean_name
+from analysis.plots.palette import BLUE, GREY, VERMILION
 from analysis.question import Question
 
 COLUMNS, MAX_PANELS = 5, 40

@@ -13,7 +13,7 @@ from html import escape
 import pandas as pd
 
 from analysis.question import Question
-from analysis.tables import columns, legend, rows_of
+from analysis.texts.tables import columns, legend, rows_of
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: #1d1d1f; --soft: #5a5a60; --line: #d8d8dc;

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.canvas import WIDE_INCHES, house_style
 from analysis.notation import arm_text, value_text
+from analysis.plots.canvas import WIDE_INCHES, house_style
 from analysis.question import Question
 
 COLUMNS, MAX_ARMS = 6, 60
