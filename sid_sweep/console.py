@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from statistics import fmean
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -134,7 +133,8 @@ class Board(AbstractContextManager["Board"]):
         states = {seed: row.states.get(seed) for seed in self._gets(row, self._phase())}
         if not states or set(states.values()) != {"finished"}:
             return None
-        return fmean(row.latest[seed] for seed in states)
+        metric = self.sweep.objective.metric
+        return self.sweep.mean(metric, (row.latest[seed] for seed in states))
 
     def leader(self) -> _Row | None:
         """The arm with the best mean so far."""

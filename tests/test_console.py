@@ -110,14 +110,14 @@ def test_the_best_arm_has_the_best_mean_of_all_its_seeds(tmp_path, goal, best):
     board = shown.board
     shown.run(0, 0, finished(1.0))
     assert board.leader() is None
-    shown.run(0, 1, finished(2.0))
+    shown.run(0, 1, finished(4.0))
     shown.run(1, 0, finished(3.0))
     assert dict(board.leader().arm) == HALF
     assert board.mean(board.rows[1]) is None
-    shown.run(1, 1, finished(4.0))
-    assert [board.mean(row) for row in board.rows.values()] == [1.5, 3.5]
+    shown.run(1, 1, finished(12.0))
+    assert [board.mean(row) for row in board.rows.values()] == [2.0, 6.0]  # geometric
     assert dict(board.leader().arm) == best
-    mean = 1.5 if best is HALF else 3.5
+    mean = 2 if best is HALF else 6
     assert f"leading loss.lambda = {best['loss.lambda']:g}: js = {mean}" in shown.picture()[0]
 
 

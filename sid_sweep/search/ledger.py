@@ -14,7 +14,6 @@ grown space gets a new study in the same journal, which begins with the arms of 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -279,7 +278,8 @@ class Ledger:
             proposal.set_user_attr(CAUSE, cause)
             self._study.tell(proposal, state=TrialState.FAIL)
             return
-        means = [fmean(r.metrics[o.metric] for r in results) for o in self.sweep.objectives]
+        names = [objective.metric for objective in self.sweep.objectives]
+        means = [self.sweep.mean(name, (r.metrics[name] for r in results)) for name in names]
         self._study.tell(proposal, means)
 
     def _ask_again(self, proposal: FrozenTrial) -> None:

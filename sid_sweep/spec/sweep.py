@@ -4,8 +4,10 @@
 is fair, *fixed* values are neither.
 """
 
+import functools
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import fmean, geometric_mean
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -174,6 +176,15 @@ class Sweep(Spec):
         values["seed"] = seed
         return values
 
+    @functools.cached_property
+    def _positive(self) -> tuple[str, ...]:
+        return self.trial(self.first_arm(), self.seeds.screen[0]).data.positive
+
+    def mean(self, metric: str, values: Iterable[float]) -> float:
+        """Of one arm's seeds, wherever arms are put in order: geometric for what is compared by
+        ratios, as in the table."""
+        return (geometric_mean if metric in self._positive else fmean)(values)
+
     def outline(self) -> dict[str, Any]:
         """The question as plain values, for tables that outlive this program's memory."""
         first, seeds = self.trial(self.first_arm(), self.seeds.screen[0]), self.seeds
@@ -192,7 +203,7 @@ class Sweep(Spec):
             "num_arms": self.num_arms,
             "collapse": first.data.collapse,
             "columns": self._columns(),
-            "scale": "ratio" if self.objective.metric in first.data.positive else "difference",
+            "scale": "ratio" if self.objective.metric in self._positive else "difference",
             "equal_within": self.objective.equal_within or 0.0,
             "most": first.data.most.get(self.objective.metric),
             **({"cost": self.cost.metric, "cost_goal": self.cost.goal} if self.cost else {}),

@@ -6,7 +6,6 @@ between sends again what MLflow already has, and MLflow ignores an equal point, 
 """
 
 import json
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from sid_sweep.spec import LOST, Sweep, digest, plain
@@ -176,7 +175,8 @@ class MlflowMirror:
         if finished:
             images, now = max(r.images for r in finished), max(when for _, when in own)
             names = [n for n in finished[0].metrics if all(n in r.metrics for r in finished)]
-            means = {name: fmean(r.metrics[name] for r in finished) for name in names}
+            mean = self.sweep.mean
+            means = {name: mean(name, (r.metrics[name] for r in finished)) for name in names}
             self._store.points(note["run_id"], [(k, v, now, images) for k, v in means.items()])
         counts = {name: str(outcomes.count(name)) for name in ("finished", *LOST)}
         self._store.tag(note["run_id"], counts)

@@ -1,6 +1,7 @@
 """Sweeps of arms that are all equal, put through the whole pipeline, and how often it errs.
 
     python tests/analysis/soundness.py --tables 200
+    python tests/analysis/soundness.py --tables 50 --grid
 
 prints the rates: of tables with a false verdict, of intervals that hold the truth, and the same of
 the naive way in the same simulation: each arm by itself; the arm that screening puts first by the
@@ -12,6 +13,7 @@ import argparse
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -307,6 +309,24 @@ UNTIL_DECIDED = (Setting(8, 30), Setting(8, 20, lost=0.1, how="collapsed"))
 RACED = (("equal", np.zeros(8)), ("½ deviation apart", np.arange(8) / 2))
 
 
+def grid(num: int) -> Iterator[str]:
+    """Every size with every correlation and scatter, `num` tables each: per line the mean over
+    these twelve, and the worst of them."""
+    yield "| equal arms | tables | false verdict | worst | arm held | effect held | naive |"
+    yield f"| :--- |{' ---: |' * 6}"
+    sizes = [(k, n, lost) for k in (8, 32) for n in (3, 5, 10) for lost in (0.0, 0.1)]
+    for num_arms, num_seeds, lost in sizes:
+        found = [
+            at_once(num, Setting(num_arms, num_seeds, common, scatter, lost), seed=seed)
+            for seed, (common, scatter) in enumerate(product((0.0, 0.5, 0.8), SCATTERS))
+        ]
+        verdicts = [own.false_verdict for own in found]
+        means = [np.mean([getattr(own, of) for own in found]) for of in ("arm", "effect", "naive")]
+        name = f"{num_arms} arms, {num_seeds} seeds{', 10% diverged' if lost else ''}"
+        parts = (np.mean(verdicts), max(verdicts), *means)
+        yield _line(name, str(num * len(found)), *map(_percent, parts))
+
+
 def report(num: int) -> Iterator[str]:
     """Lines of Markdown; fewer tables where one takes long."""
     yield "| all seeds at once | tables | false verdict | a best | arm held | effect held | naive |"
@@ -358,7 +378,9 @@ def main() -> None:
     """Print the rates."""
     parser = argparse.ArgumentParser(description="How often tables err.")
     parser.add_argument("--tables", type=int, default=200, help="simulated tables of each setting")
-    for line in report(parser.parse_args().tables):
+    parser.add_argument("--grid", action="store_true", help="all sizes, correlations and scatters")
+    options = parser.parse_args()
+    for line in (grid if options.grid else report)(options.tables):
         print(line, flush=True)
 
 

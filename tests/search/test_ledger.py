@@ -32,7 +32,7 @@ def play(folder, *overrides, most=1000, fail=()):
             result = Result(outcome="failed", cause="a reason", images=10)
             entry.folder.write_failure("a reason", traceback="")
         else:
-            metrics = {"js": abs(value - 0.75), "cost/evaluations": 100 * value}
+            metrics = {"js": 0.01 + abs(value - 0.75), "cost/evaluations": 100 * value}
             good = Result(outcome="finished", images=10, metrics=metrics)
             bad = Result(outcome="diverged", cause="a cause", images=10)
             result = bad if value > 1.3 else good
@@ -184,7 +184,7 @@ def test_two_objectives_are_told_together_and_survive_an_interruption(tmp_path):
     assert told
     for trial in told:
         value = trial.params["loss.lambda"]
-        assert trial.values == pytest.approx([abs(value - 0.75), 100 * value])
+        assert trial.values == pytest.approx([0.01 + abs(value - 0.75), 100 * value])
 
 
 TWINS = ("scientific={m: {cases: {usual: {}, said: {loss.lambda: 1.0}}}}", "baseline={}")

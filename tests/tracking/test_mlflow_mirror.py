@@ -6,7 +6,7 @@ import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import fmean
+from statistics import geometric_mean
 
 import pytest
 import small_sweep
@@ -220,6 +220,8 @@ def test_the_experiment_opens_with_the_metrics_and_knobs_of_the_question(place):
     assert found["mlflow.note.content"] == place.sweep.question
     assert json.loads(found["mlflow.sharedViewState.sid_sweep"])["selectedColumns"] == [
         "metrics.`js`",
+        "metrics.`off_modes`",
+        "metrics.`mode_kl`",
         "metrics.`modes`",
         "params.`loss.lambda`",
         "tags.`sid_sweep.outcome`",
@@ -347,8 +349,8 @@ def test_an_arm_shows_the_mean_over_its_finished_seeds_once_all_have_ended(place
     place.mirrored()
     arm = place.run("arm 0")
     assert arm.info.status == "FINISHED"
-    names = ("js", "modes")
-    assert arm.data.metrics == {n: fmean(r.metrics[n] for r in results) for n in names}
+    mean = geometric_mean(result.metrics["js"] for result in results)
+    assert arm.data.metrics == {"js": mean, "modes": 8.0}
     assert {step for points in place.points("arm 0").values() for step, *_ in points} == {100}
     assert tags(arm) == {"level": "arm", "finished": "2", "diverged": "1", "failed": "0"}
 
@@ -367,7 +369,7 @@ def test_a_confirmed_arm_shows_the_mean_over_its_fresh_seeds_and_another_over_th
     place.mirrored()
     arm, other = place.run("arm 0"), place.run("arm 1")
     assert (arm.info.status, other.info.status) == ("FINISHED", "FINISHED")
-    assert arm.data.metrics["js"] == fmean(r.metrics["js"] for r in fresh)
+    assert arm.data.metrics["js"] == geometric_mean(r.metrics["js"] for r in fresh)
     assert tags(arm)["finished"] == "2"
     before = place.points("arm 0")
     place.mirrored()
@@ -382,7 +384,7 @@ def test_an_arm_that_gets_no_more_seeds_ends_with_the_sweep(place):
     mirror.conclude("a table", failed=False)
     arm = place.run("arm 0")
     assert arm.info.status == "FINISHED"
-    assert arm.data.metrics["js"] == fmean(r.metrics["js"] for r in results)
+    assert arm.data.metrics["js"] == geometric_mean(r.metrics["js"] for r in results)
     before = place.points("arm 0")
     place.mirrored().conclude("a table", failed=False)
     assert place.points("arm 0") == before
@@ -580,7 +582,7 @@ def test_a_failed_trial_that_finishes_another_time_is_finished(place):
     assert [step for step, *_ in place.points(second.key)["js"]] == [0, 100]
     assert tags(arm) == {"level": "arm", "finished": "2", "diverged": "0", "failed": "0"}
     means = [entry.folder.result().metrics["js"] for entry in (first, second)]
-    assert place.points("arm 0")["js"][-1][1] == fmean(means)
+    assert place.points("arm 0")["js"][-1][1] == geometric_mean(means)
 
 
 def test_a_trial_that_fails_again_leaves_nothing_running(place):
@@ -607,7 +609,7 @@ def test_a_new_seed_joins_its_arm(place):
     place.mirrored()
     assert (NAME, "loss.lambda = 0.5", "loss.lambda = 0.5, seed 2") in place.names()
     means = [entry.folder.result().metrics["js"] for entry in entries[:3]]
-    assert place.points("arm 0")["js"][-1][1] == fmean(means)
+    assert place.points("arm 0")["js"][-1][1] == geometric_mean(means)
     assert tags(place.run("arm 0"))["finished"] == "3"
     assert place.run("arm 0").info.status == "FINISHED"
 
