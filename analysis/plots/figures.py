@@ -20,6 +20,7 @@ from analysis.notation import arm_text, knob_name, plain
 from analysis.plots import curves, maps, slopes
 from analysis.plots.canvas import (
     HEIGHT_INCHES,
+    WIDE_INCHES,
     KnobAxis,
     MetricAxis,
     canvas,
@@ -40,6 +41,7 @@ GROUPS_WIDTH_POINTS = 28.0  # of all groups at one value, side by side
 MAX_GROUPS = 12  # more are too many to name, as the arms of a random search
 MAX_LETTERS = 38  # of all labels under an axis; longer ones stand beside rows
 ROW_INCHES, ROWS_EDGE_INCHES = 0.19, 0.95  # of a row; of what is above and below all rows
+MAX_LEGEND_ROWS, LEGEND_ROW_INCHES = 5, 0.17
 CUT_MARKS = {False: ("v", "^"), True: ("<", ">")}
 COUNT_POINTS = (3.5, 10.0)
 MEAN_SIZE, SEED_SIZE, ARROW_SIZE = 3.2, 2.4, 3.4
@@ -197,9 +199,19 @@ def metric_figure(
             cut |= _draw_group(plot, group, seeds, question)
         handles += _draw_lost(plot, lost, finals)
         handles = [*_group_handles(groups, question, cut=cut), *handles]
-        columns = legend_columns([str(handle.get_label()) for handle in handles])
-        figure.legend(handles=handles, loc="outside upper center", ncols=columns, **TIGHT)
+        _add_legend(figure, handles)
     return figure
+
+
+def _add_legend(figure: Figure, handles: list[Artist]) -> None:
+    """Above the plot, or beside it, in a figure of two columns, where it would be as high as it."""
+    columns = legend_columns([str(handle.get_label()) for handle in handles])
+    if len(handles) <= MAX_LEGEND_ROWS * columns:
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns, **TIGHT)
+        return
+    height = max(figure.get_figheight(), LEGEND_ROW_INCHES * len(handles))
+    figure.set_size_inches(WIDE_INCHES, height)
+    figure.legend(handles=handles, loc="outside right center", **TIGHT)
 
 
 def _groups(arms: pd.DataFrame, question: Question, axis: KnobAxis) -> Iterator[_Group]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.notation import arm_text, estimate, knob_name, value_text
+from analysis.notation import arm_text, estimate, same_value, value_text
 from analysis.plots.canvas import WIDE_INCHES, WIDTH_INCHES, dress_metric_axis, house_style
 from analysis.plots.curves import mean_name
 from analysis.plots.palette import BLUE, GREY, VERMILION
@@ -18,7 +18,7 @@ from analysis.question import Question
 COLUMNS, MAX_PANELS = 5, 40
 PANEL_INCHES, EDGE_INCHES = 1.25, 0.75  # height of a row of panels, and of what is above and below
 LETTERS_PER_INCH = 16  # of the legend's title
-TITLE_LETTERS = 22
+TITLE_LETTERS, TITLE_LINES = 22, 5
 
 
 def slopes_figure(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> Figure | None:
@@ -43,7 +43,8 @@ def slopes_figure(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -
         panels = figure.subplots(num_rows, columns, squeeze=False).ravel()
         figure.supylabel(question.metric, fontsize=8)
         for ax, (_, arm) in zip(panels, others.iterrows(), strict=False):
-            _draw_panel(ax, values.loc[base["arm"].iloc[0]], values.loc[arm["arm"]], arm, question)
+            ends = values.loc[base["arm"].iloc[0]], values.loc[arm["arm"]]
+            _draw_panel(ax, *ends, question, title=_title(arm, base.iloc[0], question))
         for ax in panels[len(others) :]:
             ax.set_visible(False)
         _legend(figure, base.iloc[0], question)
@@ -58,7 +59,7 @@ def _reported(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
 
 
 def _draw_panel(
-    ax: Axes, base: pd.Series, own: pd.Series, arm: pd.Series, question: Question
+    ax: Axes, base: pd.Series, own: pd.Series, question: Question, *, title: str
 ) -> None:
     both = base.notna() & own.notna()
     ends = np.array([base[both], own[both]], dtype=float)
@@ -73,13 +74,20 @@ def _draw_panel(
     ax.tick_params(labelsize=6)
     ax.set_xlim(-0.2, 1.2)
     ax.set_xticks([0, 1], ["base", "arm"])
+    ax.set_title(title, fontsize=6, linespacing=1.2)
+
+
+def _title(arm: pd.Series, base: pd.Series, question: Question) -> str:
+    """In what an arm differs from the baseline (the value alone where its knob is the only one and
+    both are long), its effect and verdict."""
     values = {knob: arm[f"param.{knob}"] for knob in question.knobs}
-    text = arm_text(values) if len(values) > 1 else value_text(next(iter(values.values())))
-    name = f"{knob_name(question.knobs[0])} = {text}" if len(values) == 1 else text
-    if len(name) > TITLE_LETTERS:
-        name = text if len(text) <= TITLE_LETTERS else f"{text[: TITLE_LETTERS - 1]}…"
+    other = {k: v for k, v in values.items() if not same_value(v, base[f"param.{k}"])}
+    text = arm_text(other)
+    if len(values) == 1 and len(text) > TITLE_LETTERS:
+        text = value_text(next(iter(values.values())))
+    name = textwrap.fill(text, TITLE_LETTERS, max_lines=TITLE_LINES, placeholder="…")
     effect = estimate(arm["effect"], arm["effect_low"], arm["effect_high"])
-    ax.set_title(f"{name}\n{effect}\n{arm['verdict']}", fontsize=6, linespacing=1.2)
+    return f"{name}\n{effect}\n{arm['verdict']}"
 
 
 def _legend(figure: Figure, base: pd.Series, question: Question) -> None:
