@@ -5,7 +5,7 @@ import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "POT")
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn")
 """Whose arithmetic enters the metrics."""
 
 
