@@ -52,7 +52,7 @@ def test_equal_arms_are_told_apart_in_one_table_of_twenty(setting):
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", FULL, ids=str)
 def test_whatever_the_scatter_and_however_many_arms(setting):
-    check(200 if setting.num_arms == 8 else 60, setting)
+    check(100 if setting.num_arms == 8 else 40, setting)
 
 
 def test_arms_that_collapse_alike_are_told_apart_in_one_table_of_twenty():
