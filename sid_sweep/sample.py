@@ -165,7 +165,10 @@ def leading_trial(sweep: str, *, storage: Path, tracking_uri: str | None) -> Lea
     frame, question = sources.find(sweep, storage=storage, tracking_uri=tracking_uri)
     table = arms(frame, question)
     if not table["leads"].any():
-        raise LookupError(f"sweep {sweep!r} has no arm all of whose seeds finished; name a trial")
+        raise LookupError(
+            f"sweep {sweep!r} has no arm that finished at all its seeds and kept its modes; "
+            "name a trial"
+        )
     lead = table[table["leads"]].iloc[0]
     first = frame[frame["final"] & (frame["arm"] == lead["arm"])].sort_values("seed").iloc[0]
     values = arm_text({knob: lead[f"param.{knob}"] for knob in question.knobs})

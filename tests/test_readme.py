@@ -16,6 +16,7 @@ from sid_sweep.spec.trial import METHODS
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SMALL = ["--set", "budget.images=2_000", "--set", "evaluation.times=2", "--set", "seeds=[0]"]
+EASY = "data={kind: mixture, name: scattered, components: 1, dimensions: 2, deviation: 1.0}"
 
 
 def blocks(language: str) -> list[str]:
@@ -39,7 +40,7 @@ def clone(tmp_path_factory):
 @pytest.mark.parametrize("line", [line for line in commands() if "digits" not in line])
 def test_a_command_of_the_readme_runs(line, clone):
     arguments = [sys.executable, *line.split()[1:]]
-    small = SMALL if "sid_sweep.run" in line else []
+    small = [*SMALL, "--set", EASY] if "sid_sweep.run" in line else []
     done = subprocess.run([*arguments, *small], capture_output=True, text=True, cwd=clone)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -75,7 +75,7 @@ def test_a_finished_trial_leaves_all_that_it_should_and_no_checkpoint(straight):
     }
     assert json.loads(folder.specification.read_text()) == plain(tiny())
     references = json.loads(folder.references.read_text())
-    assert references["sw2_between_fresh"] > 0
+    assert references["sw2_of_data"] > references["js_of_data"] > 0
     assert [images for images, _ in folder.pictures()] == EVALUATED
     for _, path in folder.pictures():
         with Image.open(path) as picture:
