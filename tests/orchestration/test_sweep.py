@@ -205,6 +205,7 @@ def test_a_contradiction_is_refused(folder):
     assert "recorded 40000, now 100" in output
 
 
+@pytest.mark.slow
 def test_the_best_arm_is_confirmed_on_fresh_seeds_by_the_same_command(tmp_path):
     """One arm diverges, so two are confirmed, in rounds for whose end a worker may have to
     wait."""
