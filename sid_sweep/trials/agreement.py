@@ -10,6 +10,7 @@ from sid_sweep.files import read_json, write_json
 from sid_sweep.spec import SpecError, Sweep, plain
 from sid_sweep.spec.paths import leaves
 from sid_sweep.spec.seeds import Seeds
+from sid_sweep.spec.trial import JUDGE_VERSION
 
 from .sweep_folder import DRAWN, SweepFolder
 
@@ -39,9 +40,10 @@ def check(folder: SweepFolder, sweep: Sweep) -> None:
 
 
 def recorded(sweep: Sweep) -> dict[str, Any]:
-    """The sweep, and a trial with the defaults filled in: defaults can change too."""
+    """The sweep, a trial with the defaults filled in, and how trials are judged: all of these can
+    change."""
     first = sweep.trial(sweep.first_arm(), 0)
-    return {**plain(sweep), DRAWN: plain(first)}
+    return {**plain(sweep), DRAWN: {**plain(first), "judge": JUDGE_VERSION}}
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

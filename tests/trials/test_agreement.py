@@ -103,3 +103,12 @@ def test_two_drivers_of_one_folder_are_refused(tmp_path):
     with SweepFolder(tmp_path).sole_driver(), pytest.raises(SpecError, match="another process"):
         drive()
     drive()
+
+
+def test_a_sweep_that_was_judged_otherwise_is_refused(tmp_path, monkeypatch):
+    folder, sweep = SweepFolder(tmp_path / "s"), load(LAMBDA)
+    agreement.agree(folder, sweep)
+    agreement.agree(folder, sweep)
+    monkeypatch.setattr(agreement, "JUDGE_VERSION", 1_000)
+    with pytest.raises(SpecError, match=r"trial\.judge: recorded \d+, now 1000"):
+        agreement.agree(folder, sweep)
