@@ -165,6 +165,13 @@ class Sweep(Spec):
         """The resolved trial of an arm at a seed."""
         return Trial.model_validate(self.trial_values(arm, seed))
 
+    def trials(self, arm: Arm) -> list[Trial]:
+        """Those of an arm at all seeds, screening ones first. Resolved once: no rule looks at the
+        seed."""
+        first, *others = self.seeds.all
+        trial = self.trial(arm, first)
+        return [trial, *(trial.model_copy(update={"seed": seed}) for seed in others)]
+
     def trial_values(self, arm: Arm, seed: int) -> dict[str, Any]:
         """The trial's values before validation: fixed, then the arm, then the seed."""
         values = _copy(self.fixed)

@@ -86,16 +86,18 @@ class SweepFolder:
 
     def entry(self, sweep: Sweep, number: int, arm: Arm, seed: int) -> Entry:
         """An arm at a seed."""
-        trial = sweep.trial(arm, seed)
-        return Entry(number, arm, seed, trial, self.trial(trial))
+        return self._entry(number, arm, sweep.trial(arm, seed))
 
     def entries(self, sweep: Sweep) -> list[Entry]:
         """Every arm so far at every seed of the sweep, begun or not."""
         return [
-            self.entry(sweep, number, arm, seed)
+            self._entry(number, arm, trial)
             for number, arm in enumerate(self.arms())
-            for seed in sweep.seeds.all
+            for trial in sweep.trials(arm)
         ]
+
+    def _entry(self, number: int, arm: Arm, trial: Trial) -> Entry:
+        return Entry(number, arm, trial.seed, trial, self.trial(trial))
 
     def trial(self, trial: Trial) -> TrialFolder:
         """The folder of a trial. It is found by the digest of its specification alone, so that what

@@ -160,3 +160,9 @@ def test_what_a_sampler_averages_over_are_the_seeds_that_screen():
 )
 def test_what_was_found_is_left_out_where_something_else_is_asked(override, holds):
     assert bool(load(LAMBDA, [override]).found) == holds
+
+
+def test_the_trials_of_an_arm_differ_in_their_seed_alone():
+    sweep = load(LAMBDA, ["seeds={screen: 2, confirm: 1}"])
+    for arm in sweep.grid():
+        assert sweep.trials(arm) == [sweep.trial(arm, seed) for seed in (0, 1, 2)]
