@@ -13,7 +13,7 @@ from .reader import Path_
 def finding(error: ValidationError, values: Any) -> tuple[Path_, str, dict[str, Any]]:
     """The first thing that is wrong: where it was written, the sentence, pydantic's detail."""
     errors: list[Any] = list(error.errors())
-    detail = errors[0]
+    detail = _misspelt(errors) or errors[0]
     path = written(detail, values)
     if detail["type"] == "union_tag_invalid":
         tag = str(detail["ctx"]["discriminator"]).strip("'")
@@ -22,6 +22,14 @@ def finding(error: ValidationError, values: Any) -> tuple[Path_, str, dict[str, 
     if len(branches) > 1:
         return path, _of_branches(dotted(path), branches), detail
     return path, sentence(dotted(path), detail), detail
+
+
+def _misspelt(errors: list[Any]) -> Any | None:
+    """The unknown key that stands where the first finding misses one: the same mistake, seen."""
+    first = errors[0]
+    unknown = (e for e in errors if e["type"] == "extra_forbidden")
+    same_group = (e for e in unknown if e["loc"][:-1] == first["loc"][:-1])
+    return next(same_group, None) if first["type"] == "missing" else None
 
 
 def _of_branches(name: str, branches: list[Any]) -> str:

@@ -166,3 +166,10 @@ def test_the_trials_of_an_arm_differ_in_their_seed_alone():
     sweep = load(LAMBDA, ["seeds={screen: 2, confirm: 1}"])
     for arm in sweep.grid():
         assert sweep.trials(arm) == [sweep.trial(arm, seed) for seed in (0, 1, 2)]
+
+
+def test_a_misspelt_key_is_named_and_not_the_one_that_it_hides():
+    with pytest.raises(SpecError, match=r"seeds\.screan"):
+        load(LAMBDA, ["seeds={screan: 2}"])
+    with pytest.raises(SpecError, match=r"seeds\.screen is missing"):
+        load(LAMBDA, ["seeds={keep: 2}"])
