@@ -5,6 +5,7 @@ import hashlib
 import json
 import types
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,6 +17,14 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Unit = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Marks a field that names a file or a folder which someone else made."""
+
+
+ForeignPath = Annotated[str, Field(min_length=1), Foreign()]
 TAGS = ("kind", "sampler")  # the keys by which unions are told apart
 
 
@@ -73,6 +82,19 @@ def parts(spec: Spec, prefix: str = "") -> Iterator[tuple[str, Spec]]:
             path = f"{prefix}{field.alias or name}"
             yield path, part
             yield from parts(part, f"{path}.")
+
+
+def foreign_paths(spec: Spec) -> dict[str, str]:
+    """What a specification names of files that someone else made, by the dotted path of the
+    field."""
+    groups = [("", spec), *((f"{path}.", part) for path, part in parts(spec))]
+    return {
+        f"{prefix}{name}": value
+        for prefix, group in groups
+        for name, field in type(group).model_fields.items()
+        if any(isinstance(mark, Foreign) for mark in field.metadata)
+        and isinstance(value := getattr(group, name), str)
+    }
 
 
 def models_in(annotation: Any) -> list[type[Spec]]:
