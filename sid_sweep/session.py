@@ -142,7 +142,8 @@ class Session:
 
             device = self._teacher_device()
             teacher = teachers.load(trial, cache=cache, device=device, report=report)
-        references = quality.judge(trial, teacher, cache=cache).references
+        with self._waiting("judging the teacher's own samples, until their score stands"):
+            references = quality.judge(trial, teacher, cache=cache).references
         figures = ", ".join(f"{name} {value:.4g}" for name, value in references.items())
         took = duration(time.monotonic() - began)
         self.console.print(f"  teacher   trained in {took}: {figures}", soft_wrap=True)
