@@ -28,7 +28,7 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "teachers": "spec foreign diffusion nets data streams files",
     "quality": "spec foreign diffusion data teachers streams files",
     "distill": "spec diffusion nets data teachers quality student streams",
-    "trials": "spec files",
+    "trials": "spec foreign files",
     "search": "spec files trials",
     "worker": "spec files trials quality distill",
     "orchestration": "spec trials search worker distill",
