@@ -118,7 +118,7 @@ def test_an_arm_without_a_neighbour_has_no_edge():
         "a": {"kind": "uniform", "low": 0.0, "high": 1.0},
         "b": {"kind": "uniform", "low": 0.0, "high": 1.0},
     }
-    drawn = [{"a": 0.01, "b": 0.5}, {"a": 0.4, "b": 0.6}, {"a": 0.8, "b": 0.7}]
+    drawn = [{"a": 0.5, "b": 0.01}, {"a": 0.6, "b": 0.4}, {"a": 0.7, "b": 0.8}]
     rows = [
         row
         for arm, params in enumerate(drawn)
