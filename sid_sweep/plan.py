@@ -10,7 +10,16 @@ from sid_sweep.console import duration
 from sid_sweep.foreign.check import check
 from sid_sweep.foreign.pictures import Facts
 from sid_sweep.orchestration.machine import Layout, lay_out, this_machine
-from sid_sweep.spec import Sweep, TrainedTeacher, Trial, teacher_file, teacher_name, value_text
+from sid_sweep.spec import (
+    Data,
+    Sweep,
+    TrainedTeacher,
+    Trial,
+    teacher_file,
+    teacher_name,
+    value_text,
+)
+from sid_sweep.spec.data import Images
 from sid_sweep.spec.domain import Cases, Choice
 from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import SweepFolder
@@ -30,8 +39,8 @@ class Plan:
     """Mean training time of those, if any."""
     untrained: list[Trial]
     """A trial for each teacher that must be trained first."""
-    pictures: dict[str, Facts]
-    """What the data are, where they are pictures, by what names them."""
+    pictures: dict[Data, Facts]
+    """What the data are, where they are pictures."""
 
     def render(self, *, dry_run: bool) -> RenderableType:
         """The plan in a few lines."""
@@ -44,7 +53,7 @@ class Plan:
             ("objective", f"{sweep.objective.goal} {sweep.objective.metric}"),
             ("resources", str(self.layout or "as many trials as the cluster fits")),
             ("time", self._time()),
-            ("data", "; ".join(f"{name}: {own}" for name, own in self.pictures.items())),
+            ("data", "; ".join(f"{_named(data)}: {own}" for data, own in self.pictures.items())),
             ("teacher", self._teacher()),
             ("folder", str(self.folder.path)),
         ]
@@ -131,6 +140,10 @@ def _first_trials(sweep: Sweep) -> list[Trial]:
     """A trial of every arm that is known before the sweep runs."""
     arms = sweep.grid() if isinstance(sweep.search, GridSearch) else [sweep.first_arm()]
     return [sweep.trial(arm, sweep.seeds.screen[0]) for arm in arms]
+
+
+def _named(data: Data) -> str:
+    return data.path if isinstance(data, Images) else data.kind
 
 
 def _domain(sweep: Sweep, knob: str) -> str:

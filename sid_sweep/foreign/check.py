@@ -13,8 +13,8 @@ from .pictures import Facts, facts
 PHOTOGRAPHS, HEIGHT, WIDTH = 2, 427, 640  # scikit-learn's
 
 
-def check(trials: Iterable[Trial]) -> dict[str, Facts]:
-    """What the trials' pictures are, by what names them; each path is looked at once.
+def check(trials: Iterable[Trial]) -> dict[Data, Facts]:
+    """What the trials' pictures are; each path is looked at once.
 
     Raises:
         SpecError: something is not there, is not taken, or does not fit.
@@ -25,7 +25,7 @@ def check(trials: Iterable[Trial]) -> dict[str, Facts]:
             found[trial.data] = facts_of(trial.data)
         if own := found[trial.data]:
             _fit(trial, own)
-    return {_name(data): own for data, own in found.items() if own}
+    return {data: own for data, own in found.items() if own}
 
 
 def facts_of(data: Data) -> Facts | None:
@@ -67,7 +67,3 @@ def _fit(trial: Trial, own: Facts) -> None:
     for path, part in parts(trial):
         for problem in part.fits(own.height, path):
             raise SpecError(problem)
-
-
-def _name(data: Data) -> str:
-    return data.path if isinstance(data, kinds.Images) else data.kind
