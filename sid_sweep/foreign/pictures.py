@@ -126,7 +126,7 @@ def pictures(
                     _decode(path, partial, skip_corrupt=skip_corrupt, report=report)
     known = read_json(folder / "facts.json")
     if known["skipped"] and not skip_corrupt:
-        raise ValueError(f"{known['skipped'][0]}; {SKIP}")
+        raise ValueError(f"{path}: {known['skipped'][0]}; {SKIP}")
     labels = np.load(folder / "labels.npy") if known["num_classes"] else None
     return Pictures(np.load(folder / "images.npy", mmap_mode="r"), labels, **known)
 
@@ -147,7 +147,7 @@ def _decode(path: str, folder: Path, *, skip_corrupt: bool, report: Report) -> N
             if isinstance(own, CorruptPicture):
                 if not skip_corrupt:
                     raise ValueError(f"{own}; {SKIP}")
-                skipped.append(str(own))
+                skipped.append(str(own).removeprefix(f"{path}: "))
                 continue
             if not kept:
                 first, shape = name, own.shape
