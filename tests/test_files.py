@@ -15,6 +15,7 @@ from sid_sweep.files import (
     read_json,
     read_lines,
     replacing,
+    replacing_folder,
     write_json,
 )
 
@@ -134,9 +135,8 @@ def test_a_lock_is_refused_while_another_process_holds_it_and_dies_with_it(tmp_p
 
 def test_a_folder_is_whole_or_absent(tmp_path):
     path = tmp_path / "deep" / "folder"
-    with pytest.raises(KeyboardInterrupt), replacing_folder(path) as partial:
-        (partial / "half").write_text("x")
-        raise KeyboardInterrupt
+    with pytest.raises(FileNotFoundError), replacing_folder(path) as partial:
+        (partial / "half").write_text((partial / "nothing").read_text())
     assert list(path.parent.iterdir()) == []
     with replacing_folder(path) as partial:
         (partial / "whole").write_text("x")
