@@ -19,7 +19,6 @@ from sid_sweep.spec import (
     teacher_name,
     value_text,
 )
-from sid_sweep.spec.data import Images
 from sid_sweep.spec.domain import Cases, Choice
 from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import SweepFolder
@@ -143,7 +142,7 @@ def _first_trials(sweep: Sweep) -> list[Trial]:
 
 
 def _named(data: Data) -> str:
-    return data.path if isinstance(data, Images) else data.kind
+    return data.path if data.kind == "images" else data.kind
 
 
 def _domain(sweep: Sweep, knob: str) -> str:

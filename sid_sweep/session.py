@@ -23,7 +23,6 @@ from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Plan
 from sid_sweep.search import Ledger
 from sid_sweep.spec import Data, SpecError, Trial
-from sid_sweep.spec.data import Images
 from sid_sweep.table_referee import TableReferee
 from sid_sweep.tracking import provenance, track
 from sid_sweep.tracking.client import redact
@@ -61,7 +60,7 @@ def decode_pictures(plan: Plan, *, console: Console) -> bool:
 
 
 def _decode(data: Data, plan: Plan, console: Console, report: Report) -> None:
-    if not isinstance(data, Images):
+    if data.kind != "images":
         return
     cache, skip = plan.folder.cache, data.skip_corrupt
     skipped = pictures(data.path, cache=cache, skip_corrupt=skip, report=report).skipped
