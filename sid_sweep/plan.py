@@ -7,8 +7,18 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sid_sweep.console import duration
+from sid_sweep.foreign.check import check
+from sid_sweep.foreign.pictures import Facts
 from sid_sweep.orchestration.machine import Layout, lay_out, this_machine
-from sid_sweep.spec import Sweep, TrainedTeacher, Trial, teacher_file, teacher_name, value_text
+from sid_sweep.spec import (
+    Data,
+    Sweep,
+    TrainedTeacher,
+    Trial,
+    teacher_file,
+    teacher_name,
+    value_text,
+)
 from sid_sweep.spec.domain import Cases, Choice
 from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import SweepFolder
@@ -28,6 +38,8 @@ class Plan:
     """Mean training time of those, if any."""
     untrained: list[Trial]
     """A trial for each teacher that must be trained first."""
+    pictures: dict[Data, Facts]
+    """What the data are, where they are pictures."""
 
     def render(self, *, dry_run: bool) -> RenderableType:
         """The plan in a few lines."""
@@ -40,6 +52,7 @@ class Plan:
             ("objective", f"{sweep.objective.goal} {sweep.objective.metric}"),
             ("resources", str(self.layout or "as many trials as the cluster fits")),
             ("time", self._time()),
+            ("data", "; ".join(f"{_named(data)}: {own}" for data, own in self.pictures.items())),
             ("teacher", self._teacher()),
             ("folder", str(self.folder.path)),
         ]
@@ -77,8 +90,9 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
     """Look at the machine and at what earlier runs left.
 
     Raises:
-        SpecError: not even one trial fits on this machine.
+        SpecError: not even one trial fits on this machine, or the data are not what is needed.
     """
+    pictures = check(_first_trials(sweep))
     results = folder.results()
     finished = [result.seconds for result in results if result.outcome == "finished"]
     done = len(results)
@@ -92,6 +106,7 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
         done,
         fmean(finished) if finished else None,
         _untrained(sweep, folder),
+        pictures,
     )
 
 
@@ -115,10 +130,19 @@ def _is_open(sweep: Sweep) -> bool:
 
 def _untrained(sweep: Sweep, folder: SweepFolder) -> list[Trial]:
     """One trial for every teacher that the cache lacks, of those that are known before it runs."""
-    arms = sweep.grid() if isinstance(sweep.search, GridSearch) else [sweep.first_arm()]
-    trials = [sweep.trial(arm, sweep.seeds.screen[0]) for arm in arms]
+    trials = _first_trials(sweep)
     by_name = {teacher_name(t): t for t in trials if isinstance(t.teacher, TrainedTeacher)}
     return [t for name, t in by_name.items() if not teacher_file(name, folder.cache).exists()]
+
+
+def _first_trials(sweep: Sweep) -> list[Trial]:
+    """A trial of every arm that is known before the sweep runs."""
+    arms = sweep.grid() if isinstance(sweep.search, GridSearch) else [sweep.first_arm()]
+    return [sweep.trial(arm, sweep.seeds.screen[0]) for arm in arms]
+
+
+def _named(data: Data) -> str:
+    return data.path if data.kind == "images" else data.kind
 
 
 def _domain(sweep: Sweep, knob: str) -> str:

@@ -5,16 +5,24 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.status import Status
 
 from sid_sweep.console import Board, duration
+from sid_sweep.foreign.pictures import Report, pictures
 from sid_sweep.orchestration import cluster
 from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Plan
 from sid_sweep.search import Ledger
-from sid_sweep.spec import Trial
+from sid_sweep.spec import Data, SpecError, Trial
 from sid_sweep.table_referee import TableReferee
 from sid_sweep.tracking import provenance, track
 from sid_sweep.tracking.client import redact
@@ -23,6 +31,44 @@ from sid_sweep.trials import Entry, Result, Watcher
 from sid_sweep.trials.rows import rows_of
 
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+
+
+def decode_pictures(plan: Plan, *, console: Console) -> bool:
+    """Decode what the cache lacks of the data, with a progress bar, before the sweep is begun: a
+    picture that is not taken leaves no sweep behind. False where that was interrupted.
+
+    Raises:
+        SpecError: a picture is not taken.
+    """
+    columns = (TextColumn("  pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    signals = Signals()
+    with signals.installed(), Progress(*columns, console=console, transient=True) as bar:
+        for data, facts in plan.pictures.items():
+            task = bar.add_task("", total=facts.num)
+
+            def report(done: int, total: int, task: TaskID = task) -> None:
+                signals.check()
+                bar.update(task, completed=done, total=total)
+
+            try:
+                _decode(data, plan, console, report)
+            except ValueError as error:
+                raise SpecError(f"data.path: {error}") from None
+            except Interrupted:
+                return False
+    return True
+
+
+def _decode(data: Data, plan: Plan, console: Console, report: Report) -> None:
+    if data.kind != "images":
+        return
+    cache, skip = plan.folder.cache, data.skip_corrupt
+    skipped = pictures(data.path, cache=cache, skip_corrupt=skip, report=report).skipped
+    if skipped:
+        text = f"{data.path}: {len(skipped):,} pictures cannot be decoded and are left out"
+        console.print(
+            f"  [yellow]![/] {escape(text)}, such as {escape(skipped[0])}", soft_wrap=True
+        )
 
 
 class Session:

@@ -15,6 +15,7 @@ from sid_sweep.files import (
     read_json,
     read_lines,
     replacing,
+    replacing_folder,
     write_json,
 )
 
@@ -130,3 +131,15 @@ def test_a_lock_is_refused_while_another_process_holds_it_and_dies_with_it(tmp_p
         pass
     with locked(path, wait=False):  # a block that has ended holds nothing
         pass
+
+
+def test_a_folder_is_whole_or_absent(tmp_path):
+    path = tmp_path / "deep" / "folder"
+    with pytest.raises(FileNotFoundError), replacing_folder(path) as partial:
+        (partial / "half").write_text((partial / "nothing").read_text())
+    assert list(path.parent.iterdir()) == []
+    with replacing_folder(path) as partial:
+        (partial / "whole").write_text("x")
+        assert not path.exists()
+    assert [own.name for own in path.parent.iterdir()] == ["folder"]
+    assert (path / "whole").read_text() == "x"

@@ -3,13 +3,14 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from sid_sweep import plan as plans
 from sid_sweep.orchestration.machine import Capacity
 from sid_sweep.plan import make_plan
-from sid_sweep.spec import Arm, load, teacher_file, teacher_name
+from sid_sweep.spec import Arm, SpecError, load, teacher_file, teacher_name
 from sid_sweep.trials import Result, SweepFolder
 
 LAMBDA = Path(__file__).with_name("lambda.yaml")
@@ -170,6 +171,37 @@ def test_every_distinct_teacher_is_trained_once_until_its_file_is_there(folder):
 def test_a_sampled_sweep_trains_the_teacher_that_it_certainly_needs(folder):
     assert len(plan_of(folder, TRAINED, *TPE).untrained) == 1
     assert plan_of(folder, *TPE).untrained == []  # an exact teacher needs no training
+
+
+UNET = "{kind: trained, net: {kind: unet, attention_resolutions: []}}"
+
+
+def test_a_plan_says_what_the_pictures_are(folder, tmp_path):
+    for side in (16, 32):
+        np.save(tmp_path / f"{side}.npy", np.zeros((2000, side, side, 3), np.uint8))
+    data = f"data={{kind: images, path: {tmp_path}/32.npy}}"
+    objective = "objective.metric=cost/evaluations"
+    assert lines(plan_of(folder, f"teacher={UNET}", data, objective))["data"] == (
+        f"{tmp_path}/32.npy: 2,000 pictures of 32 x 32, colour"
+    )
+    both = [f"{tmp_path}/16.npy", f"{tmp_path}/32.npy"]
+    cases = f"scientific={{data.path: {{choice: [{', '.join(both)}]}}}}"
+    fixed = (f"teacher={UNET}", data.replace(f", path: {both[1]}", ""), objective, "baseline={}")
+    shown = lines(plan_of(folder, cases, *fixed))["data"]
+    assert [text.split(":")[0] for text in shown.split("; ")] == both
+
+
+def test_pictures_that_do_not_fit_are_refused_before_anything_is_made(folder, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((9, 12, 12, 1), np.uint8))
+    net = UNET.replace("unet,", "unet, channel_mult: [1, 1, 1, 1],")
+    overrides = (
+        f"teacher={net}",
+        f"data={{kind: images, path: {tmp_path}/a.npy}}",
+        "objective.metric=cost/evaluations",
+    )
+    with pytest.raises(SpecError, match=r"^teacher\.net\.channel_mult .* which is odd; at most 3"):
+        plan_of(folder, *overrides)
+    assert not folder.path.parent.exists()
 
 
 def test_the_size_of_a_cluster_is_not_known_before_it_is_reached(folder):

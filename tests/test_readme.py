@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sid_sweep.spec import load
+from sid_sweep.spec import Data, load
+from sid_sweep.spec.base import variants
 from sid_sweep.spec.presets import PRESETS
 from sid_sweep.spec.trial import METHODS
 
@@ -69,6 +70,11 @@ def test_the_table_of_methods_names_them_all():
     assert [kind for kind in METHODS if f"| `{kind}` |" not in table] == []
     presets = README.partition("a preset begins")[2].partition(":")[0]
     assert [name for name in PRESETS if f"`{name}`" not in presets] == []
+
+
+def test_the_table_of_data_names_them_all():
+    table = README.partition("## Data")[2].partition("##")[0]
+    assert [kind for kind in variants(Data) if f"| `{kind}` |" not in table] == []
 
 
 def test_the_lines_of_python_draw_from_a_student(clone):

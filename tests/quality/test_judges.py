@@ -8,6 +8,7 @@ import torch
 from sid_sweep import quality, spec, teachers
 from sid_sweep.data import digits, mixture
 from sid_sweep.quality.images import load_classifier
+from sid_sweep.quality.pictures import sheet
 from sid_sweep.quality.points import points_judge
 from sid_sweep.spec import Trial
 
@@ -51,6 +52,33 @@ def test_a_picture_is_bytes():
     picture = quality.picture(RING, fresh(64, 0))
     assert picture.dtype == np.uint8
     assert picture.shape == (256, 256, 3)
+
+
+COLOURS = torch.tensor([[1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]])
+
+
+@pytest.mark.parametrize(("side", "times"), [(8, 6), (16, 6), (32, 3), (64, 1), (256, 1)])
+def test_a_sheet_is_square_and_enlarges_what_is_small(side, times):
+    images = COLOURS[torch.arange(4) % 3, :, None, None].expand(4, 3, side, side)
+    drawn = sheet(images)
+    cell = times * side + 4
+    assert drawn.shape == (2 * cell, 2 * cell, 3)
+    middles = drawn[cell // 2 :: cell, cell // 2 :: cell]
+    assert middles.tolist() == [[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 0, 0]]]
+    assert (drawn[:2] == 0).all()  # the frame
+
+
+def test_what_is_left_of_a_sheet_is_white_and_grey_is_grey():
+    drawn = sheet(torch.zeros(5, 1, 32, 32))
+    assert drawn.shape == (200, 300, 3)
+    assert (drawn[100:, 200:] == 255).all()
+    assert (drawn[2:98, 2:98] == 128).all()
+
+
+def test_large_pictures_are_fewer():
+    data = spec.data.Patches(kind="patches")
+    assert quality.picture(data, torch.zeros(100, 3, 256, 256)).shape == (1300, 1300, 3)
+    assert quality.picture(data, torch.zeros(7, 3, 256, 256), num_images=7).shape == (780, 780, 3)
 
 
 @pytest.fixture(scope="module")

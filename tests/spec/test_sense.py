@@ -38,6 +38,14 @@ LORA = {"init": {"kind": "teacher", "lora": {"rank": 4}}}
         ({"data": {"kind": "mixture", "components": 4}}, "components belongs to name = scattered"),
         ({"data": {"kind": "mixture", "name": "scattered"}}, "needs components"),
         ({"method": {"kind": "progressive", "start_steps": 12}}, "must be a power of two"),
+        ({"data": {"kind": "none"}, "teacher": {"kind": "trained"}}, "nothing to train a teacher"),
+        (
+            {
+                "data": {"kind": "mnist"},
+                "teacher": {"kind": "trained", "net": {"kind": "unet", "channel_mult": [1] * 7}},
+            },
+            "halves 32 x 32 pixels below one; at most 6 levels",
+        ),
         (
             {"generator": {"init": {"net": {"kind": "unet"}}}},
             "generator.init.net.kind = unet is for",
