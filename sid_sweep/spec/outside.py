@@ -40,7 +40,7 @@ class PythonNet(Spec):
     kind: Literal["python"]
     factory: str
     """module:function, or path/to/file.py:function."""
-    arguments: dict[str, Argument] = {}
+    arguments: dict[str, Argument] = Field(default={})
     """What it is called with."""
 
 

@@ -113,7 +113,7 @@ class PythonTeacher(_Loaded):
     kind: Literal["python"]
     factory: str
     """What makes it: module:function, or path/to/file.py:function."""
-    arguments: dict[str, Argument] = {}
+    arguments: dict[str, Argument] = Field(default={})
     """What the function is called with."""
 
     @model_validator(mode="after")

@@ -1,5 +1,5 @@
-"""A folder as diffusers saves it: DDPMPipeline's, or UNet2DModel's with scheduler_config.json beside
-config.json.
+"""A folder as diffusers saves it: DDPMPipeline's, or UNet2DModel's with scheduler_config.json
+beside config.json.
 
 Only JSON and safetensors are read. What a configuration names is compared with what is known here
 before the library sees it: another class, schedule or keyword is refused by its name.
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sid_sweep import spec
 from sid_sweep.files import read_json
 from sid_sweep.nets.denoiser import Denoiser
-from sid_sweep.nets.outside import EXTRA, SteppedUNet, one_line, step_sigmas
+from sid_sweep.nets.outside import SteppedUNet, one_line, step_sigmas
 
 WEIGHTS = "diffusion_pytorch_model"
 BETAS = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end")
@@ -79,8 +79,8 @@ def _scheduler(folder: Path) -> dict[str, Any]:
     found = next((place for place in places if place.exists()), None)
     if found is None:
         raise ValueError(
-            f"{folder}: holds no scheduler_config.json, which says how noise was added in training; "
-            "name the folder that DDPMPipeline.save_pretrained wrote"
+            f"{folder}: holds no scheduler_config.json, which says how noise was added in "
+            "training; name the folder that DDPMPipeline.save_pretrained wrote"
         )
     config = _json(found)
     if (name := config.get("_class_name")) not in SCHEDULERS:

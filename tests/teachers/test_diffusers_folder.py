@@ -231,5 +231,5 @@ def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, spoil, reason):
 
 def test_a_teacher_of_another_resolution_is_refused(tmp_path):
     saved(tmp_path, small_unet(sample_size=16))
-    with pytest.raises(ValueError, match="of shape 1 x 16 x 16, and those of .* are 1 x 8 x 8"):
+    with pytest.raises(ValueError, match=r"of shape 1 x 16 x 16, and those of .* are 1 x 8 x 8"):
         teachers.load(digits(tmp_path), cache=tmp_path)
