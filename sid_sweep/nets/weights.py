@@ -17,10 +17,14 @@ from .denoiser import Denoiser, build
 HEADER = "sid_sweep"
 
 
-def save(denoiser: Denoiser, path: Path, **more: Any) -> None:
-    """Write the file, whole or not at all; `more` stands beside the blueprint."""
-    header = {"blueprint": spec.plain(denoiser.blueprint)} | more
-    tensors = {name: w.detach().contiguous().cpu() for name, w in denoiser.state_dict().items()}
+def save(denoiser: Denoiser, path: Path) -> None:
+    """Write the file, whole or not at all."""
+    write(path, denoiser.state_dict(), {"blueprint": spec.plain(denoiser.blueprint)})
+
+
+def write(path: Path, weights: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Write weights under a header that holds more than the blueprint."""
+    tensors = {name: w.detach().contiguous().cpu() for name, w in weights.items()}
     with replacing(path) as partial:
         save_file(tensors, partial, metadata={HEADER: json.dumps(header, ensure_ascii=False)})
 

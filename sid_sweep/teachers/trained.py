@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from sid_sweep import spec
 from sid_sweep.data import Source
 from sid_sweep.diffusion import noise as diffusion
-from sid_sweep.files import locked, replacing
-from sid_sweep.nets import average
+from sid_sweep.files import locked
+from sid_sweep.nets import average, weights
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.nets.optim import Optimiser
 from sid_sweep.streams import seeded, stream
@@ -40,11 +40,17 @@ def load(
         with locked(path.with_suffix(".lock")):
             if not path.exists():
                 trained = train(noise, teacher, source, device=device, report=report)
-                with replacing(path) as partial:
-                    save_file({k: v.cpu() for k, v in trained.state_dict().items()}, partial)
-    denoiser = build(teacher.net, source.shape, sigma_data=source.sigma_data)
+                weights.save(trained, path)
+    denoiser = build(blueprint(teacher, source))
     denoiser.load_state_dict(load_file(path))
     return denoiser.to(device).requires_grad_(False).eval()
+
+
+def blueprint(teacher: spec.TrainedTeacher, source: Source) -> spec.nets.Blueprint:
+    """Of its denoiser."""
+    return spec.nets.Blueprint(
+        net=teacher.net, shape=list(source.shape), sigma_data=source.sigma_data
+    )
 
 
 def train(
@@ -58,7 +64,7 @@ def train(
     """min_φ E w ‖ε_φ(x_t) - ε‖² over the data (article, eq. 2); returns the averaged weights."""
     process = diffusion.process(noise)
     with seeded(teacher.seed, "teacher", "weights"):
-        network = build(teacher.net, source.shape, sigma_data=source.sigma_data).to(device)
+        network = build(blueprint(teacher, source)).to(device)
     averaged = copy.deepcopy(network).requires_grad_(False)
     optimiser = Optimiser(list(network.parameters()), teacher.optim, budget_images=teacher.images)
     for step, images in enumerate(range(0, teacher.images, teacher.batch)):
