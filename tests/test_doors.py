@@ -15,7 +15,7 @@ LIBRARIES = {  # where a library may be imported, lazily or not
     "optuna": ("sid_sweep/search/", "analysis/verdicts/importance.py"),
     "mlflow": ("sid_sweep/tracking/",),
     "yaml": ("sid_sweep/spec/",),
-    "diffusers": ("sid_sweep/nets/outside.py", "sid_sweep/teachers/diffusers_folder.py"),
+    "diffusers": ("sid_sweep/nets/outside.py",),
     "huggingface_hub": ("sid_sweep/teachers/hub.py",),
 }
 ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms is one too

@@ -25,7 +25,7 @@ EXTRA = "diffusers is not installed; pip install -e '.[diffusers]'"
 
 def step_sigmas(steps: spec.outside.Steps) -> Float[Tensor, " T"]:
     """σ of every trained step, rising, by the library's own schedule."""
-    scheduler = _library().DDPMScheduler(**spec.plain(steps))
+    scheduler = library().DDPMScheduler(**spec.plain(steps))
     kept = scheduler.alphas_cumprod.double()
     return ((1 - kept) / kept).sqrt()
 
@@ -84,7 +84,7 @@ def unet(net: spec.outside.DiffusersNet) -> SteppedUNet:
         ValueError: the library is missing, or its configuration is not as it should be.
     """
     try:
-        own = _library().UNet2DModel.from_config(net.config)
+        own = library().UNet2DModel.from_config(net.config)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"UNet2DModel refuses its configuration: {one_line(error)}") from None
     return SteppedUNet(own, step_sigmas(net.steps))
@@ -103,7 +103,7 @@ def user_net(net: spec.outside.PythonNet) -> tuple[UserNet, Any]:
         raise ValueError(f"factory = {net.factory}: {place} has no function {name}")
     try:
         inspect.signature(function).bind(**net.arguments)
-        made = function(**net.arguments)
+        made: Any = function(**net.arguments)
     except Exception as error:  # the user's code may raise anything
         raise ValueError(f"factory = {net.factory} fails: {one_line(error)}") from error
     if not callable(made):
@@ -120,8 +120,12 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
-def _library() -> Any:
-    """diffusers, which takes seconds to load."""
+def library() -> Any:
+    """diffusers, which takes seconds to load.
+
+    Raises:
+        ValueError: it is not installed.
+    """
     try:
         import diffusers
     except ImportError:

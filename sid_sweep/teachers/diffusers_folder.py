@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sid_sweep import spec
 from sid_sweep.files import read_json
 from sid_sweep.nets.denoiser import Denoiser
-from sid_sweep.nets.outside import SteppedUNet, one_line, step_sigmas
+from sid_sweep.nets.outside import SteppedUNet, library, one_line, step_sigmas
 
 WEIGHTS = "diffusion_pytorch_model"
 BETAS = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end")
@@ -44,15 +44,13 @@ def load(folder: Path, *, sigma_data: float) -> Denoiser:
 
 def _config(path: Path) -> dict[str, Any]:
     """The keywords of UNet2DModel, all of them known and usable."""
-    from diffusers import UNet2DModel
-
     config = _json(path)
     if (name := config.get("_class_name")) != "UNet2DModel":
         raise ValueError(
             f"{path}: holds {name}; a teacher of kind = diffusers is a UNet2DModel, for pixels"
         )
     config = {key: value for key, value in config.items() if not key.startswith("_")}
-    known = inspect.signature(UNet2DModel.__init__).parameters
+    known = inspect.signature(library().UNet2DModel.__init__).parameters
     if unknown := sorted(set(config) - set(known)):
         raise ValueError(f"{path}: UNet2DModel of the installed diffusers knows no {unknown[0]}")
     for key, allowed, reason in (
@@ -126,10 +124,8 @@ def _refuse_weights(place: Path) -> None:
 
 def _weights(place: Path) -> Any:
     """The library's network with its weights, all of them there and of its shapes."""
-    from diffusers import UNet2DModel
-
     try:
-        unet, found = UNet2DModel.from_pretrained(
+        unet, found = library().UNet2DModel.from_pretrained(
             place, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False,
             output_loading_info=True,
         )  # fmt: skip

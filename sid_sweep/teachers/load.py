@@ -78,15 +78,19 @@ def load(
 def _loaded(teacher: spec.teachers.Loaded, cache: Path) -> Denoiser:
     """The denoiser that someone else trained."""
     match teacher:
-        case spec.teachers.DiffusersTeacher(path=None, hf=str(name)):
-            folder = hub.snapshot(name, cache)
-            return diffusers_folder.load(folder, sigma_data=teacher.sigma_data)
-        case spec.teachers.DiffusersTeacher(path=str(path)):
-            return diffusers_folder.load(locate(path), sigma_data=teacher.sigma_data)
+        case spec.teachers.DiffusersTeacher():
+            return diffusers_folder.load(_folder(teacher, cache), sigma_data=teacher.sigma_data)
         case spec.teachers.CheckpointTeacher():
             return checkpoint.load(locate(teacher.path))
         case spec.teachers.PythonTeacher():
             return python.load(teacher)
+
+
+def _folder(teacher: spec.teachers.DiffusersTeacher, cache: Path) -> Path:
+    if teacher.hf is not None:
+        return hub.snapshot(teacher.hf, cache)
+    assert teacher.path is not None  # the specification wants one of them
+    return locate(teacher.path)
 
 
 def _check_shape(denoiser: Denoiser, data: spec.Data) -> None:

@@ -3,6 +3,7 @@ be used is refused in one line."""
 
 import json
 import shutil
+import sys
 
 import pytest
 import torch
@@ -227,6 +228,13 @@ def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, spoil, reason):
         teachers.load(digits(tmp_path / "teacher"), cache=tmp_path / "cache")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "cache").exists()
+
+
+def test_without_the_library_the_extra_is_named(tmp_path, monkeypatch):
+    saved(tmp_path)
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    with pytest.raises(ValueError, match=r"diffusers is not installed; pip install -e '\.\[diff"):
+        teachers.load(digits(tmp_path), cache=tmp_path)
 
 
 def test_a_teacher_of_another_resolution_is_refused(tmp_path):
