@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import Count, Spec
+from .base import Count, ForeignPath, Spec
 from .nets import EMA, Adam, Net, ResidualMLP
 from .noise import EDMWeight, LogNormalTimes, Times, Weight
 
@@ -40,6 +40,8 @@ class TrainedTeacher(_Teacher):
     kind: Literal["trained"]
     net: Net = ResidualMLP(kind="residual_mlp")
     """Its architecture."""
+    labels: bool = False
+    """Conditional on the data's classes; only U-Nets know them."""
     images: Count = 2_000_000
     """Training images, with repetition."""
     batch: Count = 256
@@ -55,5 +57,22 @@ class TrainedTeacher(_Teacher):
     seed: int = 0
     """Of its initialisation and training."""
 
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        if self.labels and self.net.kind not in ("unet", "adm"):
+            yield (
+                f"{path}.labels = true needs a network that knows classes, and "
+                f"{path}.net.kind = {self.net.kind} does not; use unet or adm"
+            )
 
-Teacher = Annotated[ExactTeacher | TrainedTeacher, Field(discriminator="kind")]
+
+class EdmTeacher(_Teacher):
+    """A network that NVlabs' EDM or the official SiD wrote, a .pkl, in which nothing is run."""
+
+    lacks: ClassVar[tuple[str, ...]] = ("cost/of_teacher",)  # nobody here trained it
+
+    kind: Literal["edm"]
+    path: ForeignPath
+    """The file, such as edm-cifar10-32x32-uncond-vp.pkl."""
+
+
+Teacher = Annotated[ExactTeacher | TrainedTeacher | EdmTeacher, Field(discriminator="kind")]

@@ -11,7 +11,7 @@ from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.streams import seeded
 
-from . import trained
+from . import edm, trained
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,23 @@ def load(
         cache: folder of trained teachers.
         report: called with (images, total, loss) during training.
     """
-    own = source(trial.data)
-    if not isinstance(trial.teacher, spec.TrainedTeacher):
-        assert own.exact is not None  # the specification refuses an exact teacher without one
-        exact = own.exact.to(device, torch.float32)
-        return Teacher(exact.epsilon, own.shape, own.sigma_data, torch.device(device))
-    path = spec.teacher_file(spec.teacher_name(trial), cache)
-    denoiser = trained.load(path, trial.noise, trial.teacher, own, device=device, report=report)
-    denoiser.compute_in(trial.precision)
-    return Teacher(denoiser, own.shape, own.sigma_data, torch.device(device), denoiser)
+    placed = torch.device(device)
+    match trial.teacher:
+        case spec.ExactTeacher():
+            own = source(trial.data)
+            assert own.exact is not None  # the specification refuses an exact teacher without one
+            exact = own.exact.to(device, torch.float32)
+            return Teacher(exact.epsilon, own.shape, own.sigma_data, placed)
+        case spec.TrainedTeacher() as teacher:
+            path = spec.teacher_file(spec.teacher_name(trial), cache)
+            denoiser = trained.load(
+                path, trial.noise, teacher, source(trial.data), device=device, report=report
+            )
+        case spec.EdmTeacher() as teacher:
+            denoiser = edm.load(teacher.path, cache=cache).to(device)
+    return _of(denoiser.compute_in(trial.precision), placed)
+
+
+def _of(denoiser: Denoiser, device: torch.device) -> Teacher:
+    own = denoiser.blueprint
+    return Teacher(denoiser, tuple(own.shape), own.sigma_data, device, denoiser, own.num_classes)
