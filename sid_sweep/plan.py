@@ -8,7 +8,16 @@ from rich.text import Text
 
 from sid_sweep.console import duration
 from sid_sweep.orchestration.machine import Layout, lay_out, this_machine
-from sid_sweep.spec import Sweep, TrainedTeacher, Trial, teacher_file, teacher_name, value_text
+from sid_sweep.spec import (
+    Sweep,
+    TrainedTeacher,
+    Trial,
+    digest,
+    plain,
+    teacher_file,
+    teacher_name,
+    value_text,
+)
 from sid_sweep.spec.domain import Cases, Choice
 from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import SweepFolder
@@ -28,6 +37,8 @@ class Plan:
     """Mean training time of those, if any."""
     untrained: list[Trial]
     """A trial for each teacher that must be trained first."""
+    loaded: list[Trial]
+    """A trial for each teacher that someone else trained, and for each way to begin with it."""
 
     def render(self, *, dry_run: bool) -> RenderableType:
         """The plan in a few lines."""
@@ -79,7 +90,7 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
     Raises:
         SpecError: not even one trial fits on this machine.
     """
-    results = folder.results()
+    results, known = folder.results(), _known(sweep)
     finished = [result.seconds for result in results if result.outcome == "finished"]
     done = len(results)
     if isinstance(sweep.search, GridSearch):
@@ -91,7 +102,8 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
         None if address else lay_out(sweep, this_machine()),
         done,
         fmean(finished) if finished else None,
-        _untrained(sweep, folder),
+        _untrained(known, folder),
+        _loaded(known) if done < sweep.num_trials else [],
     )
 
 
@@ -113,10 +125,25 @@ def _is_open(sweep: Sweep) -> bool:
     return bool(sweep.seeds.confirm) or sweep.seeds.screened_in_turn
 
 
-def _untrained(sweep: Sweep, folder: SweepFolder) -> list[Trial]:
-    """One trial for every teacher that the cache lacks, of those that are known before it runs."""
+def _known(sweep: Sweep) -> list[Trial]:
+    """One trial of every arm that is known before it runs."""
     arms = sweep.grid() if isinstance(sweep.search, GridSearch) else [sweep.first_arm()]
-    trials = [sweep.trial(arm, sweep.seeds.screen[0]) for arm in arms]
+    return [sweep.trial(arm, sweep.seeds.screen[0]) for arm in arms]
+
+
+def _loaded(trials: list[Trial]) -> list[Trial]:
+    """One trial for all that ask the same of a teacher that someone else trained."""
+    asked = {}
+    for trial in trials:
+        if trial.teacher.kind not in ("exact", "trained"):
+            inits = [part and plain(part.init) for part in (trial.generator, trial.fake_score)]
+            key = {"teacher": plain(trial.teacher), "data": plain(trial.data), "init": inits}
+            asked[digest(key | {"method": trial.method.kind})] = trial
+    return list(asked.values())
+
+
+def _untrained(trials: list[Trial], folder: SweepFolder) -> list[Trial]:
+    """One trial for every teacher that the cache lacks."""
     by_name = {teacher_name(t): t for t in trials if isinstance(t.teacher, TrainedTeacher)}
     return [t for name, t in by_name.items() if not teacher_file(name, folder.cache).exists()]
 

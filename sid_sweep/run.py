@@ -136,8 +136,9 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Co
     if options.dry_run:
         return 0
 
-    from sid_sweep.session import Session
+    from sid_sweep.session import Session, check_teachers
 
+    check_teachers(plan)
     command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
     with folder.sole_driver():
         agreement.agree(folder, sweep)

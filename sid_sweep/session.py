@@ -16,7 +16,7 @@ from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Plan
 from sid_sweep.search import Ledger
-from sid_sweep.spec import Sweep, Trial
+from sid_sweep.spec import SpecError, Sweep, Trial
 from sid_sweep.tracking import provenance, track
 from sid_sweep.tracking.client import redact
 from sid_sweep.tracking.tracker import INTERRUPTED_SECONDS
@@ -27,6 +27,21 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+
+
+def check_teachers(plan: Plan) -> None:
+    """Load what someone else trained, and ask it, before anything is created.
+
+    Raises:
+        SpecError: it cannot be loaded, or not be used as the sweep does.
+    """
+    for trial in plan.loaded:
+        from sid_sweep import teachers
+
+        try:
+            teachers.check(trial, cache=plan.folder.cache)
+        except ValueError as error:
+            raise SpecError(f"teacher.kind = {trial.teacher.kind}: {error}") from None
 
 
 class TableReferee:

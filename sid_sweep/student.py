@@ -9,7 +9,6 @@ the network's blueprint: it needs no teacher, no data set and no other file.
 """
 
 import functools
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +17,16 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sid_sweep import spec
 from sid_sweep.data import source
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.diffusion import solvers
-from sid_sweep.files import replacing
-from sid_sweep.nets import lora
-from sid_sweep.nets.denoiser import Denoiser, build
+from sid_sweep.nets import lora, weights
+from sid_sweep.nets.denoiser import Denoiser
 from sid_sweep.streams import stream
 
-HEADER = "sid_sweep"
 SAMPLE_BATCH = 4096
 SAMPLE_NUMBERS = 2**20  # of one batch: large pictures are drawn fewer at a time
 
@@ -179,33 +174,39 @@ class Student:
             "sigma_data": self.sigma_data,
             "blueprint": self._blueprint(),
         }
-        tensors = {name: w.detach().contiguous().cpu() for name, w in self.weights().items()}
-        with replacing(path) as partial:
-            text = json.dumps(header, ensure_ascii=False)
-            save_file(tensors, partial, metadata={HEADER: text})
+        weights.write(path, self.weights(), header)
 
     @classmethod
-    def load(cls, path: Path | str, *, device: torch.device | str = "cpu") -> "Student":
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        device: torch.device | str = "cpu",
+        trust_code: bool = False,
+    ) -> "Student":
         """Read an exported file.
 
+        Args:
+            trust_code: import the user's own network that the file names, where it names one.
+
         Raises:
-            ValueError: it is no student of this program; one line.
+            ValueError: it is no student of this program, or needs code; one line.
         """
-        header, weights = _read(Path(path))
+        header, tensors = weights.read(Path(path))
         try:
-            trial = spec.Trial.model_validate(header["trial"])
-            made = header["blueprint"]
-            blueprint = spec.nets.Blueprint.model_validate(made) if made else None
+            trial, made = spec.Trial.model_validate(header["trial"]), header["blueprint"]
+        except KeyError as error:
+            raise ValueError(f"{path}: holds no student; its header lacks {error}") from None
         except ValidationError as error:
             reason = str(error.errors()[0]["msg"])
             raise ValueError(
                 f"{path}: its specification is not of this version: {reason}"
             ) from None
         shape, sigma_data = tuple(header["shape"]), header["sigma_data"]
-        num_classes = blueprint.num_classes if blueprint else 0
-        if blueprint:
-            epsilon = build(blueprint)
-            epsilon.load_state_dict(weights)
+        num_classes = 0
+        if made is not None:
+            epsilon = weights.restore(header, tensors, Path(path), trust_code=trust_code)
+            num_classes = epsilon.num_classes
             epsilon.compute_in(trial.precision)
             epsilon.to(device).requires_grad_(False).eval()
         else:
@@ -214,17 +215,3 @@ class Student:
             epsilon = exact.to(device, torch.float32).epsilon
         placed = torch.device(device)
         return cls(trial, shape, sigma_data, epsilon, sampling(trial), placed, num_classes)
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(HEADER)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror or 'no such file'})") from None
-    except SafetensorError:
-        raise ValueError(f"{path}: is no safetensors file") from None
-    if header is None:
-        raise ValueError(f"{path}: holds no student of sid_sweep (its header does not say so)")
-    return json.loads(header), weights

@@ -106,7 +106,7 @@ def test_the_command_draws_a_picture_and_an_array(folders, tmp_path, capsys):
         (["HERE", "--num", "0"], "draw at least one sample"),
         (["HERE", "--out", "x.jpg"], "name a .png picture or an .npz array"),
         (["HERE", "--device", "gpu9"], "--device gpu9"),
-        (["foreign.safetensors"], "holds no student of sid_sweep"),
+        (["foreign.safetensors"], "holds nothing of sid_sweep"),
         (["text.safetensors"], "is no safetensors file"),
         (["no-such-sweep"], "no sweep 'no-such-sweep'"),
         (["0123456789abcdef0123456789abcdef"], "0123456789abcdef0123456789abcdef"),

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sid_sweep import spec
 from sid_sweep.diffusion.noise import Level
 
+from . import outside
 from .adm import ADM
 from .mlp import MLP, ResidualMLP
 from .preconditioning import preconditioning
@@ -145,13 +146,22 @@ def build(blueprint: spec.nets.Blueprint) -> Denoiser:
 
     iDDPM's networks say a variance beside ε, which is not used.
     """
-    own, colours = blueprint, blueprint.shape[0]
+    match blueprint.net:
+        case spec.outside.DiffusersNet() as library:
+            return Denoiser(outside.unet(library), blueprint).eval()
+        case spec.outside.PythonNet() as code:
+            return Denoiser(outside.user_net(code)[0], blueprint).eval()
+        case ours:
+            return Denoiser(_ours(ours, blueprint), blueprint).eval()
+
+
+def _ours(net: spec.Net, own: spec.nets.Blueprint) -> nn.Module:
+    colours = own.shape[0]
     variances = isinstance(own.preconditioning, spec.nets.IDDPMPreconditioning)
-    net = raw(
-        own.net,
+    return raw(
+        net,
         tuple(own.shape),
         num_classes=own.num_classes,
         num_augment=own.num_augment,
         num_out=2 * colours if variances else colours,
     )
-    return Denoiser(net, own).eval()

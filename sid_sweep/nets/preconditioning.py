@@ -9,6 +9,10 @@ For x̃ = x_t/ᾱ = x_0 + σ ε the denoised sample is D = c_skip x̃ + c_out F(
 | vp | 1 | -σ | 1/√(σ² + 1) | (M - 1) t(σ) | F |
 | ve | 1 | σ | 1 | ln(σ/2) | -F |
 | iddpm | 1 | -σ | 1/√(σ² + 1) | M - 1 - argmin_j abs(u_j - σ) | F |
+| epsilon | 1 | -σ | 1/√(σ² + 1) | ln σ | F |
+| v_prediction | c_in² | -σ c_in | 1/√(σ² + 1) | ln σ | c_in (σ c_in x̃ + F) |
+| sample | 0 | 1 | 1/√(σ² + 1) | ln σ | (x̃ - F)/σ |
+| denoised | 0 | 1 | 1 | σ | (x̃ - F)/σ |
 """
 
 import math
@@ -121,6 +125,56 @@ class IDDPM(_SaysEpsilon):
         return (len(levels) - 2 - nearest).to(sigma.dtype)
 
 
+class _ByStep:
+    """F sees x_t of a variance-preserving diffusion, and is told ln σ (`outside.SteppedUNet`)."""
+
+    def c_in(self, sigma: Float[Tensor, "B ..."]) -> Tensor:
+        return torch.rsqrt(sigma.square() + 1)
+
+    def c_noise(self, sigma: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+        return sigma.log()
+
+
+class SteppedEpsilon(_ByStep, _SaysEpsilon):
+    """F is ε."""
+
+
+class SteppedV(_ByStep):
+    """F is v = ᾱ ε - β̄ x_0, with ᾱ = c_in and β̄ = σ c_in (Salimans & Ho 2022, App. D)."""
+
+    def epsilon(self, x: Tensor, raw: Tensor, sigma: Tensor) -> Tensor:
+        alpha = self.c_in(sigma)
+        return alpha * (sigma * alpha * x + raw)
+
+    def denoised(self, x: Tensor, raw: Tensor, sigma: Tensor) -> Tensor:
+        alpha = self.c_in(sigma)
+        return alpha * (alpha * x - sigma * raw)
+
+
+class _SaysDenoised:
+    """F is D, from which ε is the quotient that it is."""
+
+    def epsilon(self, x: Tensor, raw: Tensor, sigma: Tensor) -> Tensor:
+        return (x - raw) / sigma
+
+    def denoised(self, x: Tensor, raw: Tensor, sigma: Tensor) -> Tensor:
+        return raw
+
+
+class SteppedSample(_ByStep, _SaysDenoised):
+    """F is x_0."""
+
+
+class Denoised(_SaysDenoised):
+    """F is D(x̃; σ) as it stands."""
+
+    def c_in(self, sigma: Float[Tensor, "B ..."]) -> Tensor:
+        return torch.ones_like(sigma)
+
+    def c_noise(self, sigma: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
+        return sigma
+
+
 def iddpm_levels(steps: int, *, least_ratio: float, shift: float) -> Float[Tensor, " M1"]:
     """u_M = 0, u_{j-1}² = (u_j² + 1)/max(ᾱ_{j-1}/ᾱ_j, C_1) - 1, ᾱ_j = sin²(π j/(2M (1 + C_2)))."""
     alphas = [math.sin(0.5 * math.pi * j / steps / (shift + 1)) ** 2 for j in range(steps + 1)]
@@ -143,3 +197,11 @@ def preconditioning(kind: spec.nets.Preconditioning, *, sigma_data: float) -> Pr
         case spec.nets.IDDPMPreconditioning():
             levels = iddpm_levels(kind.steps, least_ratio=kind.least_ratio, shift=kind.shift)
             return IDDPM(levels)
+        case spec.outside.Prediction(kind="epsilon"):
+            return SteppedEpsilon()
+        case spec.outside.Prediction(kind="v_prediction"):
+            return SteppedV()
+        case spec.outside.Prediction():
+            return SteppedSample()
+        case spec.outside.Denoised():
+            return Denoised()

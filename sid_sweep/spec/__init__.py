@@ -4,7 +4,7 @@ Unions and groups stand here by their names; the variants of a union in its modu
 `spec.data.Mixture`.
 """
 
-from . import data, losses, methods, nets, noise, teachers
+from . import data, losses, methods, nets, noise, outside, teachers
 from .arm import Arm, Scalar, arm_text, value_text
 from .base import Spec, SpecError, digest, plain
 from .data import Data

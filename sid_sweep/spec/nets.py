@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from .base import Count, Positive, Spec
+from .outside import Denoised, DiffusersNet, Prediction, PythonNet
 
 if TYPE_CHECKING:
     from .trial import Trial
@@ -157,7 +158,12 @@ class IDDPMPreconditioning(Spec):
 
 
 Preconditioning = Annotated[
-    EDMPreconditioning | VPPreconditioning | VEPreconditioning | IDDPMPreconditioning,
+    EDMPreconditioning
+    | VPPreconditioning
+    | VEPreconditioning
+    | IDDPMPreconditioning
+    | Prediction
+    | Denoised,
     Field(discriminator="kind"),
 ]
 
@@ -165,8 +171,10 @@ Preconditioning = Annotated[
 class Blueprint(Spec):
     """All that is needed to build a denoiser again, but its weights."""
 
-    net: Net
-    """Its architecture."""
+    net: Annotated[
+        MLP | ResidualMLP | UNet | ADM | DiffusersNet | PythonNet, Field(discriminator="kind")
+    ]
+    """Its architecture; that of others' code comes with their teachers alone."""
     shape: list[Count] = Field(min_length=1)
     """Of one sample."""
     sigma_data: Positive

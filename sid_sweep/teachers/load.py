@@ -8,10 +8,11 @@ import torch
 from sid_sweep import spec
 from sid_sweep.data import source
 from sid_sweep.diffusion import noise as diffusion
+from sid_sweep.foreign.fingerprint import locate
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.streams import seeded
 
-from . import edm, trained
+from . import checkpoint, diffusers_folder, edm, hub, python, trained
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Teacher:
         blueprint = spec.nets.Blueprint(
             net=net,
             shape=list(self.shape),
-            sigma_data=self.sigma_data,
             num_classes=self.num_classes,
+            sigma_data=self.sigma_data,
         )
         with seeded(*key, "weights"):
             return build(blueprint)
@@ -50,26 +51,55 @@ def load(
     """The teacher of a trial; one that must be trained is trained now, unless it is in the cache.
 
     Args:
-        cache: folder of trained teachers.
+        cache: folder of trained teachers, and of what others' files came to.
         report: called with (images, total, loss) during training.
+
+    Raises:
+        ValueError: what someone else made cannot be read, or is for other data; one line.
     """
-    placed = torch.device(device)
     match trial.teacher:
         case spec.ExactTeacher():
             own = source(trial.data)
             assert own.exact is not None  # the specification refuses an exact teacher without one
             exact = own.exact.to(device, torch.float32)
-            return Teacher(exact.epsilon, own.shape, own.sigma_data, placed)
+            return Teacher(exact.epsilon, own.shape, own.sigma_data, torch.device(device))
         case spec.TrainedTeacher() as teacher:
-            path = spec.teacher_file(spec.teacher_name(trial), cache)
-            denoiser = trained.load(
-                path, trial.noise, teacher, source(trial.data), device=device, report=report
-            )
-        case spec.EdmTeacher() as teacher:
-            denoiser = edm.load(teacher.path, cache=cache).to(device)
-    return _of(denoiser.compute_in(trial.precision), placed)
+            path, own = spec.teacher_file(spec.teacher_name(trial), cache), source(trial.data)
+            denoiser = trained.load(path, trial.noise, teacher, own, device=device, report=report)
+        case teacher:
+            denoiser = _loaded(teacher, cache)
+            _check_shape(denoiser, trial.data)
+    denoiser.to(device).requires_grad_(False).eval().compute_in(trial.precision)
+    made = denoiser.blueprint
+    shape, placed = tuple(made.shape), torch.device(device)
+    return Teacher(denoiser, shape, made.sigma_data, placed, denoiser, made.num_classes)
 
 
-def _of(denoiser: Denoiser, device: torch.device) -> Teacher:
-    own = denoiser.blueprint
-    return Teacher(denoiser, tuple(own.shape), own.sigma_data, device, denoiser, own.num_classes)
+def _loaded(teacher: spec.teachers.Loaded, cache: Path) -> Denoiser:
+    """The denoiser that someone else trained."""
+    match teacher:
+        case spec.teachers.EdmTeacher():
+            return edm.load(teacher.path, cache=cache)
+        case spec.teachers.DiffusersTeacher(path=None, hf=str(name)):
+            folder = hub.snapshot(name, cache)
+            return diffusers_folder.load(folder, sigma_data=teacher.sigma_data)
+        case spec.teachers.DiffusersTeacher(path=str(path)):
+            return diffusers_folder.load(locate(path), sigma_data=teacher.sigma_data)
+        case spec.teachers.CheckpointTeacher():
+            return checkpoint.load(locate(teacher.path))
+        case spec.teachers.PythonTeacher():
+            return python.load(teacher)
+
+
+def _check_shape(denoiser: Denoiser, data: spec.Data) -> None:
+    """A teacher denoises samples of one shape, and the data are of that shape."""
+    ours, theirs = source(data).shape, tuple(denoiser.blueprint.shape)
+    if ours != theirs:
+        raise ValueError(
+            f"it denoises samples of shape {_text(theirs)}, and those of data.kind = {data.kind} "
+            f"are {_text(ours)}; take other data, or another teacher"
+        )
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from sid_sweep import spec
 from sid_sweep.data import Source
 from sid_sweep.diffusion import noise as diffusion
-from sid_sweep.files import locked, replacing
-from sid_sweep.nets import average
+from sid_sweep.files import locked
+from sid_sweep.nets import average, weights
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.nets.optim import Optimiser
 from sid_sweep.streams import seeded, stream
@@ -41,8 +41,7 @@ def load(
         with locked(path.with_suffix(".lock")):
             if not path.exists():
                 trained = train(noise, teacher, source, device=device, report=report)
-                with replacing(path) as partial:
-                    save_file({k: v.cpu() for k, v in trained.state_dict().items()}, partial)
+                weights.save(trained, path)
     denoiser = build(blueprint(teacher, source))
     denoiser.load_state_dict(load_file(path))
     return denoiser.to(device).requires_grad_(False).eval()
