@@ -90,7 +90,7 @@ class VP(_SaysEpsilon):
     steps: int
 
     def c_noise(self, sigma: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
-        twice_integral = 2 * self.beta_d * sigma.square().log1p()
+        twice_integral = 2 * self.beta_d * (1 + sigma.square()).log()  # rounded as in its training
         time = ((self.beta_min**2 + twice_integral).sqrt() - self.beta_min) / self.beta_d
         return (self.steps - 1) * time
 

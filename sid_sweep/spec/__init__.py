@@ -15,7 +15,7 @@ from .nets import Init, Net
 from .noise import Noise, Times, Weight
 from .outcomes import LOST, OUTCOMES, Outcome
 from .sweep import Sweep
-from .teachers import ExactTeacher, Teacher, TrainedTeacher
+from .teachers import EdmTeacher, ExactTeacher, Teacher, TrainedTeacher
 from .trial import (
     Batch,
     Budget,

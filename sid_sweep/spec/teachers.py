@@ -42,6 +42,8 @@ class TrainedTeacher(_Teacher):
     kind: Literal["trained"]
     net: Net = ResidualMLP(kind="residual_mlp")
     """Its architecture."""
+    labels: bool = False
+    """Conditional on the data's classes; only U-Nets know them."""
     images: Count = 2_000_000
     """Training images, with repetition."""
     batch: Count = 256
@@ -56,6 +58,13 @@ class TrainedTeacher(_Teacher):
     """How much each level counts."""
     seed: int = 0
     """Of its initialisation and training."""
+
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        if self.labels and self.net.kind not in ("unet", "adm"):
+            yield (
+                f"{path}.labels = true needs a network that knows classes, and "
+                f"{path}.net.kind = {self.net.kind} does not; use unet or adm"
+            )
 
 
 class _Loaded(_Teacher):
@@ -73,6 +82,14 @@ NO_COMMIT = (
 
 
 FACTORY = r"^[^:]+:[A-Za-z_]\w*$"
+
+
+class EdmTeacher(_Loaded):
+    """A network that NVlabs' EDM or the official SiD wrote, a .pkl, in which nothing is run."""
+
+    kind: Literal["edm"]
+    path: ForeignPath
+    """The file, such as edm-cifar10-32x32-uncond-vp.pkl."""
 
 
 class DiffusersTeacher(_Loaded):
@@ -125,5 +142,5 @@ class PythonTeacher(_Loaded):
         return self
 
 
-Loaded = DiffusersTeacher | CheckpointTeacher | PythonTeacher
+Loaded = EdmTeacher | DiffusersTeacher | CheckpointTeacher | PythonTeacher
 Teacher = Annotated[ExactTeacher | TrainedTeacher | Loaded, Field(discriminator="kind")]

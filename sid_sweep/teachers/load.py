@@ -12,7 +12,7 @@ from sid_sweep.foreign.fingerprint import locate
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.streams import seeded
 
-from . import checkpoint, diffusers_folder, hub, python, trained
+from . import checkpoint, diffusers_folder, edm, hub, python, trained
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ def load(
 def _loaded(teacher: spec.teachers.Loaded, cache: Path) -> Denoiser:
     """The denoiser that someone else trained."""
     match teacher:
+        case spec.teachers.EdmTeacher():
+            return edm.load(teacher.path, cache=cache)
         case spec.teachers.DiffusersTeacher():
             return diffusers_folder.load(_folder(teacher, cache), sigma_data=teacher.sigma_data)
         case spec.teachers.CheckpointTeacher():

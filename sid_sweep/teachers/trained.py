@@ -2,6 +2,7 @@
 them."""
 
 import copy
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,9 +48,18 @@ def load(
 
 
 def blueprint(teacher: spec.TrainedTeacher, source: Source) -> spec.nets.Blueprint:
-    """Of its denoiser."""
+    """Of its denoiser.
+
+    Raises:
+        ValueError: it wants classes where the data have none.
+    """
+    if teacher.labels and not source.num_classes:
+        raise ValueError("teacher.labels = true, and the data have no classes; set it to false")
     return spec.nets.Blueprint(
-        net=teacher.net, shape=list(source.shape), sigma_data=source.sigma_data
+        net=teacher.net,
+        shape=list(source.shape),
+        sigma_data=source.sigma_data,
+        num_classes=source.num_classes if teacher.labels else 0,
     )
 
 
@@ -61,30 +71,43 @@ def train(
     device: torch.device | str = "cpu",
     report: Report = silent,
 ) -> Denoiser:
-    """min_φ E w ‖ε_φ(x_t) - ε‖² over the data (article, eq. 2); returns the averaged weights."""
+    """min_φ E w ‖ε_φ(x_t) - ε‖² over the data (article, eq. 2), given the class or not; returns the
+    averaged weights."""
     process = diffusion.process(noise)
     with seeded(teacher.seed, "teacher", "weights"):
-        network = build(blueprint(teacher, source)).to(device)
-    averaged = copy.deepcopy(network).requires_grad_(False)
+        network = build(blueprint(teacher, source)).to(device).train()
+    averaged = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = Optimiser(list(network.parameters()), teacher.optim, budget_images=teacher.images)
     for step, images in enumerate(range(0, teacher.images, teacher.batch)):
         random = stream(teacher.seed, images, "teacher")
-        x0 = source.draw(teacher.batch, generator=random).to(device, torch.float32)
+        x0, labels = _drawn(teacher, source, random)
+        x0 = x0.to(device, torch.float32)
         noise_ = torch.randn(x0.shape, generator=random).to(device)
         uniforms = torch.rand(len(x0), generator=random).to(device)
         sigma = diffusion.draw_sigma(teacher.times, process, uniforms)
         level = process.level(sigma.view(-1, *[1] * len(source.shape)))
         weight = diffusion.loss_weight(teacher.weight, level, sigma_data=source.sigma_data)
-        loss = (weight * diffusion.denoising_error(network, x0, noise_, level)).mean()
-        optimiser.descend(loss, images)
+        epsilon = functools.partial(network, labels=labels)
+        with seeded(teacher.seed, images, "teacher", "dropout"):
+            error = diffusion.denoising_error(epsilon, x0, noise_, level)
+        optimiser.descend((weight * error).mean(), images)
         average.step(
             teacher.ema, list(averaged.parameters()), list(network.parameters()),
             batch_images=teacher.batch, images=images,
         )  # fmt: skip
         if step % REPORT_STEPS == 0:
-            report(images, teacher.images, _finite(loss.detach()))
-    report(teacher.images, teacher.images, _finite(loss.detach()))
+            report(images, teacher.images, _finite((weight * error.detach()).mean()))
+    report(teacher.images, teacher.images, _finite((weight * error.detach()).mean()))
     return averaged
+
+
+def _drawn(
+    teacher: spec.TrainedTeacher, source: Source, random: torch.Generator
+) -> tuple[Tensor, Tensor | None]:
+    """Images of the data, and their classes if the teacher wants them."""
+    if not teacher.labels:
+        return source.draw(teacher.batch, generator=random), None
+    return source.draw_labelled(teacher.batch, generator=random)
 
 
 def _finite(loss: Tensor) -> float:
