@@ -7,6 +7,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sid_sweep.console import duration
+from sid_sweep.foreign.check import check
+from sid_sweep.foreign.pictures import Facts
 from sid_sweep.orchestration.machine import Layout, lay_out, this_machine
 from sid_sweep.spec import (
     Sweep,
@@ -39,6 +41,8 @@ class Plan:
     """A trial for each teacher that must be trained first."""
     loaded: list[Trial]
     """A trial for each teacher that someone else trained, and for each way to begin with it."""
+    pictures: dict[str, Facts]
+    """What the data are, where they are pictures, by what names them."""
 
     def render(self, *, dry_run: bool) -> RenderableType:
         """The plan in a few lines."""
@@ -51,6 +55,7 @@ class Plan:
             ("objective", f"{sweep.objective.goal} {sweep.objective.metric}"),
             ("resources", str(self.layout or "as many trials as the cluster fits")),
             ("time", self._time()),
+            ("data", "; ".join(f"{name}: {own}" for name, own in self.pictures.items())),
             ("teacher", self._teacher()),
             ("folder", str(self.folder.path)),
         ]
@@ -88,9 +93,11 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
     """Look at the machine and at what earlier runs left.
 
     Raises:
-        SpecError: not even one trial fits on this machine.
+        SpecError: not even one trial fits on this machine, or the data are not what is needed.
     """
-    results, known = folder.results(), _known(sweep)
+    known = _first_trials(sweep)
+    pictures = check(known)
+    results = folder.results()
     finished = [result.seconds for result in results if result.outcome == "finished"]
     done = len(results)
     if isinstance(sweep.search, GridSearch):
@@ -104,6 +111,7 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
         fmean(finished) if finished else None,
         _untrained(known, folder),
         _loaded(known) if done < sweep.num_trials else [],
+        pictures,
     )
 
 
@@ -125,12 +133,6 @@ def _is_open(sweep: Sweep) -> bool:
     return bool(sweep.seeds.confirm) or sweep.seeds.screened_in_turn
 
 
-def _known(sweep: Sweep) -> list[Trial]:
-    """One trial of every arm that is known before it runs."""
-    arms = sweep.grid() if isinstance(sweep.search, GridSearch) else [sweep.first_arm()]
-    return [sweep.trial(arm, sweep.seeds.screen[0]) for arm in arms]
-
-
 def _loaded(trials: list[Trial]) -> list[Trial]:
     """One trial for all that ask the same of a teacher that someone else trained."""
     asked = {}
@@ -146,6 +148,12 @@ def _untrained(trials: list[Trial], folder: SweepFolder) -> list[Trial]:
     """One trial for every teacher that the cache lacks."""
     by_name = {teacher_name(t): t for t in trials if isinstance(t.teacher, TrainedTeacher)}
     return [t for name, t in by_name.items() if not teacher_file(name, folder.cache).exists()]
+
+
+def _first_trials(sweep: Sweep) -> list[Trial]:
+    """A trial of every arm that is known before the sweep runs."""
+    arms = sweep.grid() if isinstance(sweep.search, GridSearch) else [sweep.first_arm()]
+    return [sweep.trial(arm, sweep.seeds.screen[0]) for arm in arms]
 
 
 def _domain(sweep: Sweep, knob: str) -> str:

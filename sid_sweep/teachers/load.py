@@ -8,6 +8,7 @@ import torch
 from sid_sweep import spec
 from sid_sweep.data import source
 from sid_sweep.diffusion import noise as diffusion
+from sid_sweep.foreign.check import facts_of
 from sid_sweep.foreign.fingerprint import locate
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.streams import seeded
@@ -64,7 +65,8 @@ def load(
             exact = own.exact.to(device, torch.float32)
             return Teacher(exact.epsilon, own.shape, own.sigma_data, torch.device(device))
         case spec.TrainedTeacher() as teacher:
-            path, own = spec.teacher_file(spec.teacher_name(trial), cache), source(trial.data)
+            own = source(trial.data, cache=cache)
+            path = spec.teacher_file(spec.teacher_name(trial), cache)
             denoiser = trained.load(path, trial.noise, teacher, own, device=device, report=report)
         case teacher:
             denoiser = _loaded(teacher, cache)
@@ -96,13 +98,23 @@ def _folder(teacher: spec.teachers.DiffusersTeacher, cache: Path) -> Path:
 
 
 def _check_shape(denoiser: Denoiser, data: spec.Data) -> None:
-    """A teacher denoises samples of one shape, and the data are of that shape."""
-    ours, theirs = source(data).shape, tuple(denoiser.blueprint.shape)
-    if ours != theirs:
+    """A teacher denoises samples of one shape, and the data, if any, are of that shape."""
+    ours, theirs = _shape(data), tuple(denoiser.blueprint.shape)
+    if ours not in (None, theirs):
         raise ValueError(
             f"it denoises samples of shape {_text(theirs)}, and those of data.kind = {data.kind} "
             f"are {_text(ours)}; take other data, or another teacher"
         )
+
+
+def _shape(data: spec.Data) -> tuple[int, ...] | None:
+    """Of a sample; of pictures as their files say, before they are decoded."""
+    if isinstance(data, spec.data.NoData):
+        return None
+    pictures = facts_of(data)
+    if pictures is None:
+        return source(data).shape
+    return (pictures.channels, pictures.height, pictures.width)
 
 
 def _text(shape: tuple[int, ...]) -> str:

@@ -16,10 +16,14 @@ NEEDED: dict[str, dict[str, Any]] = {  # by kind: what has no default
     "diffusers": {"path": "ddpm"},
     "checkpoint": {"path": "teacher.safetensors"},
     "python": {"factory": "research:denoiser"},
+    "images": {"path": "pictures.zip"},
 }
 BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
     "teacher": {"teacher": {"kind": "trained"}},
     "digits": {"teacher": {"kind": "trained"}},
+    "images": {"teacher": {"kind": "trained"}},
+    "mnist": {"teacher": {"kind": "trained"}},
+    "patches": {"teacher": {"kind": "trained"}},
     "progressive": {"teacher": {"kind": "trained"}},
     "unet": {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}},
     "adm": {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}},
@@ -52,8 +56,10 @@ def settable() -> list[tuple[Knob, Any]]:
 
 def other_trial(knob: Knob, default: Any) -> Trial:
     """A trial in which the knob has another value, the first that its bounds allow."""
-    if isinstance(default, int):
-        candidates: list[Any] = [default + 1, 2 * default]
+    if isinstance(default, bool):
+        candidates: list[Any] = [not default]
+    elif isinstance(default, int):
+        candidates = [default + 1, 2 * default, default // 2]
     else:
         candidates = [0.9 * default or 0.1, 1.1 * default]
     for value in candidates:
