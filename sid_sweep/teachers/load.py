@@ -109,11 +109,9 @@ def _check_shape(denoiser: Denoiser, data: spec.Data) -> None:
 
 def _shape(data: spec.Data) -> tuple[int, ...] | None:
     """Of a sample; of pictures as their files say, before they are decoded."""
-    if isinstance(data, spec.data.NoData):
-        return None
     pictures = facts_of(data)
     if pictures is None:
-        return source(data).shape
+        return source(data).shape or None  # where there are no data, there is no shape
     return (pictures.channels, pictures.height, pictures.width)
 
 
