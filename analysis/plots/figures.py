@@ -60,6 +60,7 @@ def draw_all(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> dic
     cost was asked for, and each seed from the baseline to each arm where there is a baseline.
     """
     drawn = {}
+    parts = importance(frame, question)  # of all arms, those that the table leaves out too
     frame = seen(frame, arms, question)
     if (pair := maps.map_knobs(arms, question)) is not None:
         drawn[f"{question.metric}_map"] = maps.map_figure(arms, question, x=pair[0], y=pair[1])
@@ -75,7 +76,7 @@ def draw_all(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> dic
             drawn[stem] = curves.curves_figure(frame, arms, question, knob=knob, clock=clock)
     if (figure := slopes.slopes_figure(frame, arms, question)) is not None:
         drawn["slopes"] = figure
-    if (parts := importance(frame, question)) is not None:
+    if parts is not None:
         drawn["importance"] = importance_figure(parts, question)
     return drawn
 

@@ -9,6 +9,7 @@ sweep in twenty at most hears of an edge.
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.notation import is_number, knob_name, same_value, value_text
@@ -72,8 +73,8 @@ def _inside(settings: pd.DataFrame, leader: int, knob: str, question: Question) 
     alike = settings.drop(index=leader)
     for other in question.knobs:
         name = f"param.{other}"
-        same = [same_value(value, own[name]) for value in alike[name]]
-        alike = alike[same] if other != knob else alike[[not equal for equal in same]]
+        same = np.array([same_value(value, own[name]) for value in alike[name]], dtype=bool)
+        alike = alike[~same if other == knob else same]
     values = alike[f"param.{knob}"].dropna().astype(float)
     distance = (values - float(own[f"param.{knob}"])).abs()
     return [int(arm) for arm in distance.sort_values(kind="stable").index]

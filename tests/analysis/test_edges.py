@@ -110,3 +110,22 @@ def test_of_equal_arms_one_sweep_in_twenty_hears_of_an_edge_and_unconditionally_
         at_end += int(np.log(finals).mean(1).argmin()) in (0, 4)
     assert heard_of / num <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / num)
     assert at_end / num > 0.25
+
+
+def test_an_arm_without_a_neighbour_has_no_edge():
+    """A random search draws no value of a knob twice, so no two arms differ in one knob alone."""
+    ranges = {
+        "a": {"kind": "uniform", "low": 0.0, "high": 1.0},
+        "b": {"kind": "uniform", "low": 0.0, "high": 1.0},
+    }
+    drawn = [{"a": 0.5, "b": 0.01}, {"a": 0.6, "b": 0.4}, {"a": 0.7, "b": 0.8}]
+    rows = [
+        row
+        for arm, params in enumerate(drawn)
+        for seed, off in enumerate((-0.01, 0.0, 0.01))
+        for row in run_rows(arm, seed, params, final=1.0 + arm + off)
+    ]
+    assert not any(
+        "end of the range" in sentence
+        for sentence in heard(rows, scientific=["a", "b"], baseline={}, domains=ranges)
+    )

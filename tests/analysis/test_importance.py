@@ -9,6 +9,8 @@ from lambda_sweep import question, run_rows
 from scipy import stats
 
 from analysis.frame import tidy
+from analysis.plots.figures import draw_all
+from analysis.verdicts.arms import arms
 from analysis.verdicts.importance import _two_way, importance, obstacle
 
 KNOBS = ("a", "b")
@@ -163,3 +165,12 @@ def test_the_fit_is_that_of_two_way_analysis_of_variance():
     f = (residuals[0] - residuals[1]) / 5 / (residuals[1] / 13)
     assert fit.freedom == 13
     assert fit.p == pytest.approx(stats.f.sf(f, 5, 13), rel=1e-9)
+
+
+def test_its_figure_counts_the_arms_that_the_table_leaves_out():
+    """Of a nuisance knob the table shows the best setting alone."""
+    data, asked = search(lambda p: p["a"] + 2 * p["b"], scientific=["a"], nuisance=["b"])
+    data["param.a"] = data["param.a"].round()
+    shown = arms(data, asked)
+    assert len(shown) == 2
+    assert "importance" in draw_all(data, shown, asked)
