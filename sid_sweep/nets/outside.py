@@ -59,7 +59,7 @@ class SteppedUNet(nn.Module):
 class UserNet(nn.Module):
     """The user's D(x; σ), asked by c_noise = σ; one level for a whole batch is repeated for it."""
 
-    def __init__(self, function: Callable[..., Tensor]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
         self.function = function  # a module is registered with its weights, a plain one has none
 
