@@ -42,8 +42,6 @@ class TrainedTeacher(_Teacher):
     kind: Literal["trained"]
     net: Net = ResidualMLP(kind="residual_mlp")
     """Its architecture."""
-    labels: bool = False
-    """Conditional on the data's classes; only U-Nets know them."""
     images: Count = 2_000_000
     """Training images, with repetition."""
     batch: Count = 256
@@ -58,13 +56,6 @@ class TrainedTeacher(_Teacher):
     """How much each level counts."""
     seed: int = 0
     """Of its initialisation and training."""
-
-    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
-        if self.labels and self.net.kind not in ("unet", "adm"):
-            yield (
-                f"{path}.labels = true needs a network that knows classes, and "
-                f"{path}.net.kind = {self.net.kind} does not; use unet or adm"
-            )
 
 
 class _Loaded(_Teacher):

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sid_sweep import spec
-from sid_sweep.files import locked, replacing
+from sid_sweep.files import replacing
 from sid_sweep.foreign.fingerprint import fingerprint, locate
 from sid_sweep.nets.denoiser import Denoiser, build
 
@@ -36,12 +36,10 @@ def load(path: str, *, cache: Path) -> Denoiser:
         raise ValueError(f"{path}: is a folder, and EDM's networks are files (.pkl)")
     kept = cache / "teachers" / f"edm-{fingerprint(path)}-{READER_VERSION}.safetensors"
     if not kept.exists():
-        with locked(kept.with_suffix(".lock")):
-            if not kept.exists():
-                own, weights = read(found)
-                with replacing(kept) as partial:
-                    header = json.dumps(spec.plain(own), ensure_ascii=False)
-                    save_file(weights, partial, metadata={HEADER: header})
+        own, weights = read(found)  # all of it, before anything is created
+        with replacing(kept) as partial:
+            header = json.dumps(spec.plain(own), ensure_ascii=False)
+            save_file(weights, partial, metadata={HEADER: header})
     return _kept(kept)
 
 

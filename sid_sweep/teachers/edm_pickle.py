@@ -179,7 +179,7 @@ def _tensor(record: Any, where: str) -> Tensor:
         assert isinstance(storage, Storage)
         (content,) = storage.args
         numbers = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        flat = torch.tensor([], dtype=numbers.dtype).set_(numbers.untyped())
+        flat = torch.tensor([], dtype=numbers.dtype).set_(numbers._untyped_storage)
         assert math.prod(size) <= flat.numel()  # a stride of 0 makes much of little
         return flat.as_strided(size, stride, offset).clone()
     except Exception:  # whatever damaged bytes and sizes happen to mean

@@ -48,18 +48,12 @@ def load(
 
 
 def blueprint(teacher: spec.TrainedTeacher, source: Source) -> spec.nets.Blueprint:
-    """Of its denoiser.
-
-    Raises:
-        ValueError: it wants classes where the data have none.
-    """
-    if teacher.labels and not source.num_classes:
-        raise ValueError("teacher.labels = true, and the data have no classes; set it to false")
+    """Of its denoiser, which is told the classes that the data have for networks."""
     return spec.nets.Blueprint(
         net=teacher.net,
         shape=list(source.shape),
         sigma_data=source.sigma_data,
-        num_classes=source.num_classes if teacher.labels else 0,
+        num_classes=source.num_classes,
     )
 
 
@@ -71,8 +65,8 @@ def train(
     device: torch.device | str = "cpu",
     report: Report = silent,
 ) -> Denoiser:
-    """min_φ E w ‖ε_φ(x_t) - ε‖² over the data (article, eq. 2), given the class or not; returns the
-    averaged weights."""
+    """min_φ E w ‖ε_φ(x_t) - ε‖² over the data (article, eq. 2), the classes told where there are;
+    returns the averaged weights."""
     process = diffusion.process(noise)
     with seeded(teacher.seed, "teacher", "weights"):
         network = build(blueprint(teacher, source)).to(device).train()
@@ -80,7 +74,7 @@ def train(
     optimiser = Optimiser(list(network.parameters()), teacher.optim, budget_images=teacher.images)
     for step, images in enumerate(range(0, teacher.images, teacher.batch)):
         random = stream(teacher.seed, images, "teacher")
-        x0, labels = _drawn(teacher, source, random)
+        x0, labels = source.draw_labelled(teacher.batch, generator=random)
         x0 = x0.to(device, torch.float32)
         noise_ = torch.randn(x0.shape, generator=random).to(device)
         uniforms = torch.rand(len(x0), generator=random).to(device)
@@ -90,24 +84,16 @@ def train(
         epsilon = functools.partial(network, labels=labels)
         with seeded(teacher.seed, images, "teacher", "dropout"):
             error = diffusion.denoising_error(epsilon, x0, noise_, level)
-        optimiser.descend((weight * error).mean(), images)
+        loss = (weight * error).mean()
+        optimiser.descend(loss, images)
         average.step(
             teacher.ema, list(averaged.parameters()), list(network.parameters()),
             batch_images=teacher.batch, images=images,
         )  # fmt: skip
         if step % REPORT_STEPS == 0:
-            report(images, teacher.images, _finite((weight * error.detach()).mean()))
-    report(teacher.images, teacher.images, _finite((weight * error.detach()).mean()))
+            report(images, teacher.images, _finite(loss.detach()))
+    report(teacher.images, teacher.images, _finite(loss.detach()))
     return averaged
-
-
-def _drawn(
-    teacher: spec.TrainedTeacher, source: Source, random: torch.Generator
-) -> tuple[Tensor, Tensor | None]:
-    """Images of the data, and their classes if the teacher wants them."""
-    if not teacher.labels:
-        return source.draw(teacher.batch, generator=random), None
-    return source.draw_labelled(teacher.batch, generator=random)
 
 
 def _finite(loss: Tensor) -> float:
