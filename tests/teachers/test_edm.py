@@ -76,7 +76,7 @@ def test_a_network_of_three_novelties_is_read(tmp_path):
     weights, around = official.digits(kwargs=NCSN_KWARGS, net=NCSN)
     loaded = edm.load(str(official.write(tmp_path / "a.pkl", {"ema": around})), cache=tmp_path)
     assert all(torch.equal(loaded.net.state_dict()[name], weights[name]) for name in weights)
-    net = raw(loaded.blueprint.net, (1, 8, 8))
+    net = raw(loaded.blueprint.net, (1, 8, 8)).eval()
     net.load_state_dict(weights)
     x, c_noise = torch.randn(3, 1, 8, 8), torch.tensor([-1.0, 0.0, 1.0])
     assert torch.equal(net(x, c_noise), loaded.net(x, c_noise))
