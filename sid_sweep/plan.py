@@ -15,6 +15,8 @@ from sid_sweep.spec import (
     Sweep,
     TrainedTeacher,
     Trial,
+    digest,
+    plain,
     teacher_file,
     teacher_name,
     value_text,
@@ -38,6 +40,8 @@ class Plan:
     """Mean training time of those, if any."""
     untrained: list[Trial]
     """A trial for each teacher that must be trained first."""
+    loaded: list[Trial]
+    """A trial for each teacher that someone else trained, and for each way to begin with it."""
     pictures: dict[Data, Facts]
     """What the data are, where they are pictures."""
 
@@ -92,7 +96,8 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
     Raises:
         SpecError: not even one trial fits on this machine, or the data are not what is needed.
     """
-    pictures = check(_first_trials(sweep))
+    known = _first_trials(sweep)
+    pictures = check(known)
     results = folder.results()
     finished = [result.seconds for result in results if result.outcome == "finished"]
     done = len(results)
@@ -105,7 +110,8 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
         None if address else lay_out(sweep, this_machine()),
         done,
         fmean(finished) if finished else None,
-        _untrained(sweep, folder),
+        _untrained(known, folder),
+        _loaded(known) if done < sweep.num_trials else [],
         pictures,
     )
 
@@ -128,9 +134,19 @@ def _is_open(sweep: Sweep) -> bool:
     return bool(sweep.seeds.confirm) or sweep.seeds.screened_in_turn
 
 
-def _untrained(sweep: Sweep, folder: SweepFolder) -> list[Trial]:
-    """One trial for every teacher that the cache lacks, of those that are known before it runs."""
-    trials = _first_trials(sweep)
+def _loaded(trials: list[Trial]) -> list[Trial]:
+    """One trial for all that ask the same of a teacher that someone else trained."""
+    asked = {}
+    for trial in trials:
+        if trial.teacher.kind not in ("exact", "trained"):
+            inits = [part and plain(part.init) for part in (trial.generator, trial.fake_score)]
+            key = {"teacher": plain(trial.teacher), "data": plain(trial.data), "init": inits}
+            asked[digest(key | {"method": trial.method.kind})] = trial
+    return list(asked.values())
+
+
+def _untrained(trials: list[Trial], folder: SweepFolder) -> list[Trial]:
+    """One trial for every teacher that the cache lacks."""
     by_name = {teacher_name(t): t for t in trials if isinstance(t.teacher, TrainedTeacher)}
     return [t for name, t in by_name.items() if not teacher_file(name, folder.cache).exists()]
 

@@ -136,10 +136,11 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Co
     if options.dry_run:
         return 0
 
-    from sid_sweep.session import EXIT_INTERRUPTED, Session, decode_pictures
+    from sid_sweep.session import EXIT_INTERRUPTED, Session, check_teachers, decode_pictures
 
     if not decode_pictures(plan, console=console):
         return EXIT_INTERRUPTED
+    check_teachers(plan)
     command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
     with folder.sole_driver():
         agreement.agree(folder, sweep)

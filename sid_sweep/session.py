@@ -71,6 +71,21 @@ def _decode(data: Data, plan: Plan, console: Console, report: Report) -> None:
         )
 
 
+def check_teachers(plan: Plan) -> None:
+    """Load what someone else trained, and ask it, before anything is created.
+
+    Raises:
+        SpecError: it cannot be loaded, or not be used as the sweep does.
+    """
+    for trial in plan.loaded:
+        from sid_sweep import teachers
+
+        try:
+            teachers.check(trial, cache=plan.folder.cache)
+        except ValueError as error:
+            raise SpecError(f"teacher.kind = {trial.teacher.kind}: {error}") from None
+
+
 class Session:
     """What the steps of a run share: plan, console, watchers, and the commands to name."""
 

@@ -79,6 +79,30 @@ def test_bad_arguments_are_one_line(arguments, rule, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("teacher", "rule"),
+    [
+        ("{kind: checkpoint, path: nowhere.safetensors}", "there is no such file or folder"),
+        ("{kind: diffusers, path: nowhere}", "there is no such file or folder"),
+        ("{kind: diffusers, hf: 'hf://owner/name@main'}", "must be hf://owner/name@<commit>"),
+        ("{kind: diffusers}", "needs either path, a folder, or hf"),
+        ("{kind: python, factory: no_such_module:f}", "no_such_module cannot be imported"),
+        ("{kind: python, factory: no_such_module}", "must be module:function"),
+        ("{kind: python}", "teacher.factory is missing"),
+    ],
+)
+def test_a_teacher_that_cannot_be_loaded_is_one_line_and_nothing_is_created(
+    teacher, rule, tmp_path
+):
+    done = command(LAMBDA, "--set", f"teacher={teacher}", cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "teacher" in line
+    assert rule in line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_dry_run_says_what_will_be_run(tmp_path):
     done = command(LAMBDA, "--dry-run", "--set", "seeds=[0, 1, 2]", cwd=tmp_path)
     assert done.returncode == 0

@@ -15,6 +15,8 @@ LIBRARIES = {  # where a library may be imported, lazily or not
     "optuna": ("sid_sweep/search/", "analysis/verdicts/importance.py"),
     "mlflow": ("sid_sweep/tracking/",),
     "yaml": ("sid_sweep/spec/",),
+    "diffusers": ("sid_sweep/nets/outside.py",),
+    "huggingface_hub": ("sid_sweep/teachers/hub.py",),
 }
 ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms is one too
     "spec": "",
@@ -22,7 +24,7 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "streams": "",
     "foreign": "spec files",
     "diffusion": "spec",
-    "nets": "spec diffusion",
+    "nets": "spec files diffusion",
     "data": "spec foreign diffusion streams",
     "student": "spec diffusion nets data streams files",
     "teachers": "spec foreign diffusion nets data streams files",

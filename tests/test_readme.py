@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sid_sweep.spec import Data, load
+from sid_sweep.spec import Data, Teacher, load
 from sid_sweep.spec.base import variants
 from sid_sweep.spec.presets import PRESETS
 from sid_sweep.spec.trial import METHODS
@@ -79,13 +79,32 @@ def test_the_table_of_data_names_them_all():
 
 def test_the_lines_of_python_draw_from_a_student(clone):
     """As typed, where a trial has left its file."""
-    (text,) = blocks("python")
+    (text,) = [text for text in blocks("python") if "Student.load" in text]
     student = next((clone / "sweeps").rglob("generator.safetensors"))
     done = subprocess.run(
         [sys.executable, "-c", f"{text}\nprint(samples.shape)"],
         capture_output=True, text=True, cwd=student.parent,
     )  # fmt: skip
     assert done.stdout.strip() == "torch.Size([64, 2])", done.stderr
+
+
+def test_the_table_of_teachers_names_them_all():
+    table = README.partition("## Teachers")[2].partition("##")[0]
+    assert [kind for kind in variants(Teacher) if f"| `{kind}` |" not in table] == []
+
+
+def test_the_network_of_ones_own_is_a_teacher(clone):
+    """As typed, in the file that the text names."""
+    (text,) = [text for text in blocks("python") if "def load" in text]
+    (clone / "research.py").write_text(text)
+    teacher = re.findall(r"`teacher: (\{kind: python, .*?\})`", README)[0]
+    done = subprocess.run(
+        [sys.executable, "-m", "sid_sweep.run", "search_spaces/lambda.yaml", *SMALL,
+         "--set", EASY, "--set", f"teacher={teacher}", "--name", "research",
+         "--set", "generator.init={kind: teacher}"],
+        capture_output=True, text=True, cwd=clone,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_file_tree_names_every_file_and_room():

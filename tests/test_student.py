@@ -1,6 +1,7 @@
 """An exported student draws what its trial's student drew, with nothing but its file."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from sid_sweep import sample, teachers
+from sid_sweep import sample, spec, teachers
 from sid_sweep.distill import distill
-from sid_sweep.streams import stream
+from sid_sweep.nets.denoiser import build
+from sid_sweep.streams import seeded, stream
 from sid_sweep.student import OneStep, Student
 from sid_sweep.trials import TrialFolder
 from sid_sweep.worker.job import Job
@@ -86,6 +88,41 @@ def test_it_needs_neither_teacher_nor_data(folders, monkeypatch):
     assert Student.load(path).sample(4).shape == (4, 2)
 
 
+def conditional():
+    """A student of three classes, untrained, its networks stirred so that classes differ."""
+    values = {"kind": "unet", "channels": 8}
+    made = {"net": values, "shape": [1, 8, 8], "sigma_data": 0.5, "num_classes": 3}
+    with seeded("test"):
+        denoiser = build(spec.nets.Blueprint.model_validate(made))
+    random = torch.Generator().manual_seed(0)
+    for weights in denoiser.parameters():
+        weights.data += 0.1 * torch.randn(weights.shape, generator=random)
+    device = torch.device("cpu")
+    return Student(small("sid"), (1, 8, 8), 0.5, denoiser, OneStep(2.5), device, 3)
+
+
+def test_a_student_draws_the_classes_that_it_is_asked_for(tmp_path):
+    """By file too; where none is named they are drawn uniformly, and the latents stay the same."""
+    conditional().save(tmp_path / "s.safetensors")
+    student = Student.load(tmp_path / "s.safetensors")
+    assert student.num_classes == 3
+    each = torch.stack([student.sample(64, labels=label) for label in range(3)])
+    mixed = torch.arange(64) % 3
+    torch.testing.assert_close(student.sample(64, labels=mixed), each[mixed, torch.arange(64)])
+    nearest = (student.sample(64) - each).flatten(2).norm(dim=2).argmin(0)
+    assert nearest.bincount(minlength=3).min() > 64 / 3 - 5 * math.sqrt(64 * 2 / 9)
+    for wrong, sentence in ((3, "class 3: classes are 0 to 2"), (-1, "class -1")):
+        with pytest.raises(ValueError, match=sentence):
+            student.sample(4, labels=wrong)
+    with pytest.raises(ValueError, match="2 labels for 4 samples"):
+        student.sample(4, labels=torch.tensor([0, 1]))
+
+
+def test_an_unconditional_student_has_no_classes(folders):
+    with pytest.raises(ValueError, match="no classes to choose from"):
+        Student.load(folders("sid").student).sample(4, labels=0)
+
+
 def test_the_command_draws_a_picture_and_an_array(folders, tmp_path, capsys):
     run = str(folders("sid").path)
     assert sample.main([run, "--num", "64", "--out", str(tmp_path / "a" / "grid.png")]) == 0
@@ -106,7 +143,7 @@ def test_the_command_draws_a_picture_and_an_array(folders, tmp_path, capsys):
         (["HERE", "--num", "0"], "draw at least one sample"),
         (["HERE", "--out", "x.jpg"], "name a .png picture or an .npz array"),
         (["HERE", "--device", "gpu9"], "--device gpu9"),
-        (["foreign.safetensors"], "holds no student of sid_sweep"),
+        (["foreign.safetensors"], "holds nothing of sid_sweep"),
         (["text.safetensors"], "is no safetensors file"),
         (["no-such-sweep"], "no sweep 'no-such-sweep'"),
         (["0123456789abcdef0123456789abcdef"], "0123456789abcdef0123456789abcdef"),

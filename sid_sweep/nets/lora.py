@@ -47,14 +47,29 @@ def adapt(teacher: Denoiser, *, rank: int, scale: float) -> Denoiser:
     """A denoiser that shares the teacher's weights, frozen, and learns additions to its layers.
 
     The additions' initial weights come from torch's global random state, on the CPU.
+
+    Raises:
+        ValueError: a layer of the teacher's takes none.
     """
     device = next(teacher.parameters()).device
     adapted = twin(teacher.requires_grad_(False))
     for parent in list(adapted.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, nn.Linear | nn.Conv2d):
+                _check(name, layer)
                 setattr(parent, name, Adapted(layer, rank=rank, scale=scale).to(device))
     return adapted
+
+
+def _check(name: str, layer: nn.Linear | nn.Conv2d) -> None:
+    """An addition B A has the form of a plain layer's weights."""
+    if isinstance(layer, nn.Conv2d):
+        plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
+        if not plain:
+            raise ValueError(
+                f"the convolution {name} is in groups, dilated or padded by other than zeros, and "
+                "takes no low-rank additions; use init.lora = null"
+            )
 
 
 def twin(network: Denoiser) -> Denoiser:

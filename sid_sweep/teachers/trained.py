@@ -2,18 +2,19 @@
 them."""
 
 import copy
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from sid_sweep import spec
 from sid_sweep.data import Source
 from sid_sweep.diffusion import noise as diffusion
-from sid_sweep.files import locked, replacing
-from sid_sweep.nets import average
+from sid_sweep.files import locked
+from sid_sweep.nets import average, weights
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.nets.optim import Optimiser
 from sid_sweep.streams import seeded, stream
@@ -40,11 +41,20 @@ def load(
         with locked(path.with_suffix(".lock")):
             if not path.exists():
                 trained = train(noise, teacher, source, device=device, report=report)
-                with replacing(path) as partial:
-                    save_file({k: v.cpu() for k, v in trained.state_dict().items()}, partial)
-    denoiser = build(teacher.net, source.shape, sigma_data=source.sigma_data)
+                weights.save(trained, path)
+    denoiser = build(blueprint(teacher, source))
     denoiser.load_state_dict(load_file(path))
     return denoiser.to(device).requires_grad_(False).eval()
+
+
+def blueprint(teacher: spec.TrainedTeacher, source: Source) -> spec.nets.Blueprint:
+    """Of its denoiser, which is told the classes that the data have for networks."""
+    return spec.nets.Blueprint(
+        net=teacher.net,
+        shape=list(source.shape),
+        sigma_data=source.sigma_data,
+        num_classes=source.num_classes,
+    )
 
 
 def train(
@@ -55,21 +65,26 @@ def train(
     device: torch.device | str = "cpu",
     report: Report = silent,
 ) -> Denoiser:
-    """min_φ E w ‖ε_φ(x_t) - ε‖² over the data (article, eq. 2); returns the averaged weights."""
+    """min_φ E w ‖ε_φ(x_t) - ε‖² over the data (article, eq. 2), the classes told where there are;
+    returns the averaged weights."""
     process = diffusion.process(noise)
     with seeded(teacher.seed, "teacher", "weights"):
-        network = build(teacher.net, source.shape, sigma_data=source.sigma_data).to(device)
-    averaged = copy.deepcopy(network).requires_grad_(False)
+        network = build(blueprint(teacher, source)).to(device).train()
+    averaged = copy.deepcopy(network).requires_grad_(False).eval()
     optimiser = Optimiser(list(network.parameters()), teacher.optim, budget_images=teacher.images)
     for step, images in enumerate(range(0, teacher.images, teacher.batch)):
         random = stream(teacher.seed, images, "teacher")
-        x0 = source.draw(teacher.batch, generator=random).to(device, torch.float32)
+        x0, labels = source.draw_labelled(teacher.batch, generator=random)
+        x0 = x0.to(device, torch.float32)
         noise_ = torch.randn(x0.shape, generator=random).to(device)
         uniforms = torch.rand(len(x0), generator=random).to(device)
         sigma = diffusion.draw_sigma(teacher.times, process, uniforms)
         level = process.level(sigma.view(-1, *[1] * len(source.shape)))
         weight = diffusion.loss_weight(teacher.weight, level, sigma_data=source.sigma_data)
-        loss = (weight * diffusion.denoising_error(network, x0, noise_, level)).mean()
+        epsilon = functools.partial(network, labels=labels)
+        with seeded(teacher.seed, images, "teacher", "dropout"):
+            error = diffusion.denoising_error(epsilon, x0, noise_, level)
+        loss = (weight * error).mean()
         optimiser.descend(loss, images)
         average.step(
             teacher.ema, list(averaged.parameters()), list(network.parameters()),

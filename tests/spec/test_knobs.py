@@ -13,6 +13,9 @@ NEEDED: dict[str, dict[str, Any]] = {  # by kind: what has no default
     "fixed": {"sigma": 0.5},
     "log_uniform": {"low": 0.1, "high": 0.7},
     "plane": {"cross": 0.5, "self": 1.0},
+    "diffusers": {"path": "ddpm"},
+    "checkpoint": {"path": "teacher.safetensors"},
+    "python": {"factory": "research:denoiser"},
     "images": {"path": "pictures.zip"},
 }
 BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
@@ -23,6 +26,7 @@ BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
     "patches": {"teacher": {"kind": "trained"}},
     "progressive": {"teacher": {"kind": "trained"}},
     "unet": {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}},
+    "adm": {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}},
     "dde": {"noise": {"kind": "fixed", "sigma": 0.5}},
 }
 

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from sid_sweep import teachers
-from sid_sweep.data import mixture, source
+from sid_sweep import spec, teachers
+from sid_sweep.data import Source, mixture, source
 from sid_sweep.diffusion.noise import EDM, VP
 from sid_sweep.distill.build import build
 from sid_sweep.distill.method import Setting
 from sid_sweep.spec import Trial, teacher_file, teacher_name
+from sid_sweep.teachers import trained
 
 
 def trial(**changes):
@@ -112,3 +113,27 @@ def test_a_convolutional_teacher_learns_digits(tmp_path):
             error = teacher.epsilon(x0 + 0.5 * noise, level) - noise
         errors.append(float(error.square().mean()))
     assert errors[1] < 0.6 * errors[0]
+
+
+def test_a_teacher_is_told_the_classes_that_the_data_have_for_networks():
+    """Two classes, grey pictures of one brightness each: told which, it denoises them from pure
+    noise; told the other, it denoises to the other."""
+    brightness = torch.tensor([-0.5, 0.5])
+
+    def labelled(num, *, generator):
+        labels = torch.randint(2, (num,), generator=generator)
+        return brightness[labels].view(-1, 1, 1, 1).expand(num, 1, 4, 4), labels
+
+    told = Source((1, 4, 4), 0.5, lambda *a, **k: None, num_classes=2, labelled=labelled)
+    net = {"kind": "unet", "channels": 8, "attention_resolutions": [], "dropout": 0.1}
+    optim = {"lr": 0.01, "beta1": 0.9}
+    made = spec.TrainedTeacher.model_validate(
+        {"kind": "trained", "net": net, "images": 64 * 150, "batch": 64, "optim": optim}
+    )
+    first, again = (trained.train(spec.noise.EDM(kind="edm"), made, told) for _ in range(2))
+    assert all(map(torch.equal, first.parameters(), again.parameters()))  # dropout has a name
+    level = EDM().level(torch.full((2, 1, 1, 1), 10.0))
+    with torch.no_grad():
+        x = 10 * torch.randn(1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+        means = first.denoise(x.expand(2, -1, -1, -1), level, torch.tensor([0, 1])).mean((1, 2, 3))
+    torch.testing.assert_close(means, brightness, rtol=0, atol=0.2)
