@@ -4,10 +4,11 @@ Unions and groups stand here by their names; the variants of a union in its modu
 `spec.data.Mixture`.
 """
 
-from . import data, losses, methods, nets, noise
+from . import data, evaluation, losses, methods, nets, noise
 from .arm import Arm, Scalar, arm_text, value_text
 from .base import Spec, SpecError, digest, plain
 from .data import Data
+from .evaluation import Evaluation
 from .load import load
 from .losses import Loss
 from .methods import Method
@@ -18,7 +19,6 @@ from .sweep import Sweep
 from .trial import (
     Batch,
     Budget,
-    Evaluation,
     ExactTeacher,
     FakeScore,
     Generator,

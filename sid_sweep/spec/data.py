@@ -19,10 +19,12 @@ class _Data(Spec):
     """The largest value that a metric can have, where it has one; no interval goes beyond it."""
     columns: ClassVar[tuple[str, ...]] = ()
     """Metrics that a table shows beside the objective."""
-    judged_as: ClassVar[Literal["points", "digits"]]
+    judged_as: ClassVar[Literal["points", "digits", "images"]]
     """By which judge (sid_sweep/quality/judge.py), whose metrics it lists."""
     pixels: ClassVar[int | None] = None
     """Height and width of its images; None where a sample is a point."""
+    num_classes: ClassVar[int] = 0
+    """Of its images; 0 where there are none, or where only the images say so."""
     closed_form: ClassVar[bool] = False
     """Its score is known at every noise level."""
 
@@ -48,7 +50,7 @@ class Mixture(_Data):
     positive: ClassVar[tuple[str, ...]] = ("js", "sw2")
     most: ClassVar[dict[str, float]] = {"js": 1.0, "off_modes": 1.0}
     columns: ClassVar[tuple[str, ...]] = ("off_modes", "mode_kl", "modes")
-    judged_as: ClassVar[Literal["points", "digits"]] = "points"
+    judged_as: ClassVar[Literal["points", "digits", "images"]] = "points"
 
     kind: Literal["mixture"]
     name: Literal["ring8", "grid25", "spirals", "checkerboard", "scattered"] = "ring8"
@@ -105,7 +107,7 @@ class Digits(_Data):
     positive: ClassVar[tuple[str, ...]] = tuple(metrics)
     most: ClassVar[dict[str, float]] = {"class_score": 10.0}
     columns: ClassVar[tuple[str, ...]] = ("fd_ratio_real", "class_score_ratio")
-    judged_as: ClassVar[Literal["points", "digits"]] = "digits"
+    judged_as: ClassVar[Literal["points", "digits", "images"]] = "digits"
     pixels: ClassVar[int | None] = 8
 
     kind: Literal["digits"]

@@ -11,11 +11,16 @@ from sid_sweep.spec.sweep import assign, lookup
 
 NEEDED: dict[str, dict[str, Any]] = {  # by kind: what has no default
     "fixed": {"sigma": 0.5},
+    "inception": {"path": "weights.pth"},
+    "statistics": {"path": "statistics.npz"},
     "log_uniform": {"low": 0.1, "high": 0.7},
     "plane": {"cross": 0.5, "self": 1.0},
 }
 BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
-    "teacher": {"teacher": {"kind": "trained"}},
+    "teacher": {"teacher": {"kind": "trained"}, "data": {"kind": "patches"}},
+    "inception": {"data": {"kind": "patches"}, "teacher": {"kind": "trained"}},
+    "classifier": {"data": {"kind": "patches"}, "teacher": {"kind": "trained"}},
+    "statistics": {"evaluation": {"features": {"kind": "inception", "path": "weights.pth"}}},
     "digits": {"teacher": {"kind": "trained"}},
     "progressive": {"teacher": {"kind": "trained"}},
     "unet": {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}},
