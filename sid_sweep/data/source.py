@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,9 +25,15 @@ class Source:
     """draw(num, generator=...) -> [num, *shape] on the CPU."""
     exact: Mixture | None = None
     """The data's closed form, where there is one."""
+    num_classes: int = 0
+    """Classes that networks are told; 0: none, though the data may have some."""
+    images: np.ndarray | None = None
+    """All pictures, UInt8 [N, C, H, W], perhaps mapped from a file; None where there are none."""
+    labels: np.ndarray | None = None
+    """Int64 [N], the class of each, whether networks are told or not; None where they have none."""
 
 
-def source(data: spec.Data) -> Source:
+def source(data: spec.Data, *, cache: Path | None = None) -> Source:
     """The data that a specification names; images are drawn with repetition."""
     match data:
         case spec.data.Mixture():

@@ -25,6 +25,8 @@ class Teacher:
     """Deviation of the data, for preconditioning and EDM weights."""
     device: torch.device
     denoiser: Denoiser | None = None
+    num_classes: int = 0
+    """Classes that it is told; 0: none."""
 
     def fresh(self, net: spec.Net, *, key: tuple[int | str, ...]) -> Denoiser:
         """A new network for this teacher's samples, its weights a function of `key`."""
