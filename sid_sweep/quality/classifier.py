@@ -3,12 +3,13 @@ the labels, kept under the digest of the data."""
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -37,11 +38,14 @@ class Classifier(nn.Module):
         colours, *sides = shape
         halves = max(0, min(len(WIDTHS) - 1, math.floor(math.log2(min(sides) / SMALLEST))))
         layers: list[nn.Module] = [nn.Conv2d(colours, WIDTHS[0], 3, padding=1), nn.SiLU()]
-        for before, after in zip(WIDTHS[:halves], WIDTHS[1 : halves + 1], strict=True):
+        for before, after in pairwise(WIDTHS[: halves + 1]):
             layers += [nn.Conv2d(before, after, 3, padding=1, stride=2), nn.SiLU()]
         left = math.prod(math.ceil(side / 2**halves) for side in sides)
         self.features = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(WIDTHS[halves] * left, CLASSIFIER_DIMENSIONS), nn.SiLU()
+            *layers,
+            nn.Flatten(),
+            nn.Linear(WIDTHS[halves] * left, CLASSIFIER_DIMENSIONS),
+            nn.SiLU(),
         )
         self.classes = nn.Linear(CLASSIFIER_DIMENSIONS, num_classes)
 
@@ -111,14 +115,20 @@ def train(
     return Trained(network, _accuracy(network, images, labels, test, device))
 
 
-def _error(network: Classifier, images: np.ndarray, labels: np.ndarray, device: torch.device) -> Tensor:
+def _error(
+    network: Classifier, images: np.ndarray, labels: np.ndarray, device: torch.device
+) -> Tensor:
     logits = network(torch.from_numpy(images).to(device)).logits
     return nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(device))
 
 
 @torch.no_grad()
 def _accuracy(
-    network: Classifier, images: np.ndarray, labels: np.ndarray, rows: np.ndarray, device: torch.device
+    network: Classifier,
+    images: np.ndarray,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    device: torch.device,
 ) -> float:
     right = 0
     for part in np.array_split(rows, math.ceil(len(rows) / 256)):
