@@ -71,7 +71,7 @@ def gaussian_fit(path: str, *, dimensions: int = INCEPTION_DIMENSIONS) -> Gaussi
     """
     found = locate(path)
     try:
-        with np.load(found, allow_pickle=False) as file:
+        with found.open("rb") as content, np.load(content, allow_pickle=False) as file:
             mean, covariance = (
                 np.asarray(file[name], dtype=np.float64) for name in ("mu", "sigma")
             )
@@ -79,7 +79,7 @@ def gaussian_fit(path: str, *, dimensions: int = INCEPTION_DIMENSIONS) -> Gaussi
         raise ValueError(
             f"{path}: holds no {error.args[0].split()[0]}; it needs mu and sigma"
         ) from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile):
         raise ValueError(f"{path}: is no .npz file of plain arrays") from None
     wanted = (dimensions,), (dimensions, dimensions)
     if (mean.shape, covariance.shape) != wanted:

@@ -35,6 +35,7 @@ class Bottleneck:
 
     denoiser: nn.Module
     level: Level
+    """Of one sample, [1]."""
     place: Place
     conditional: bool
 
@@ -62,8 +63,9 @@ def denoise(
     denoiser: nn.Module, images: UInt8[Tensor, "B C H W"], level: Level, *, conditional: bool
 ) -> None:
     """Run it on clean images, told that they have a level's noise."""
-    ones = torch.ones(len(images), *[1] * (images.ndim - 1), device=images.device)
-    own = Level(level.alpha * ones, level.beta * ones)
+    ones = [1] * images.ndim
+    each = [len(images), *ones[1:]]
+    own = Level(level.alpha.view(ones).expand(each), level.beta.view(ones).expand(each))
     xt = own.alpha * (images.float() / HALF_RANGE - 1)
     told: dict[str, Any] = {}
     if conditional:

@@ -48,7 +48,8 @@ class Reference:
     features: Float[Tensor, "M F"] | None = None
     """Of as many images as there are samples, at most; None of published statistics."""
     read: float | None = None
-    """The Fréchet distance of as many real images."""
+    """The Fréchet distance of as many real images, drawn with repetition: what no student is
+    expected to go below."""
 
     @cached_property
     def radii(self) -> Float[Tensor, " M"]:
@@ -180,28 +181,30 @@ def look_at(
     Raises:
         ValueError: too few images for the features.
     """
-    order = torch.randperm(len(images), generator=stream("evaluation", "reference"))
-    chosen = order[:num_samples].sort().values.numpy()
     blocks = range(0, len(images), BLOCK)
     moments = Moments.merged(
         eyes.moments(torch.from_numpy(np.array(images[first : first + BLOCK]))) for first in blocks
     )
     _require_enough(len(images), len(moments.mean), "images of the data", "use other features")
-    some = [chosen[first : first + BLOCK] for first in range(0, len(chosen), BLOCK)]
-    features = torch.cat([eyes.gather(torch.from_numpy(images[rows])).features for rows in some])
-    covariance = moments.covariance
-    drawn = Moments.of(_as_many(features, num_samples, fresh=len(images) > num_samples))
-    read = frechet(moments.mean, covariance, drawn.mean, drawn.covariance)
-    read = torch.tensor(read, dtype=torch.float64)
-    return {"mean": moments.mean, "covariance": covariance, "features": features, "read": read}
+    order = torch.randperm(len(images), generator=stream("evaluation", "reference"))
+    redrawn = stream("evaluation", "redrawn")
+    drawn = torch.randint(len(images), (num_samples,), generator=redrawn)
+    own = Moments.of(_features(images, eyes, drawn))
+    read = frechet(moments.mean, moments.covariance, own.mean, own.covariance)
+    return {
+        "mean": moments.mean,
+        "covariance": moments.covariance,
+        "features": _features(images, eyes, order[:num_samples]),
+        "read": torch.tensor(read, dtype=torch.float64),
+    }
 
 
-def _as_many(features: Float[Tensor, "M F"], num: int, *, fresh: bool) -> Float[Tensor, "N F"]:
-    """Features of real images, as a student would show them: these, or drawn with repetition."""
-    if fresh:
-        return features
-    rows = torch.randint(len(features), (num,), generator=stream("evaluation", "redrawn"))
-    return features[rows.to(features.device)]
+def _features(
+    images: UInt8[np.ndarray, "M C H W"], eyes: Sight, rows: Int[Tensor, " n"]
+) -> Float[Tensor, "n F"]:
+    """Of some images, read in their order on the disk."""
+    parts = rows.sort().values.split(BLOCK)
+    return torch.cat([eyes.gather(torch.from_numpy(images[p.numpy()])).features for p in parts])
 
 
 def _require_enough(num: int, dimensions: int, what: str, remedy: str) -> None:

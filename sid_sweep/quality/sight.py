@@ -102,7 +102,7 @@ def _of_teacher(trial: spec.Trial, teacher: Teacher, *, sigma: float) -> Sight:
         )
     if isinstance(trial.noise, spec.noise.FixedNoise):
         sigma = trial.noise.sigma
-    level = diffusion.process(trial.noise).level(torch.tensor(sigma, device=teacher.device))
+    level = diffusion.process(trial.noise).level(torch.full((1,), sigma, device=teacher.device))
     conditional = teacher.num_classes > 0
     see = bottleneck(teacher.denoiser, level, teacher.shape, conditional=conditional)
     parts = {"data": trial.data, "noise": trial.noise, "teacher": trial.teacher}
