@@ -7,6 +7,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sid_sweep.console import duration
+from sid_sweep.foreign import statistics
+from sid_sweep.foreign.check import check
+from sid_sweep.foreign.pictures import Facts
 from sid_sweep.orchestration.machine import Layout, lay_out, this_machine
 from sid_sweep.spec import Sweep, TrainedTeacher, Trial, teacher_file, teacher_name, value_text
 from sid_sweep.spec.domain import Cases, Choice
@@ -28,6 +31,8 @@ class Plan:
     """Mean training time of those, if any."""
     untrained: list[Trial]
     """A trial for each teacher that must be trained first."""
+    pictures: dict[str, Facts]
+    """What the data are, where they are pictures, by what names them."""
 
     def render(self, *, dry_run: bool) -> RenderableType:
         """The plan in a few lines."""
@@ -40,6 +45,7 @@ class Plan:
             ("objective", f"{sweep.objective.goal} {sweep.objective.metric}"),
             ("resources", str(self.layout or "as many trials as the cluster fits")),
             ("time", self._time()),
+            ("data", "; ".join(f"{name}: {own}" for name, own in self.pictures.items())),
             ("teacher", self._teacher()),
             ("folder", str(self.folder.path)),
         ]
@@ -77,8 +83,11 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
     """Look at the machine and at what earlier runs left.
 
     Raises:
-        SpecError: not even one trial fits on this machine.
+        SpecError: not even one trial fits on this machine, or the data are not what is needed.
     """
+    pictures = check(_first_trials(sweep))
+    for evaluation in dict.fromkeys(trial.evaluation for trial in _first_trials(sweep)):
+        statistics.check(evaluation)
     results = folder.results()
     finished = [result.seconds for result in results if result.outcome == "finished"]
     done = len(results)
@@ -92,6 +101,7 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
         done,
         fmean(finished) if finished else None,
         _untrained(sweep, folder),
+        pictures,
     )
 
 
@@ -115,10 +125,15 @@ def _is_open(sweep: Sweep) -> bool:
 
 def _untrained(sweep: Sweep, folder: SweepFolder) -> list[Trial]:
     """One trial for every teacher that the cache lacks, of those that are known before it runs."""
-    arms = sweep.grid() if isinstance(sweep.search, GridSearch) else [sweep.first_arm()]
-    trials = [sweep.trial(arm, sweep.seeds.screen[0]) for arm in arms]
+    trials = _first_trials(sweep)
     by_name = {teacher_name(t): t for t in trials if isinstance(t.teacher, TrainedTeacher)}
     return [t for name, t in by_name.items() if not teacher_file(name, folder.cache).exists()]
+
+
+def _first_trials(sweep: Sweep) -> list[Trial]:
+    """A trial of every arm that is known before the sweep runs."""
+    arms = sweep.grid() if isinstance(sweep.search, GridSearch) else [sweep.first_arm()]
+    return [sweep.trial(arm, sweep.seeds.screen[0]) for arm in arms]
 
 
 def _domain(sweep: Sweep, knob: str) -> str:

@@ -1,9 +1,7 @@
 """One run of the command, from a checked plan to the final table."""
 
 import time
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,46 +14,15 @@ from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Plan
 from sid_sweep.search import Ledger
-from sid_sweep.spec import Sweep, Trial
+from sid_sweep.spec import Trial
+from sid_sweep.table_referee import TableReferee
 from sid_sweep.tracking import provenance, track
 from sid_sweep.tracking.client import redact
 from sid_sweep.tracking.tracker import INTERRUPTED_SECONDS
 from sid_sweep.trials import Entry, Result, Watcher
 from sid_sweep.trials.rows import rows_of
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
-
-
-class TableReferee:
-    """Judges by the rules of the table, so that what stops a sweep is what the table then says."""
-
-    def __init__(self, sweep: Sweep) -> None:
-        from analysis.question import Question
-        from analysis.verdicts import referee
-
-        self._sweep = sweep.sweep
-        self._rules = referee
-        self._question = Question.from_outline(sweep.outline())
-
-    def kept(self, entries: Sequence[Entry]) -> list[int]:
-        return self._rules.kept(self._frame(entries), self._question)
-
-    def baseline(self, entries: Sequence[Entry]) -> int | None:
-        return self._rules.baseline(self._frame(entries), self._question)
-
-    def outclassed(self, entries: Sequence[Entry]) -> set[int]:
-        return self._rules.outclassed(self._frame(entries), self._question)
-
-    def settled(self, entries: Sequence[Entry]) -> set[int]:
-        return self._rules.settled(self._frame(entries), self._question)
-
-    def _frame(self, entries: Sequence[Entry]) -> "DataFrame":
-        from analysis.frame import tidy
-
-        return tidy(rows_of(self._sweep, entries), self._question)
 
 
 class Session:
@@ -142,7 +109,8 @@ class Session:
 
             device = self._teacher_device()
             teacher = teachers.load(trial, cache=cache, device=device, report=report)
-        references = quality.judge(trial, teacher, cache=cache).references
+        with self._waiting("judging the teacher's own samples, until their score stands"):
+            references = quality.judge(trial, teacher, cache=cache).references
         figures = ", ".join(f"{name} {value:.4g}" for name, value in references.items())
         took = duration(time.monotonic() - began)
         self.console.print(f"  teacher   trained in {took}: {figures}", soft_wrap=True)

@@ -193,7 +193,7 @@ def test_a_method_that_does_not_say_what_it_trains_cannot_be_written(parent):
 
 def test_there_is_a_recipe_for_all_that_is_added_often():
     assert {name.split()[-1] for name in recipes()} == {
-        "loss", "method", "metric", "source", "sampler", "tracker"
+        "loss", "method", "metric", "source", "pictures", "sampler", "tracker"
     }  # fmt: skip
 
 

@@ -28,21 +28,22 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "teachers": "spec foreign diffusion nets data streams files",
     "quality": "spec foreign diffusion data teachers streams files",
     "distill": "spec diffusion nets data teachers quality student streams",
-    "trials": "spec files",
+    "trials": "spec foreign files",
     "search": "spec files trials",
     "worker": "spec files trials quality distill",
     "orchestration": "spec trials search worker distill",
     "tracking": "spec files trials",
     "console": "spec trials",
     "plan": "spec foreign trials console orchestration",
-    "session": "spec foreign trials search orchestration tracking console plan quality teachers "
-    "analysis",
+    "table_referee": "spec trials analysis",
+    "session": "spec foreign trials search table_referee orchestration tracking console plan "
+    "quality teachers analysis",
     "run": "spec trials plan session",
     "sample": "spec trials tracking student quality analysis",
     "analysis": "spec trials tracking",
 }
-ABOVE = ("session", "sample")
-"""Commands, which end with what the analysis makes of a sweep. It reads what the rooms write, and
+ABOVE = ("table_referee", "session", "sample")
+"""Those who ask what the analysis makes of a sweep. It reads what the rooms write, and
 no room knows of it."""
 PATHS = ("trials", "trial.json", "failure.json", "result.json", "sweep.json", "measurements.jsonl")
 
@@ -167,7 +168,7 @@ def test_a_dry_run_loads_nothing_heavy(tmp_path):
         ("from sid_sweep.orchestration import machine, signals, failures, trainable", set()),
         ("from sid_sweep import search", {"optuna", "pandas"}),
         ("from sid_sweep.orchestration import cluster, drive, hooks", {"ray", "optuna", "pandas"}),
-        ("from sid_sweep import session", {"optuna", "pandas"}),
+        ("from sid_sweep import session, table_referee", {"optuna", "pandas"}),
         ("from sid_sweep import tracking", set()),
         ("from analysis import sources, compare, trace, verify", {"pandas"}),
     ],

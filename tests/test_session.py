@@ -16,6 +16,7 @@ from sid_sweep.plan import make_plan
 from sid_sweep.search import Ledger
 from sid_sweep.session import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Session
 from sid_sweep.spec import load, teacher_file, teacher_name
+from sid_sweep.table_referee import TableReferee
 from sid_sweep.tracking import Tracker
 from sid_sweep.trials import Measurement, Result, SweepFolder
 
@@ -185,7 +186,7 @@ def test_a_sweep_that_is_done_starts_nothing_and_shows_its_table_again(run, mirr
 def test_the_best_arm_is_confirmed_by_the_tables_rule_and_others_are_no_failures(tmp_path):
     own = Run(tmp_path, "seeds={screen: 3, confirm: [7, 8], keep: 1}", THREE)
     totals = []
-    referee = sessions.TableReferee(own.sweep)
+    referee = TableReferee(own.sweep)
     ledger = Ledger(own.folder, own.sweep, referee=referee, foreseen=totals.append)
     while (entry := ledger.next_entry()) is not None:
         finish(entry, value=1.0 + abs(entry.trial.loss.lambda_ - 0.75))
@@ -201,7 +202,7 @@ def test_a_race_and_verdicts_stop_by_the_tables_own_rules(tmp_path):
     """One arm is far behind at every seed, one level with the baseline."""
     for name, way in (("race", "race: true"), ("decided", "until: decided")):
         own = Run(tmp_path / name, f"seeds={{screen: 8, {way}}}", THREE)
-        ledger = Ledger(own.folder, own.sweep, referee=sessions.TableReferee(own.sweep))
+        ledger = Ledger(own.folder, own.sweep, referee=TableReferee(own.sweep))
         while (entry := ledger.next_entry()) is not None:
             level = 9.0 if entry.trial.loss.lambda_ == 0.5 else 1.0
             finish(entry, value=level + 0.01 * (entry.seed * (7 + entry.number) % 5))

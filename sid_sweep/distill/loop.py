@@ -92,7 +92,8 @@ class _Training:
         teacher = teachers.load(trial, cache=cache, device=device)
         self.judge = quality.judge(trial, teacher, cache=cache)
         began = time.perf_counter()
-        self.method = build(Setting(trial, teacher, source(trial.data), device, ranks))
+        own = source(trial.data, cache=cache)
+        self.method = build(Setting(trial, teacher, own, device, ranks))
         self.step, self.seconds = 0, time.perf_counter() - began  # KD makes its pairs
         self.trial, self.device = trial, device
         self.largest = LARGEST_DEVIATIONS * teacher.sigma_data

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from sid_sweep.spec import SpecError, Trial
+from sid_sweep.spec import Evaluation, SpecError
 from sid_sweep.spec.evaluation import INCEPTION_DIMENSIONS, Inception, Statistics
 
 from .fingerprint import fingerprint, locate
@@ -24,13 +24,13 @@ class GaussianFit:
     covariance: Float[np.ndarray, "F F"]
 
 
-def check(trial: Trial) -> None:
-    """That the files are there which a trial is judged by, and hold what they should.
+def check(evaluation: Evaluation) -> None:
+    """That the files are there which students are judged by, and hold what they should.
 
     Raises:
         SpecError: one is not, or does not; one line.
     """
-    features, reference = trial.evaluation.features, trial.evaluation.reference
+    features, reference = evaluation.features, evaluation.reference
     try:
         place = "evaluation.features.path"
         if isinstance(features, Inception):

@@ -1,5 +1,7 @@
 """Samples to look at: points over their data, images on a contact sheet."""
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -10,15 +12,21 @@ from sid_sweep.data import source
 from sid_sweep.streams import stream
 
 NUM_DATA = 32_768  # points of the data, under the student's
-NUM_IMAGES = 100  # on a sheet
+MOST_IMAGES = 100  # on a sheet of its own making
+SHEET, CELL = 1400, 104  # pixels of a side: of a sheet, and of a picture that is enlarged
+FRAME = 2
 
 
 def picture(
-    data: spec.Data, samples: Float[Tensor, "N ..."], *, num_images: int = NUM_IMAGES
+    data: spec.Data, samples: Float[Tensor, "N ..."], *, num_images: int | None = None
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Samples of the data that a specification names: all points, or the first images."""
-    if data.pixels is not None:
-        return sheet(samples[:num_images])
+    """Samples of the data that a specification names: all points, or the first images.
+
+    Args:
+        num_images: how many; None: a hundred, or the square that fits on a sheet.
+    """
+    if data.is_images:
+        return sheet(samples[: num_images or num_shown(samples.shape[-1])])
     return scatter(samples, source(data).draw(NUM_DATA, generator=stream("picture")))
 
 
@@ -49,15 +57,31 @@ def _planar(points: Float[Tensor, "N D"]) -> Float[Tensor, "N 2"]:
     return torch.cat([points, torch.linspace(-reach, reach, len(points))[:, None]], 1)
 
 
+def num_shown(width: int) -> int:
+    """How many pictures of a width a sheet has."""
+    return max(1, min(MOST_IMAGES, (SHEET // (width + 2 * FRAME)) ** 2))
+
+
+def magnification(width: int) -> int:
+    """How many pixels of the screen are one of a picture: 6 at 8 pixels, 3 at 32, 1 from 64 on."""
+    return max(1, min(6, CELL // width))
+
+
 def sheet(
-    images: Float[Tensor, "N 1 H W"], *, columns: int = 10, scale: int = 6
+    images: Float[Tensor, "N C H W"], *, columns: int | None = None, scale: int | None = None
 ) -> UInt8[np.ndarray, "rows columns 3"]:
-    """A contact sheet of grey images in [-1, 1]; what is left of the last row is white."""
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte()
+    """A contact sheet of images in [-1, 1], grey or in colour; what is left of the last row is
+    white.
+
+    Args:
+        columns: None: as many as make it square.
+        scale: None: what `magnification` says.
+    """
+    scale = scale or magnification(images.shape[-1])
+    columns = min(columns or math.isqrt(len(images) - 1) + 1, len(images))
+    pixels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().expand(-1, 3, -1, -1)
     large = pixels.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    framed = nn.functional.pad(large, (2, 2, 2, 2))[:, 0].numpy()
-    columns = min(columns, len(framed))
+    framed = nn.functional.pad(large, [FRAME] * 4).permute(0, 2, 3, 1).numpy()
     blank = np.full((-len(framed) % columns, *framed.shape[1:]), 255, dtype=np.uint8)
     cells = np.concatenate([framed, blank]).reshape(-1, columns, *framed.shape[1:])
-    grey = np.concatenate(list(np.concatenate(list(cells.swapaxes(0, 1)), 2)), 0)
-    return np.repeat(grey[:, :, None], 3, 2)
+    return np.concatenate(list(np.concatenate(list(cells.swapaxes(0, 1)), 2)), 0)

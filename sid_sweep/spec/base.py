@@ -74,6 +74,11 @@ class Spec(BaseModel):
         the way out, a sentence each."""
         yield from ()
 
+    def fits(self, pixels: int, path: str) -> Iterator[str]:
+        """Why this part, which stands at `path`, is not for pictures of so many pixels a side: what
+        it can refuse only when that is known, which may be when their files are read."""
+        yield from ()
+
 
 def parts(spec: Spec, prefix: str = "") -> Iterator[tuple[str, Spec]]:
     """Every part below a specification with its dotted path, outer ones first."""

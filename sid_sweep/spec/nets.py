@@ -47,15 +47,23 @@ class UNet(Spec):
     """Heights at which blocks attend over all positions (official: 16)."""
 
     def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
-        height = trial.data.pixels
-        if height is None:
+        if not trial.data.is_images:
             yield f"{path}.kind = unet is for images, and data.kind = {trial.data.kind}; use mlp"
-            return
-        heights = [height >> level for level in range(len(self.channel_mult))]
+        elif trial.data.pixels is not None:
+            yield from self.fits(trial.data.pixels, path)
+
+    def fits(self, pixels: int, path: str) -> Iterator[str]:
+        heights = [pixels >> level for level in range(len(self.channel_mult))]
         if not heights[-1]:
             yield (
-                f"{path}.channel_mult = {self.channel_mult} halves {height} x {height} pixels "
-                f"below one; at most {height.bit_length()} levels"
+                f"{path}.channel_mult = {self.channel_mult} halves {pixels} x {pixels} pixels "
+                f"below one; at most {pixels.bit_length()} levels"
+            )
+        elif pixels % 2 ** (len(heights) - 1):
+            odd = next(height for height in heights if height % 2)
+            yield (
+                f"{path}.channel_mult = {self.channel_mult} halves {pixels} x {pixels} pixels to "
+                f"{odd}, which is odd; at most {heights.index(odd) + 1} levels"
             )
         elif unknown := set(self.attention_resolutions) - set(heights):
             yield (

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .arm import Arm, Scalar
-from .base import Count, Positive, Spec, digest
+from .base import Count, Positive, Spec, digest, foreign_paths
 from .domain import Cases, Domain, describe
 from .names import Name
 from .paths import assign, lookup
@@ -147,6 +147,19 @@ class Sweep(Spec):
     def first_arm(self) -> Arm:
         """An arm that the space certainly has, for what all trials share."""
         return self.prune({knob: domain.corners()[0] for knob, domain in self.domains.items()})
+
+    def foreign(self) -> list[str]:
+        """Files and folders that someone else made, of all its trials."""
+        first = self.first_arm()
+        arms = (
+            self.prune({**first, knob: value})
+            for knob, domain in self.domains.items()
+            for value in domain.corners()
+        )
+        if isinstance(self.search, GridSearch):
+            arms = self.grid()
+        trials = (self.trial(arm, self.seeds.screen[0]) for arm in (first, *arms))
+        return sorted({path for trial in trials for path in foreign_paths(trial).values()})
 
     def applies(self, knob: str, arm: Mapping[str, Scalar]) -> bool:
         """Whether the conditions of `knob` hold in `arm` or in the fixed values."""

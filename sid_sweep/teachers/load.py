@@ -47,7 +47,7 @@ def load(
         cache: folder of trained teachers.
         report: called with (images, total, loss) during training.
     """
-    own = source(trial.data)
+    own = source(trial.data, cache=cache)
     if not isinstance(trial.teacher, spec.TrainedTeacher):
         assert own.exact is not None  # the specification refuses an exact teacher without one
         exact = own.exact.to(device, torch.float32)

@@ -7,12 +7,13 @@ Anything else would mix answers to two questions in one table, and is refused wi
 from typing import Any
 
 from sid_sweep.files import read_json, write_json
+from sid_sweep.foreign.fingerprint import fingerprint
 from sid_sweep.spec import SpecError, Sweep, plain
 from sid_sweep.spec.paths import leaves
 from sid_sweep.spec.seeds import Seeds
 from sid_sweep.spec.trial import JUDGE_VERSION
 
-from .sweep_folder import DRAWN, SweepFolder
+from .sweep_folder import DRAWN, FOREIGN, SweepFolder
 
 WORDS = ("question", "expect", "found", "resources", "baseline", "columns")
 """What may change without changing any result."""
@@ -40,10 +41,21 @@ def check(folder: SweepFolder, sweep: Sweep) -> None:
 
 
 def recorded(sweep: Sweep) -> dict[str, Any]:
-    """The sweep, a trial with the defaults filled in, and how trials are judged: all of these can
-    change."""
+    """The sweep, a trial with the defaults filled in, how trials are judged, and what the files
+    hold that someone else made: all of these can change."""
     first = sweep.trial(sweep.first_arm(), 0)
-    return {**plain(sweep), DRAWN: {**plain(first), "judge": JUDGE_VERSION}}
+    return {
+        **plain(sweep),
+        DRAWN: {**plain(first), "judge": JUDGE_VERSION},
+        FOREIGN: {path: _sha256(path) for path in sweep.foreign()},
+    }
+
+
+def _sha256(path: str) -> str:
+    try:
+        return fingerprint(path)
+    except ValueError as error:
+        raise SpecError(str(error)) from None
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -55,7 +67,20 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         if a.get(path) != b.get(path) and not _grown(path, a.get(path), b.get(path))
     ]
     seeds = (Seeds.model_validate(values["seeds"]) for values in (old, new))
-    return [*_seed_differences(*seeds), *changed]
+    return [
+        *_seed_differences(*seeds),
+        *_file_differences(old.get(FOREIGN, {}), new[FOREIGN]),
+        *changed,
+    ]
+
+
+def _file_differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """Files that were changed or exchanged; others may come and go with the arms."""
+    return [
+        f"{path}: held {old[path][:12]}, now {new[path][:12]} (SHA-256)"
+        for path in sorted(set(old) & set(new))
+        if old[path] != new[path]
+    ]
 
 
 def _seed_differences(old: Seeds, new: Seeds) -> list[str]:
@@ -77,7 +102,7 @@ def _seed_differences(old: Seeds, new: Seeds) -> list[str]:
 def _compared(values: dict[str, Any]) -> dict[str, Any]:
     """All values by their paths but words, seeds, and the fixed ones, which the trial holds in
     full."""
-    apart = (*WORDS, "fixed", "seeds")
+    apart = (*WORDS, "fixed", "seeds", FOREIGN)
     deciding = {key: value for key, value in values.items() if key not in apart}
     return dict(leaves(deciding, whole=".cases."))  # a case is one arm, whole
 

@@ -22,7 +22,7 @@ from sid_sweep.spec import Arm, SpecError, Sweep, Trial, digest
 from .folder import Result, TrialFolder
 
 RECORD = "sweep.json"
-DRAWN = "trial"  # in sweep.json beside the sweep's own keys
+DRAWN, FOREIGN = "trial", "foreign"  # in sweep.json beside the sweep's own keys
 
 
 def sweeps_in(storage: Path) -> list[str]:
@@ -62,7 +62,7 @@ class SweepFolder:
 
     def sweep(self) -> Sweep:
         """The sweep as it was last run."""
-        values = {k: v for k, v in read_json(self.record).items() if k != DRAWN}
+        values = {k: v for k, v in read_json(self.record).items() if k not in (DRAWN, FOREIGN)}
         return Sweep.model_validate(values)
 
     def arms(self) -> list[Arm]:

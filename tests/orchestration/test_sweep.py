@@ -228,10 +228,13 @@ def test_the_best_arm_is_confirmed_on_fresh_seeds_by_the_same_command(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_deleted_tracking_store_is_filled_anew(folder):
-    (folder / "mlflow.db").unlink()
-    run(folder, "--set", "seeds=[0, 1, 2]")
-    assert statuses(folder).count("FINISHED") == 1 + 3 + 9
+def test_a_deleted_tracking_store_is_filled_anew(tmp_path):
+    (tmp_path / "space.yaml").write_text(SPACE.replace("images: 40_000", "images: 2_000"))
+    run(tmp_path)
+    (tmp_path / "mlflow.db").unlink()
+    output = run(tmp_path)
+    assert "nothing is left to run" in output
+    assert statuses(tmp_path) == ["FINISHED"] * (1 + 3 + 6)
 
 
 def test_a_store_that_is_down_loses_nothing(folder):

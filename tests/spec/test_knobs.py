@@ -15,6 +15,7 @@ NEEDED: dict[str, dict[str, Any]] = {  # by kind: what has no default
     "statistics": {"path": "statistics.npz"},
     "log_uniform": {"low": 0.1, "high": 0.7},
     "plane": {"cross": 0.5, "self": 1.0},
+    "images": {"path": "pictures.zip"},
 }
 BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
     "teacher": {"teacher": {"kind": "trained"}, "data": {"kind": "patches"}},
@@ -22,6 +23,9 @@ BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
     "classifier": {"data": {"kind": "patches"}, "teacher": {"kind": "trained"}},
     "statistics": {"evaluation": {"features": {"kind": "inception", "path": "weights.pth"}}},
     "digits": {"teacher": {"kind": "trained"}},
+    "images": {"teacher": {"kind": "trained"}},
+    "mnist": {"teacher": {"kind": "trained"}},
+    "patches": {"teacher": {"kind": "trained"}},
     "progressive": {"teacher": {"kind": "trained"}},
     "unet": {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}},
     "dde": {"noise": {"kind": "fixed", "sigma": 0.5}},
@@ -53,8 +57,10 @@ def settable() -> list[tuple[Knob, Any]]:
 
 def other_trial(knob: Knob, default: Any) -> Trial:
     """A trial in which the knob has another value, the first that its bounds allow."""
-    if isinstance(default, int):
-        candidates: list[Any] = [default + 1, 2 * default]
+    if isinstance(default, bool):
+        candidates: list[Any] = [not default]
+    elif isinstance(default, int):
+        candidates = [default + 1, 2 * default, default // 2]
     else:
         candidates = [0.9 * default or 0.1, 1.1 * default]
     for value in candidates:

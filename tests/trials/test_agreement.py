@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sid_sweep.spec import SpecError, load
+from sid_sweep.spec import SpecError, Sweep, load
+from sid_sweep.spec.base import ForeignPath, Spec, foreign_paths
 from sid_sweep.trials import SweepFolder, agreement
 
 LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
@@ -112,3 +113,36 @@ def test_a_sweep_that_was_judged_otherwise_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(agreement, "JUDGE_VERSION", 1_000)
     with pytest.raises(SpecError, match=r"trial\.judge: recorded \d+, now 1000"):
         agreement.agree(folder, sweep)
+
+
+class _Named(Spec):
+    """Something of a trial that names a file which someone else made."""
+
+    path: ForeignPath
+
+
+def test_foreign_files_are_held_to_what_they_held(tmp_path, monkeypatch):
+    teacher, other = tmp_path / "teacher.pkl", tmp_path / "other.pkl"
+    teacher.write_bytes(b"one")
+    other.write_bytes(b"two")
+    named = [str(teacher)]
+    monkeypatch.setattr(Sweep, "foreign", lambda sweep: named)
+    folder = SweepFolder(tmp_path / "sweep")
+    agreement.agree(folder, spec())
+    assert folder.sweep().sweep == spec().sweep
+    named.append(str(other))  # a grown space may name more
+    agreement.agree(folder, spec())
+    teacher.write_bytes(b"changed")
+    with pytest.raises(
+        SpecError, match=r"teacher.pkl: held 7692c3ad3540, now [0-9a-f]{12}"
+    ) as caught:
+        agreement.check(folder, spec())
+    assert "\n" not in str(caught.value)
+    teacher.unlink()
+    with pytest.raises(SpecError, match=r"teacher.pkl: there is no such file"):
+        agreement.check(folder, spec())
+
+
+def test_foreign_files_are_found_wherever_a_trial_names_them():
+    assert foreign_paths(_Named(path="a.pkl")) == {"path": "a.pkl"}
+    assert spec().foreign() == []

@@ -1,0 +1,40 @@
+"""The referee of a sweep that runs: the table's own rules, asked before there is a table."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sid_sweep.spec import Sweep
+from sid_sweep.trials import Entry
+from sid_sweep.trials.rows import rows_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+class TableReferee:
+    """Judges by the rules of the table, so that what stops a sweep is what the table then says."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        from analysis.question import Question
+        from analysis.verdicts import referee
+
+        self._sweep = sweep.sweep
+        self._rules = referee
+        self._question = Question.from_outline(sweep.outline())
+
+    def kept(self, entries: Sequence[Entry]) -> list[int]:
+        return self._rules.kept(self._frame(entries), self._question)
+
+    def baseline(self, entries: Sequence[Entry]) -> int | None:
+        return self._rules.baseline(self._frame(entries), self._question)
+
+    def outclassed(self, entries: Sequence[Entry]) -> set[int]:
+        return self._rules.outclassed(self._frame(entries), self._question)
+
+    def settled(self, entries: Sequence[Entry]) -> set[int]:
+        return self._rules.settled(self._frame(entries), self._question)
+
+    def _frame(self, entries: Sequence[Entry]) -> "DataFrame":
+        from analysis.frame import tidy
+
+        return tidy(rows_of(self._sweep, entries), self._question)
