@@ -29,7 +29,7 @@ from sid_sweep.teachers import Teacher
 from . import latents
 from .distances import class_score
 from .kernel import kernel_distance
-from .moments import Moments, frechet
+from .moments import Moments, frechet, scaling, whitening
 from .neighbours import covered, radii
 from .sight import Gathered, Sight, sight
 
@@ -50,6 +50,9 @@ class Reference:
     read: float | None = None
     """The Fréchet distance of as many real images, drawn with repetition: what no student is
     expected to go below."""
+    map: Float[Tensor, "F F"] | None = None
+    """By which raw features, less their `origin`, become what is compared; None: they are it."""
+    origin: Float[Tensor, " F"] | None = None
 
     @cached_property
     def radii(self) -> Float[Tensor, " M"]:
@@ -57,10 +60,11 @@ class Reference:
         assert self.features is not None
         return radii(self.features)
 
-    def to(self, device: torch.device) -> "Reference":
-        """On a device."""
-        features = None if self.features is None else self.features.to(device)
-        return Reference(self.mean.to(device), self.covariance.to(device), features, self.read)
+    def mapped(self, features: Float[Tensor, "N F"]) -> Float[Tensor, "N F"]:
+        """What is compared of raw features."""
+        if self.map is None or self.origin is None:
+            return features
+        return (features.double() - self.origin) @ self.map
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ class ImagesJudge:
 
     def score(self, own: Gathered) -> dict[str, float]:
         """Of samples that have been looked at."""
-        ref, moments = self.reference, own.moments
+        ref = self.reference
+        features = ref.mapped(own.features)
+        moments = moments_of(features)
         distance = frechet(ref.mean, ref.covariance, moments.mean, moments.covariance)
         found = {self.metrics[0]: distance}
         for name in ("inception_score", "class_score"):
@@ -96,7 +102,7 @@ class ImagesJudge:
                 assert own.logits is not None  # a network whose classes are scored has some
                 found[name] = split_score(own.logits)
         if ref.features is not None:
-            found |= self._by_images(own.features, ref.features)
+            found |= self._by_images(features, ref.features)
         return {name: found[name] for name in self.metrics}
 
     def _by_images(self, own: Float[Tensor, "N F"], real: Float[Tensor, "M F"]) -> dict[str, float]:
@@ -122,7 +128,7 @@ def images_judge(trial: spec.Trial, teacher: Teacher, *, cache: Path) -> ImagesJ
     _require_enough(num, len(reference.mean), "evaluation.samples", "raise it")
     return ImagesJudge(
         eyes,
-        reference.to(teacher.device),
+        reference,
         latents.normal(num, teacher.shape, seed=seed),
         latents.labels(num, teacher.num_classes, seed=seed),
         tuple(name for name in trial.features.metrics if name in trial.metrics),
@@ -148,7 +154,8 @@ def _reference(trial: spec.Trial, eyes: Sight, own: Source, *, cache: Path) -> R
     match trial.evaluation.reference:
         case Statistics(path=path):
             fit = gaussian_fit(path)
-            return Reference(torch.from_numpy(fit.mean), torch.from_numpy(fit.covariance))
+            mean, covariance = map(torch.from_numpy, (fit.mean, fit.covariance))
+            return Reference(mean.to(eyes.device), covariance.to(eyes.device))
         case DataReference():
             return _of_data(trial, eyes, own, cache=cache)
 
@@ -169,8 +176,14 @@ def _of_data(trial: spec.Trial, eyes: Sight, own: Source, *, cache: Path) -> Ref
             tensors = look_at(own.images, eyes, num_samples=num)
             with replacing(path) as partial:
                 save_file({name: x.contiguous().cpu() for name, x in tensors.items()}, partial)
-    kept = load_file(path)
-    return Reference(kept["mean"], kept["covariance"], kept["features"], float(kept["read"]))
+    return reference_of({name: x.to(eyes.device) for name, x in load_file(path).items()})
+
+
+def reference_of(kept: dict[str, Tensor]) -> Reference:
+    """What `look_at` found."""
+    read = float(kept["read"])
+    place = kept.get("map"), kept.get("origin")
+    return Reference(kept["mean"], kept["covariance"], kept["features"], read, *place)
 
 
 def look_at(
@@ -189,14 +202,33 @@ def look_at(
     order = torch.randperm(len(images), generator=stream("evaluation", "reference"))
     redrawn = stream("evaluation", "redrawn")
     drawn = torch.randint(len(images), (num_samples,), generator=redrawn)
-    own = Moments.of(_features(images, eyes, drawn))
-    read = frechet(moments.mean, moments.covariance, own.mean, own.covariance)
-    return {
-        "mean": moments.mean,
-        "covariance": moments.covariance,
-        "features": _features(images, eyes, order[:num_samples]),
+    found = {"mean": moments.mean, "covariance": moments.covariance, **_place(eyes, moments)}
+    ref = Reference(moments.mean, moments.covariance, None, None, found.get("map"), moments.mean)
+    if ref.map is not None:
+        found["mean"] = torch.zeros_like(moments.mean)
+        found["covariance"] = ref.map.T @ moments.covariance @ ref.map
+    own = moments_of(ref.mapped(_features(images, eyes, drawn)))
+    read = frechet(found["mean"], found["covariance"], own.mean, own.covariance)
+    return found | {
+        "features": ref.mapped(_features(images, eyes, order[:num_samples])).float(),
         "read": torch.tensor(read, dtype=torch.float64),
     }
+
+
+def moments_of(features: Float[Tensor, "N F"]) -> Moments:
+    """Some at a time, as float64 is large."""
+    return Moments.merged(map(Moments.of, features.split(BLOCK)))
+
+
+def _place(eyes: Sight, moments: Moments) -> dict[str, Tensor]:
+    """By what features are brought to unit size."""
+    match eyes.scaling:
+        case "none":
+            return {}
+        case "white":
+            return {"map": whitening(moments.covariance), "origin": moments.mean}
+        case "scale":
+            return {"map": scaling(moments.covariance), "origin": moments.mean}
 
 
 def _features(

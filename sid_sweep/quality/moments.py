@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+LEAST_VARIANCE = 1e-6  # of a direction, over the largest; below it is rounding of float32
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -36,6 +38,18 @@ class Moments:
     def covariance(self) -> Float[Tensor, "F F"]:
         """Unbiased; NaN of a single one."""
         return self.scatter / (self.num - 1) if self.num > 1 else self.scatter * torch.nan
+
+
+def whitening(covariance: Float[Tensor, "F F"]) -> Float[Tensor, "F F"]:
+    """The map by which features have the covariance I; directions without variance are left out."""
+    values, vectors = torch.linalg.eigh(covariance)
+    kept = values > LEAST_VARIANCE * values.max()
+    return vectors * torch.where(kept, values, torch.inf).rsqrt()
+
+
+def scaling(covariance: Float[Tensor, "F F"]) -> Float[Tensor, "F F"]:
+    """The map by which features have variance 1 on average."""
+    return torch.eye(len(covariance)).to(covariance) / (covariance.trace() / len(covariance)).sqrt()
 
 
 def _merge(a: Moments, b: Moments) -> Moments:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, UInt8
@@ -30,7 +30,6 @@ SMALL_CHUNK, LARGE_CHUNK = 256, {"cpu": 16, "cuda": 256}  # images at a time; In
 class Gathered:
     """What a network saw in many images."""
 
-    moments: Moments
     features: Float[Tensor, "N F"]
     logits: Float[Tensor, "N K"] | None
 
@@ -44,6 +43,8 @@ class Sight:
     """What its features are known by."""
     device: torch.device
     chunk: int = SMALL_CHUNK
+    scaling: Literal["none", "scale", "white"] = "none"
+    """How features are brought to unit size: published ones stay as they are."""
     accuracy: dict[str, float] = field(default_factory=dict)
     """Of a classifier."""
 
@@ -59,8 +60,7 @@ class Sight:
         seen = [self.see(part.to(self.device)) for part in images.split(self.chunk)]
         features = torch.cat([one.features for one in seen])
         logits = [one.logits for one in seen if one.logits is not None]
-        moments = Moments.merged(Moments.of(one.features) for one in seen)
-        return Gathered(moments, features, torch.cat(logits) if logits else None)
+        return Gathered(features, torch.cat(logits) if logits else None)
 
 
 def sight(trial: spec.Trial, teacher: Teacher, own: Source, *, cache: Path) -> Sight:
@@ -92,7 +92,13 @@ def _of_classifier(trial: spec.Trial, own: Source, *, cache: Path, device: torch
     data = identity(trial.data)
     made = classifier.load(own.images, own.labels, data=data, cache=cache, device=device)
     known = {"classifier": data, "code": classifier.CLASSIFIER_VERSION}
-    return Sight(made.network, known, device, accuracy={"classifier_accuracy": made.accuracy})
+    return Sight(
+        made.network,
+        known,
+        device,
+        scaling="white",
+        accuracy={"classifier_accuracy": made.accuracy},
+    )
 
 
 def _of_teacher(trial: spec.Trial, teacher: Teacher, *, sigma: float) -> Sight:
@@ -108,4 +114,4 @@ def _of_teacher(trial: spec.Trial, teacher: Teacher, *, sigma: float) -> Sight:
     parts = {"data": trial.data, "noise": trial.noise, "teacher": trial.teacher}
     known = {name: identity(part) for name, part in parts.items()}
     made = {"precision": trial.precision, "code": spec.trial.TEACHER_VERSION, "sigma": sigma}
-    return Sight(see, {"bottleneck": known | made}, teacher.device)
+    return Sight(see, {"bottleneck": known | made}, teacher.device, scaling="scale")

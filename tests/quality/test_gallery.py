@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from sid_sweep.quality import gallery, latents
-from sid_sweep.quality.gallery import ImagesJudge, Reference, as_bytes, look_at, split_score
+from sid_sweep.quality.gallery import (
+    ImagesJudge,
+    Reference,
+    as_bytes,
+    look_at,
+    reference_of,
+    split_score,
+)
 from sid_sweep.quality.inception import Seen
 from sid_sweep.quality.sight import Sight
 
@@ -27,11 +34,9 @@ def real(num, *, seed=0):
     return drawn.clip(0, 255).astype(np.uint8).reshape(num, *SHAPE)
 
 
-def judge_of(images, num):
-    sight = Sight(pixels, {}, torch.device("cpu"), chunk=64)
-    kept = look_at(images, sight, num_samples=num)
-    read = float(kept.pop("read"))
-    reference = Reference(kept["mean"], kept["covariance"], kept["features"], read)
+def judge_of(images, num, scaling="none"):
+    sight = Sight(pixels, {}, torch.device("cpu"), chunk=64, scaling=scaling)
+    reference = reference_of(look_at(images, sight, num_samples=num))
     drawn = latents.normal(num, SHAPE, seed=0)
     return ImagesJudge(sight, reference, drawn, None, NAMES, 0)
 
@@ -69,6 +74,19 @@ def test_a_frechet_distance_falls_with_the_number_of_samples(judge):
     few = judge_of(real(3000), 250).measure(as_samples(real(250, seed=1)))
     many = judge.measure(as_samples(real(1000, seed=1)))
     assert few["fd"] > 2 * many["fd"]
+
+
+def test_features_of_our_own_come_in_units_of_the_data():
+    """White ones have the covariance I, scaled ones variance 1 on average; the map is linear, so
+    who is near whom stays as it was under a scale."""
+    usual, white, scaled = (judge_of(real(2000), 500, kind) for kind in ("none", "white", "scale"))
+    assert torch.allclose(white.reference.covariance, torch.eye(20).double(), atol=1e-9)
+    assert float(scaled.reference.covariance.diagonal().mean()) == pytest.approx(1)
+    samples = as_samples(real(500, seed=1))
+    one, other = usual.measure(samples), scaled.measure(samples)
+    assert (one["precision"], one["recall"]) == (other["precision"], other["recall"])
+    unit = float(usual.reference.covariance.diagonal().mean())
+    assert one["fd"] / unit == pytest.approx(other["fd"], rel=1e-4)
 
 
 def test_what_is_not_finite_is_no_number(judge):
