@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Of what an exported Parquet file holds: the question and the frame's columns."""
 GOALS = ("minimize", "maximize")
 SCALES = ("ratio", "difference")
@@ -55,6 +55,8 @@ class Question:
     """How many arms the sweep asks for; 0 where that is not known."""
     most: float | None = None
     """The largest value that the metric can have, if there is one; none is below 0."""
+    samples: dict[str, int] = field(default_factory=dict)
+    """By metric, of how many samples it is measured, where its value depends on that."""
     version: int = field(default=SCHEMA_VERSION, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -86,6 +88,11 @@ class Question:
     def knobs(self) -> tuple[str, ...]:
         """All swept knobs, scientific first."""
         return self.scientific + self.nuisance
+
+    def heading(self, metric: str) -> str:
+        """A metric over a column or beside an axis: `fid (50,000)` where its value depends on the
+        number of samples."""
+        return f"{metric} ({self.samples[metric]:,})" if metric in self.samples else metric
 
     @property
     def better(self) -> str:

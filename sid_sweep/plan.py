@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sid_sweep.console import duration
+from sid_sweep.foreign import statistics
 from sid_sweep.foreign.check import check
 from sid_sweep.foreign.pictures import Facts
 from sid_sweep.orchestration.machine import Layout, lay_out, this_machine
@@ -98,6 +99,8 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
     """
     known = _first_trials(sweep)
     pictures = check(known)
+    for evaluation in dict.fromkeys(trial.evaluation for trial in known):
+        statistics.check(evaluation)
     results = folder.results()
     finished = [result.seconds for result in results if result.outcome == "finished"]
     done = len(results)

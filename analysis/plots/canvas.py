@@ -205,7 +205,7 @@ def dress_metric_axis(
         flat: better and worse run across the page.
     """
     axis: Axis = ax.xaxis if flat else ax.yaxis
-    axis.set_label_text(f"{question.metric} ({question.better} is better)")
+    axis.set_label_text(f"{question.heading(question.metric)} ({question.better} is better)")
     strip = edge_height(question) if edge_marks else math.nan
     seen = values[np.isfinite(values)]
     if not len(seen):

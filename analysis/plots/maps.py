@@ -77,7 +77,8 @@ def map_figure(arms: pd.DataFrame, question: Question, *, x: str, y: str) -> Fig
         ax.set_yticks(rows, [value_text(value) for value in rows])
         ax.set_xlabel(knob_name(x))
         ax.set_ylabel(knob_name(y))
-        bar = figure.colorbar(mesh, ax=ax, label=f"{question.metric} ({question.better} is better)")
+        heading = question.heading(question.metric)
+        bar = figure.colorbar(mesh, ax=ax, label=f"{heading} ({question.better} is better)")
         if isinstance(mesh.norm, LogNorm):
             set_log_ticks(bar.ax.yaxis, *bar.ax.get_ylim())
         if (x, y) == PLANE:

@@ -107,7 +107,7 @@ def table(arms: pd.DataFrame, question: Question) -> str:
     """The comparison as a table with its legend."""
     shown = columns(arms, question)
     kinds = ["" if column.numeric else ' class="words"' for column in shown]
-    head = "".join(f"<th{k}>{escape(c.title)}</th>" for k, c in zip(kinds, shown, strict=True))
+    head = "".join(f"<th{k}>{escape(c.above)}</th>" for k, c in zip(kinds, shown, strict=True))
     dressed = rows_of([column.dressed("<strong>", "</strong>", escape) for column in shown])
     body = ""
     for best, row in zip(arms["best"], dressed, strict=True):

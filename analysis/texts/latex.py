@@ -78,7 +78,7 @@ def table(arms: pd.DataFrame, question: Question, *, page: Page = ONE_COLUMN) ->
         f"  \\label{{{label}}}",
         f"  \\begin{{tabular}}{{@{{}}{align}@{{}}}}",
         "    \\toprule",
-        f"    {_ampersands(_breakable(column, escape(column.title)) for column in shown)}",
+        f"    {_ampersands(_breakable(column, escape(column.above)) for column in shown)}",
         "    \\midrule",
         *[f"    {_ampersands(row)}" for row in rows_of(dressed)],
         "    \\bottomrule",
@@ -229,7 +229,7 @@ def _column_width(column: Column, size: float) -> float:
     bold = column.bold if len(column.bold) else [False] * len(column.cells)
     cells = zip(column.cells, bold, strict=True)
     widths = [text_width(cell, size) * (BOLD if strong else 1) for cell, strong in cells]
-    return max([text_width(column.title, size), *widths])
+    return max([text_width(column.above, size), *widths])
 
 
 def _letter_width(letter: str) -> float:

@@ -105,8 +105,8 @@ def _trials(frame: pd.DataFrame, question: Question) -> list[str]:
 
 
 def _comparison(arms: pd.DataFrame, question: Question) -> list[str]:
-    value = f"A trial's value is its last evaluation of {question.metric} ({question.better} is"
-    found = [f"{value} better), never the best over time."]
+    value = f"A trial's value is its last evaluation of {question.heading(question.metric)}"
+    found = [f"{value} ({question.better} is better), never the best over time."]
     if (arms["verdict"] != "").any():
         how = "logarithms" if question.scale == "ratio" else "values"
         test = "anytime-valid paired tests" if question.sequential else "paired t tests"

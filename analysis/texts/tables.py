@@ -26,11 +26,19 @@ class Column:
     """A title and a cell per arm."""
 
     title: str
+    """What it is found by."""
     cells: list[str]
     numeric: bool = True
     """Numbers stand right, words left."""
     bold: Sequence[bool] = ()
     """Which cells stand out; none if empty."""
+    heading: str = ""
+    """What stands above it, where that is not the title."""
+
+    @property
+    def above(self) -> str:
+        """What stands above it."""
+        return self.heading or self.title
 
     def dressed(self, before: str, after: str, escape: Callable[[str], str]) -> list[str]:
         """The cells, escaped, and between two marks where they stand out."""
@@ -58,7 +66,12 @@ def all_columns(arms: pd.DataFrame, question: Question) -> list[Column]:
     return [
         *knobs,
         *([Column("tried", [str(num) for num in arms["tried"]])] if question.nuisance else []),
-        Column(question.metric, [_estimate(arm) for arm in rows], bold=list(arms["bold"])),
+        Column(
+            question.metric,
+            [_estimate(arm) for arm in rows],
+            bold=list(arms["bold"]),
+            heading=question.heading(question.metric),
+        ),
         Column("n", [str(arm["n"]) if arm["confirmed"] else "" for arm in rows]),
         *_screened(rows, question),
         *_effects(arms, question),
@@ -70,7 +83,11 @@ def all_columns(arms: pd.DataFrame, question: Question) -> list[Column]:
 def _spent(arms: pd.DataFrame, question: Question) -> list[Column]:
     """Further metrics and costs."""
     extra = [
-        Column(name, [significant(value) for value in arms[f"metric.{name}"]])
+        Column(
+            name,
+            [significant(value) for value in arms[f"metric.{name}"]],
+            heading=question.heading(name),
+        )
         for name in question.columns
     ]
     mebibytes = arms["peak_memory_bytes"] / MEBIBYTE
@@ -99,9 +116,9 @@ def legend(arms: pd.DataFrame, question: Question) -> str:
     if question.sequential:
         interval = f"{CONFIDENCE:.0%} confidence sequence, valid at any number of seeds"
     sentences = [
-        f"{'Geometric mean' if ratio else 'Mean'} {question.metric} of the n seeds with a value "
-        f"({question.better} is better) with its {interval}; images and seconds are means over the "
-        "trials that ran to their end, peak MiB their maximum."
+        f"{'Geometric mean' if ratio else 'Mean'} {question.heading(question.metric)} of the n "
+        f"seeds with a value ({question.better} is better) with its {interval}; images and "
+        "seconds are means over the trials that ran to their end, peak MiB their maximum."
     ]
     if once := _said_once(arms, question):
         told = ", ".join(f"{name} {cell}" for name, cell in once.items())
@@ -149,7 +166,7 @@ def markdown(arms: pd.DataFrame, question: Question) -> str:
     """A pipe table and its legend."""
     shown = columns(arms, question)
     lines = [
-        _pipes(column.title for column in shown),
+        _pipes(column.above for column in shown),
         _pipes("---:" if column.numeric else ":---" for column in shown),
         *[_pipes(row) for row in rows_of([c.dressed("**", "**", _plain) for c in shown])],
     ]
@@ -166,7 +183,7 @@ def terminal(arms: pd.DataFrame, question: Question) -> Table:
     shown = columns(arms, question)
     table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
     for column in shown:
-        title = markup.escape(column.title)
+        title = markup.escape(column.above)
         table.add_column(title, justify="right" if column.numeric else "left", no_wrap=True)
     dressed = [column.dressed("[bold]", "[/bold]", markup.escape) for column in shown]
     for best, row in zip(arms["best"], rows_of(dressed), strict=True):

@@ -11,11 +11,12 @@ are units of ratios, so what they are off by is the same for all arms.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -81,6 +82,7 @@ class DigitsJudge:
     classifier: Classifier
     whiten: Whitening
     latents: Float[Tensor, "N 1 8 8"]
+    labels: Int[Tensor, " N"] | None
     real: Float[Tensor, "R F"]
     """Whitened features of the real digits."""
     fd_real: float
@@ -146,6 +148,7 @@ def digits_judge(
         classifier,
         whiten,
         latents.normal(NUM_SAMPLES, teacher.shape, seed=seed),
+        latents.labels(NUM_SAMPLES, teacher.num_classes, seed=seed),
         real,
         unit("digits", {}, lambda: standing_mean(_distances(_redrawn(real), real))),
         fd_teacher,
@@ -189,7 +192,11 @@ def _teacher_samples(teacher: Teacher, noise: spec.Noise) -> Iterator[Float[Tens
     random = stream("evaluation", "teacher")
     while True:
         latents = torch.randn(NUM_SAMPLES, *teacher.shape, generator=random).to(teacher.device)
-        yield solve(teacher.epsilon, float(sigmas[0]) * latents, sigmas, process=process).cpu()
+        epsilon = teacher.epsilon
+        if teacher.num_classes and teacher.denoiser is not None:
+            classes = torch.randint(teacher.num_classes, (NUM_SAMPLES,), generator=random)
+            epsilon = partial(teacher.denoiser, labels=classes.to(teacher.device))
+        yield solve(epsilon, float(sigmas[0]) * latents, sigmas, process=process).cpu()
 
 
 def load_classifier(*, cache: Path) -> tuple[Classifier, float]:

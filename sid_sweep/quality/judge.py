@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sid_sweep import spec
 from sid_sweep.teachers import Teacher
 
+from .gallery import images_judge
 from .images import digits_judge
 from .points import points_judge
 
@@ -23,12 +24,17 @@ class Judge(Protocol):
         ...
 
     @property
+    def labels(self) -> Int[Tensor, " N"] | None:
+        """The class of each sample, where the teacher knows classes."""
+        ...
+
+    @property
     def references(self) -> dict[str, float]:
         """What the metrics are relative to, or should be compared with."""
         ...
 
     def measure(self, samples: Float[Tensor, "N ..."]) -> dict[str, float]:
-        """Exactly the metrics that the data's specification lists."""
+        """Exactly the metrics that the trial's specification lists, its costs aside."""
         ...
 
 
@@ -41,3 +47,5 @@ def judge(trial: spec.Trial, teacher: Teacher, *, cache: Path) -> Judge:
         case "digits":
             own = (trial.noise, trial.teacher, teacher)
             return digits_judge(*own, seed=trial.seed, cache=cache)
+        case "images":
+            return images_judge(trial, teacher, cache=cache)

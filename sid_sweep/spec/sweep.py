@@ -198,7 +198,7 @@ class Sweep(Spec):
 
     @functools.cached_property
     def _positive(self) -> tuple[str, ...]:
-        return self.trial(self.first_arm(), self.seeds.screen[0]).data.positive
+        return self.trial(self.first_arm(), self.seeds.screen[0]).positive
 
     def mean(self, metric: str, values: Iterable[float]) -> float:
         """Of one arm's seeds, wherever arms are put in order: geometric for what is compared by
@@ -225,14 +225,15 @@ class Sweep(Spec):
             "columns": self._columns(),
             "scale": "ratio" if self.objective.metric in self._positive else "difference",
             "equal_within": self.objective.equal_within or 0.0,
-            "most": first.data.most.get(self.objective.metric),
+            "most": first.most.get(self.objective.metric),
+            "samples": {} if "evaluation.samples" in self.domains else first.sampled,
             **({"cost": self.cost.metric, "cost_goal": self.cost.goal} if self.cost else {}),
             "domains": {knob: describe(domain) for knob, domain in self.domains.items()},
         }
 
     def _columns(self) -> list[str]:
         """What a table shows beside the objective."""
-        usual = self.trial(self.first_arm(), self.seeds.screen[0]).data.columns
+        usual = self.trial(self.first_arm(), self.seeds.screen[0]).columns
         asked = [*([self.cost.metric] if self.cost else []), *self.columns]
         return [c for c in dict.fromkeys([*usual, *asked]) if c != self.objective.metric]
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from .base import Count, Fraction, Positive, Spec, digest, fill, parts, plain, variants
 from .data import Data
+from .evaluation import ClassifierFeatures, Evaluation, Features, TeacherFeatures
 from .losses import Loss, SidLoss
 from .methods import Method, Sid
 from .nets import EMA, Adam, Init, RandomInit
@@ -77,7 +78,7 @@ class FakeScore(Spec):
     """Its optimiser."""
 
 
-# ---- the batch, the budget, the judgement
+# ---- the batch, the budget
 
 
 class Batch(Spec):
@@ -102,17 +103,6 @@ class Budget(Spec):
 
     images: Count = 400_000
     """Generator samples that enter its loss."""
-
-
-class Evaluation(Spec):
-    """When and how a student is judged: on latents of its seed, the same for all arms."""
-
-    times: Count = 8
-    """Evaluations, evenly over the budget, the last at its end; the start is judged too."""
-    samples: Annotated[int, Field(ge=16)] = 8192
-    """Student samples of one evaluation, where the data do not fix their number (digits do)."""
-    noise_bins: Count = 4
-    """Bins of equal probability of the generator's noise levels, for its diagnostics."""
 
 
 # ---- the trial
@@ -173,11 +163,41 @@ class Trial(Spec):
         return self
 
     @property
+    def features(self) -> Features | None:
+        """In what its images are compared: what was asked for, else what the data allow; None where
+        the data have a judge of their own."""
+        if self.data.judged_as != "images":
+            return None
+        usual = ClassifierFeatures() if self.data.num_classes else TeacherFeatures()
+        return self.evaluation.features or usual
+
+    @property
     def metrics(self) -> dict[str, str]:
         """What a student is judged by, and what it costs: metrics that an objective may name."""
         lacking = {name for _, part in parts(self) for name in part.lacks}
-        offered = self.data.metrics | COSTS
+        offered = (self.features or self.data).metrics | COSTS
         return {name: doc for name, doc in offered.items() if name not in lacking}
+
+    @property
+    def positive(self) -> tuple[str, ...]:
+        """Metrics that are above zero whatever the student; arms are compared by their ratio."""
+        return (self.features or self.data).positive
+
+    @property
+    def most(self) -> dict[str, float]:
+        """The largest value that a metric can have, where it has one; no interval goes beyond."""
+        return (self.features or self.data).most
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Metrics that a table shows beside the objective."""
+        return tuple(c for c in (self.features or self.data).columns if c in self.metrics)
+
+    @property
+    def sampled(self) -> dict[str, int]:
+        """By metric, the number of samples without which its value says little."""
+        own = {} if self.features is None else self.features.metrics
+        return {name: self.evaluation.samples for name in own if name in self.metrics}
 
 
 TEACHER_VERSION = 3  # raise it when the networks or their training change

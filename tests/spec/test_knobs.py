@@ -11,6 +11,8 @@ from sid_sweep.spec.sweep import assign, lookup
 
 NEEDED: dict[str, dict[str, Any]] = {  # by kind: what has no default
     "fixed": {"sigma": 0.5},
+    "inception": {"path": "weights.pth"},
+    "statistics": {"path": "statistics.npz"},
     "log_uniform": {"low": 0.1, "high": 0.7},
     "plane": {"cross": 0.5, "self": 1.0},
     "diffusers": {"path": "ddpm"},
@@ -19,7 +21,10 @@ NEEDED: dict[str, dict[str, Any]] = {  # by kind: what has no default
     "images": {"path": "pictures.zip"},
 }
 BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
-    "teacher": {"teacher": {"kind": "trained"}},
+    "teacher": {"teacher": {"kind": "trained"}, "data": {"kind": "patches"}},
+    "inception": {"data": {"kind": "patches"}, "teacher": {"kind": "trained"}},
+    "classifier": {"data": {"kind": "patches"}, "teacher": {"kind": "trained"}},
+    "statistics": {"evaluation": {"features": {"kind": "inception", "path": "weights.pth"}}},
     "digits": {"teacher": {"kind": "trained"}},
     "images": {"teacher": {"kind": "trained"}},
     "mnist": {"teacher": {"kind": "trained"}},
