@@ -25,14 +25,16 @@ class KnowledgeDistillation(OneStepMethod):
     def step(self, images: int) -> None:
         """min_θ E ‖g(z) - x(z)‖² over the pairs (Luhman & Luhman 2021, eq. 5)."""
         num = self.images_per_step
-        which = self.draws.indices(images, "generator", num, below=len(self._latents))
-        which = which.to(self.device)
-        x0 = self.generate(self._latents[which])
-        error = x0 - self._targets[which]
-        loss = losses.inner(error, error)
-        self.descend(loss.mean(), images)
-        self.monitor["generator"].add(loss.detach()[None])
-        self.monitor.note_samples(x0)
+        for share in self.shares(num):
+            which = self.draws.indices(images, "generator", share, below=len(self._latents))
+            which = which.to(self.device)
+            x0 = self.generate(self._latents[which])
+            error = x0 - self._targets[which]
+            loss = losses.inner(error, error)
+            self.add(loss.mean(), share)
+            self.monitor["generator"].add(loss.detach()[None])
+            self.monitor.note_samples(x0)
+        self.descend(images)
         self.costs.count(num, forwards=1, backwards=2)
 
     @torch.no_grad()

@@ -19,6 +19,7 @@ from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.diffusion.noise import Epsilon
 from sid_sweep.nets import average, lora
 from sid_sweep.nets.denoiser import Denoiser
+from sid_sweep.nets.loss_scale import LossScale
 from sid_sweep.nets.optim import Optimiser
 from sid_sweep.nets.ranks import SOLO, Ranks
 from sid_sweep.streams import seeded
@@ -26,7 +27,7 @@ from sid_sweep.student import ManySteps, OneStep, Student, sampling
 from sid_sweep.teachers import Teacher
 
 from .costs import Costs, state_bytes
-from .draws import Draws
+from .draws import Draws, Share, shares
 from .levels import Levels
 from .meters import Monitor
 
@@ -55,7 +56,7 @@ class Method(ABC):
         self.device, self.ranks = setting.device, setting.ranks
         self.process = diffusion.process(setting.trial.noise)
         placed = {"device": setting.device, "ranks": setting.ranks}
-        self.draws = Draws(setting.trial.seed, setting.data, **placed)
+        self.draws = Draws(setting.trial.seed, setting.data, device=setting.device)
         self.monitor = Monitor(**placed)
         self.costs = Costs()
         self.networks: dict[str, nn.Module] = {}
@@ -85,6 +86,17 @@ class Method(ABC):
 
     # ---- for subclasses
 
+    def shares(self, num: int) -> list[Share]:
+        """The passes of this worker over a batch of `num`."""
+        return shares(num, ranks=self.ranks, most=self.trial.batch.per_worker)
+
+    def move(self, name: str, images: int) -> None:
+        """One step of an optimiser by all that was added; float16 may cost it, which is counted."""
+        optimiser = self.optimisers[name]
+        optimiser.step(images)
+        if optimiser.scale is not None:
+            self.monitor[f"{name}/steps"].add(optimiser.scale.skipped.view(1, 1))
+
     def student_of(self, epsilon: Epsilon, way: OneStep | ManySteps | None = None) -> Student:
         """The student whose denoiser is `epsilon`.
 
@@ -102,7 +114,12 @@ class Method(ABC):
         over the budget."""
         learning = [p for p in network.parameters() if p.requires_grad]
         budget = self.trial.budget.images if images is None else images
-        self.optimisers[name] = Optimiser(learning, adam, budget_images=budget, ranks=self.ranks)
+        scale = LossScale(device=self.device) if self.trial.precision == "float16" else None
+        self.optimisers[name] = Optimiser(
+            learning, adam, budget_images=budget, ranks=self.ranks, scale=scale
+        )
+        if scale is not None:
+            self.monitor.watch(name, scale)
 
     def network(self, init: spec.Init, role: str) -> Denoiser:
         """A network of its own for `role`, from fresh weights or from the teacher's."""
@@ -176,12 +193,16 @@ class OneStepMethod(Method):
         """g(z)."""
         return self.generator.generate(latents, sigma_init=self.part.sigma_init)
 
-    def descend(self, loss: Tensor, images: int) -> None:
-        """One step of the generator, and of its average."""
-        optimiser = self.optimisers["generator"]
-        optimiser.descend(self.part.loss_scale * loss, images)
+    def add(self, loss: Tensor, share: Share) -> None:
+        """Add the mean loss of one pass to the generator's."""
+        loss = self.part.loss_scale * share.weight * loss
+        self.optimisers["generator"].add(loss, last=share.last)
+
+    def descend(self, images: int) -> None:
+        """One step of the generator by all that was added, and of its average."""
+        self.move("generator", images)
         average.step(
-            self.part.ema, self._averages, optimiser.parameters,
+            self.part.ema, self._averages, self.optimisers["generator"].parameters,
             batch_images=self.images_per_step, images=images,
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from sid_sweep.diffusion import noise as diffusion
 
 from . import losses
+from .draws import Share
 from .levels import Draw, Levels
 from .method import OneStepMethod, Setting
 
@@ -42,8 +43,16 @@ class ScoreDistillation(OneStepMethod):
 
     def _train_fake_score(self, images: int, turn: int) -> None:
         """min_ψ E w ‖ε_ψ(x_t) - ε‖² on the generator's samples (article, eq. 3)."""
-        num, levels = self.trial.batch.fake_score_latents, self.levels["fake_score"]
-        latents, noise, draw = self._draw(images, f"fake_score/{turn}", num, levels)
+        num = self.trial.batch.fake_score_latents
+        for share in self.shares(num):
+            self._add_fake_score(images, f"fake_score/{turn}", share)
+        self.levels["fake_score"].learn(num)
+        self.move("fake_score", images)
+        self.costs.count(num, forwards=2, backwards=2)
+
+    def _add_fake_score(self, images: int, purpose: str, share: Share) -> None:
+        levels = self.levels["fake_score"]
+        latents, noise, draw = self._draw(images, purpose, share, levels)
         with torch.no_grad():
             x0 = self.generate(latents)
         error = diffusion.denoising_error(self.fake_score, x0, noise, draw.level)
@@ -52,14 +61,21 @@ class ScoreDistillation(OneStepMethod):
         )
         loss = weight * error
         levels.note(draw, loss.detach())
-        self.optimisers["fake_score"].descend(draw.mean(loss), images)
+        self.optimisers["fake_score"].add(share.weight * draw.mean(loss), last=share.last)
         self.monitor["fake_score"].add(error.detach()[None], ratio=draw.ratio)
-        self.costs.count(num, forwards=2, backwards=2)
 
     def _train_generator(self, images: int) -> None:
         """min_θ E w L with the loss that the trial names, ψ frozen."""
-        num, levels = self.trial.batch.generator_latents, self.levels["generator"]
-        latents, noise, draw = self._draw(images, "generator", num, levels)
+        num = self.trial.batch.generator_latents
+        for share in self.shares(num):
+            self._add_generator(images, share)
+        self.levels["generator"].learn(num)
+        self.descend(images)
+        self.costs.count(num, forwards=3, backwards=2 + self.loss.crosses)
+
+    def _add_generator(self, images: int, share: Share) -> None:
+        levels = self.levels["generator"]
+        latents, noise, draw = self._draw(images, "generator", share, levels)
         x0 = self.generate(latents)
         xt = diffusion.diffuse(x0, noise, draw.level)
         with torch.set_grad_enabled(self.loss.crosses > 0):
@@ -75,15 +91,14 @@ class ScoreDistillation(OneStepMethod):
             progress=images / self.trial.budget.images,
         )  # fmt: skip
         levels.note(draw, loss.detach())
-        self.descend(draw.mean(loss), images)
+        self.add(draw.mean(loss), share)
         self._observe(x0.detach(), teacher.detach(), fake.detach(), noise, draw)
-        self.costs.count(num, forwards=3, backwards=2 + self.loss.crosses)
 
     def _draw(
-        self, images: int, purpose: str, num: int, levels: Levels
+        self, images: int, purpose: str, share: Share, levels: Levels
     ) -> tuple[Tensor, Tensor, Draw]:
-        """This rank's part of the latents, noise and levels of one step."""
-        latents, noise, uniforms = self.draws.normal_and_uniform(images, purpose, num)
+        """The latents, noise and levels of one pass."""
+        latents, noise, uniforms = self.draws.normal_and_uniform(images, purpose, share)
         return latents, noise, levels.draw(uniforms, dims=len(self.teacher.shape))
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ Unions and groups stand here by their names; the variants of a union in its modu
 from . import data, losses, methods, nets, noise, teachers
 from .arm import Arm, Scalar, arm_text, value_text
 from .base import Spec, SpecError, digest, plain
+from .batch import Batch
 from .data import Data
 from .load import load
 from .losses import Loss
@@ -17,7 +18,6 @@ from .outcomes import LOST, OUTCOMES, Outcome
 from .sweep import Sweep
 from .teachers import ExactTeacher, Teacher, TrainedTeacher
 from .trial import (
-    Batch,
     Budget,
     Evaluation,
     FakeScore,

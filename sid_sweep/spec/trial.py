@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Count, Fraction, Positive, Spec, digest, fill, parts, plain, variants
+from .base import Count, Positive, Spec, digest, fill, parts, plain, variants
+from .batch import Batch
 from .data import Data
 from .losses import Loss, SidLoss
 from .methods import Method, Sid
@@ -77,24 +78,7 @@ class FakeScore(Spec):
     """Its optimiser."""
 
 
-# ---- the batch, the budget, the judgement
-
-
-class Batch(Spec):
-    """How many latents a step draws, and who gets them."""
-
-    latents: Annotated[int, Field(ge=2)] = 256
-    """Latents of one step, over all workers."""
-    generator_fraction: Fraction = 0.5
-    """Part that enters the generator's loss; the others train the fake score or the critics."""
-
-    @property
-    def generator_latents(self) -> int:
-        return min(max(round(self.latents * self.generator_fraction), 1), self.latents - 1)
-
-    @property
-    def fake_score_latents(self) -> int:
-        return self.latents - self.generator_latents
+# ---- the budget, the judgement
 
 
 class Budget(Spec):

@@ -39,8 +39,16 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 PLAIN_TEACHERS = ("ancestral", "ddim", "heun")
 TRAINED_METHODS = [name for name in METHODS if name not in PLAIN_TEACHERS]
+IN_PASSES = ("sid", "importance", "dde")
+"""Those that two workers train in several passes too."""
 
 
 def small(name: str, **changes: Any) -> Trial:
     """The trial of a method."""
     return Trial.model_validate(BASE | METHODS[name] | changes)
+
+
+def in_passes(name: str) -> Trial:
+    """The same trial, of which no more than three latents pass at once."""
+    batch = BASE["batch"] | METHODS[name].get("batch", {})
+    return small(name, batch={**batch, "per_worker": 3})

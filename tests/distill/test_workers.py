@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from methods import TRAINED_METHODS, small
+from methods import IN_PASSES, TRAINED_METHODS, in_passes, small
 
 from sid_sweep.distill import distill
 
@@ -59,6 +59,23 @@ def test_two_workers_train_what_one_trains(ends, cache, name):
     assert end["images"] == solo.images
     for cost in ("cost/forwards", "cost/backwards"):
         assert end["metrics"][cost] == solo.metrics[cost]
+
+
+@pytest.mark.parametrize("name", IN_PASSES)
+def test_two_workers_in_several_passes_train_what_one_trains(ends, cache, name):
+    *_, solo = distill(small(name), cache=cache)
+    assert distance(ends[f"Passes-{name}-0"], weights(solo.state())) < 1e-5
+
+
+@every_method
+def test_the_number_of_passes_changes_rounding_alone(cache, name):
+    """Bitwise it is another sum, so this shows that there were passes at all."""
+    *_, whole = distill(small(name), cache=cache)
+    *_, passes = distill(in_passes(name), cache=cache)
+    end = {"state": passes.state()}
+    assert 0 < distance(end, weights(whole.state())) < (2e-2 if name == "bfloat16" else 1e-5)
+    for cost in ("cost/forwards", "cost/backwards"):
+        assert passes.metrics[cost] == whole.metrics[cost]
 
 
 def test_ranks_that_do_not_speak_are_noticed(ends, cache):
