@@ -23,6 +23,18 @@ class Source:
     """draw(num, generator=...) -> [num, *shape] on the CPU."""
     exact: Mixture | None = None
     """The data's closed form, where there is one."""
+    num_classes: int = 0
+    """Classes that networks are told; 0: none, though the data may have some."""
+    labelled: Callable[..., tuple[Tensor, Tensor]] | None = None
+    """As `draw`, with the class of each; where networks are told."""
+
+    def draw_labelled(
+        self, num: int, *, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """What `draw` draws, and the class of each; no classes where networks are told none."""
+        if self.labelled is None:
+            return self.draw(num, generator=generator), None
+        return self.labelled(num, generator=generator)
 
 
 def source(data: spec.Data) -> Source:

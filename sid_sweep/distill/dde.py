@@ -59,7 +59,7 @@ class DensityEstimation(OneStepMethod):
         for share in self.shares(num):
             latents, noise = self.draws.normal(images, "samples", share, copies=2)
             with torch.no_grad():
-                x0 = self.generate(latents)
+                x0 = self.generate(latents, self.draws.labels(images, "samples", share))
             self._add_estimator_loss("samples", x0, noise, share)
         self.move("samples", images)
         self.costs.count(num, forwards=1)
@@ -76,7 +76,7 @@ class DensityEstimation(OneStepMethod):
         """min_θ E[s_gen(x̃) - s_data(x̃)] (eq. 12)."""
         for share in self.shares(self.images_per_step):
             latents, noise = self.draws.normal(images, "generator", share, copies=2)
-            x0 = self.generate(latents)
+            x0 = self.generate(latents, self.draws.labels(images, "generator", share))
             noisy = x0 + self.sigma * noise
             loss = self.networks["samples"](noisy) - self.networks["data"](noisy)
             self.add(loss.mean(), share)

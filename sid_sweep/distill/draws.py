@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from sid_sweep.data import Source
@@ -68,11 +69,20 @@ class _Block:
 
 
 class Draws:
-    """All random numbers of training."""
+    """All random numbers of training, for samples of one shape and of so many classes."""
 
-    def __init__(self, seed: int, source: Source, *, device: torch.device) -> None:
+    def __init__(
+        self,
+        seed: int,
+        source: Source,
+        *,
+        shape: tuple[int, ...],
+        num_classes: int = 0,
+        device: torch.device,
+    ) -> None:
         self._seed, self._source, self._device = seed, source, device
-        self._block_size = block_size(source.shape)
+        self._shape, self._num_classes = shape, num_classes
+        self._block_size = block_size(shape)
 
     def normal(self, images: int, purpose: str, share: Share, *, copies: int = 1) -> list[Tensor]:
         """`copies` standard normal tensors [share, *shape]."""
@@ -100,15 +110,35 @@ class Draws:
         random = stream(self._seed, images, purpose)
         return share.of(torch.randint(below, (share.batch,), generator=random))
 
+    def uniform(self, images: int, purpose: str, share: Share, *, each: int) -> Tensor:
+        """Uniform numbers [share, each], drawn on the CPU as `indices` are."""
+        random = stream(self._seed, images, purpose)
+        return share.of(torch.rand(share.batch, each, generator=random)).to(self._device)
+
+    def labels(self, images: int, purpose: str, share: Share) -> Int[Tensor, " B"] | None:
+        """Classes [share] of equal probability; None where there are none."""
+        if not self._num_classes:
+            return None
+        below = self._num_classes
+        drawn = self.indices(images, f"{purpose}/labels", share, below=below)
+        return drawn.to(self._device)
+
     def real(self, images: int, purpose: str, share: Share) -> Tensor:
         """Draws from the data [share, *shape]."""
-        drawn = [
-            self._source.draw(
-                block.size, generator=stream(self._seed, images, purpose, "data", *block.name)
-            )[block.wanted]
-            for block in self._blocks(share)
-        ]
-        return torch.cat(drawn).to(self._device, torch.float32)
+        return self.real_labelled(images, purpose, share)[0]
+
+    def real_labelled(
+        self, images: int, purpose: str, share: Share
+    ) -> tuple[Tensor, Int[Tensor, " B"] | None]:
+        """Draws from the data [share, *shape] and their classes; None where there are none."""
+        drawn, classes = [], []
+        for block in self._blocks(share):
+            random = stream(self._seed, images, purpose, "data", *block.name)
+            x0, labels = self._source.draw_labelled(block.size, generator=random)
+            drawn.append(x0[block.wanted])
+            classes += [] if labels is None else [labels[block.wanted]]
+        told = torch.cat(classes).to(self._device) if classes else None
+        return torch.cat(drawn).to(self._device, torch.float32), told
 
     def _blocks(self, share: Share) -> Iterator[_Block]:
         """The blocks that a share lies in, in order."""
@@ -122,5 +152,5 @@ class Draws:
         return stream(self._seed, images, purpose, *block.name, device=self._device)
 
     def _normal(self, random: torch.Generator, copies: int, num: int) -> Tensor:
-        size = (copies, num, *self._source.shape)
+        size = (copies, num, *self._shape)
         return torch.randn(size, generator=random, device=self._device)

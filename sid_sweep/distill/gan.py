@@ -10,7 +10,7 @@ from .method import OneStepMethod, Setting
 
 
 class LeastSquaresGAN(OneStepMethod):
-    """θ and a discriminator, in turn, on real data."""
+    """θ and a discriminator, in turn, on real data. The discriminator is told no classes."""
 
     def __init__(self, setting: Setting, method: spec.methods.GAN) -> None:
         super().__init__(setting)
@@ -34,7 +34,7 @@ class LeastSquaresGAN(OneStepMethod):
         for share in self.shares(num):
             (latents,) = self.draws.normal(images, "discriminator", share)
             with torch.no_grad():
-                fake = self.generate(latents)
+                fake = self.generate(latents, self.draws.labels(images, "discriminator", share))
             real = self.draws.real(images, "discriminator", share)
             loss = least_squares(self.discriminator(real), wanted=1.0)
             loss = loss + least_squares(self.discriminator(fake), wanted=0.0)
@@ -48,7 +48,7 @@ class LeastSquaresGAN(OneStepMethod):
         num = self.trial.batch.generator_latents
         for share in self.shares(num):
             (latents,) = self.draws.normal(images, "generator", share)
-            x0 = self.generate(latents)
+            x0 = self.generate(latents, self.draws.labels(images, "generator", share))
             loss = least_squares(self.discriminator(x0), wanted=1.0)
             self.add(loss.mean(), share)
             self.monitor["generator"].add(loss.detach()[None])

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from sid_sweep import spec
-from sid_sweep.diffusion.noise import Level
+from sid_sweep.diffusion.noise import Epsilon, Level
 from sid_sweep.nets import average
-from sid_sweep.nets.denoiser import Denoiser
 from sid_sweep.student import Student, progressive_sampling
 
 from . import losses
 from .draws import Share
-from .method import Method, Setting
+from .method import Method, Setting, told
 
 
 class ProgressiveDistillation(Method):
@@ -82,11 +81,13 @@ class ProgressiveDistillation(Method):
     def _add(self, images: int, share: Share) -> None:
         start, middle, end = self._levels(images, share)
         (noise,) = self.draws.normal(images, "generator", share)
-        x = self.draws.real(images, "generator", share) + start * noise
+        x0, labels = self.draws.real_labelled(images, "generator", share)
+        x = x0 + start * noise
+        teacher, student = told(self.stage_teacher, labels), told(self.generator, labels)
         with torch.no_grad():
-            halfway = x + (middle - start) * self._epsilon(self.stage_teacher, x, start)
-            landed = halfway + (end - middle) * self._epsilon(self.stage_teacher, halfway, middle)
-        error = self._epsilon(self.generator, x, start) - (x - landed) / (start - end)
+            halfway = x + (middle - start) * _epsilon(teacher, x, start)
+            landed = halfway + (end - middle) * _epsilon(teacher, halfway, middle)
+        error = _epsilon(student, x, start) - (x - landed) / (start - end)
         loss = start.flatten().square().clamp(min=1) * losses.inner(error, error)
         self.optimisers["generator"].add(share.weight * loss.mean(), last=share.last)
         self.monitor["generator"].add(loss.detach()[None])
@@ -102,12 +103,13 @@ class ProgressiveDistillation(Method):
             for offset in (0, stride // 2, stride)
         ]
 
-    def _epsilon(self, denoiser: Denoiser, x: Tensor, sigma: Tensor) -> Tensor:
-        return denoiser(x, Level(torch.ones_like(sigma), sigma))
-
     def state(self) -> dict[str, Any]:
         return super().state() | {"stage": self.stage}
 
     def load(self, state: dict[str, Any]) -> None:
         self._begin_stage(state["stage"])
         super().load(state)
+
+
+def _epsilon(epsilon: Epsilon, x: Tensor, sigma: Tensor) -> Tensor:
+    return epsilon(x, Level(torch.ones_like(sigma), sigma))

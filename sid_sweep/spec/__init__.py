@@ -8,6 +8,7 @@ from . import data, losses, methods, nets, noise, teachers
 from .arm import Arm, Scalar, arm_text, value_text
 from .base import Spec, SpecError, digest, plain
 from .batch import Batch
+from .compute import Compute
 from .data import Data
 from .load import load
 from .losses import Loss
