@@ -66,6 +66,8 @@ class Method(ABC):
             num_classes=setting.teacher.num_classes,
             device=setting.device,
         )
+        if setting.teacher.denoiser is not None:
+            training.prepare(setting.teacher.denoiser, setting.trial.compute)
         self.monitor = Monitor(**placed)
         self.costs = Costs()
         self.networks: dict[str, nn.Module] = {}
