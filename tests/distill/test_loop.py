@@ -88,8 +88,8 @@ def test_ranks_share_one_draw(tmp_path):
     parts = [method(trial, tmp_path, ranks=Ranks(rank, 2)) for rank in (0, 1)]
 
     def drawn(own):
-        latents, noise, draw = own._draw(480, "generator", *own.shares(16), own.levels["generator"])
-        return latents, noise, draw.level.beta
+        batch = own._batch(480, "generator", *own.shares(16), own.levels["generator"])
+        return batch.latents, batch.noise, batch.draw.level.beta
 
     shares = [drawn(part) for part in parts]
     for index, whole in enumerate(drawn(method(trial, tmp_path))):

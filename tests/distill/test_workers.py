@@ -28,7 +28,7 @@ def ends(tmp_path_factory, cache):
         subprocess.Popen([*command, str(rank), str(folder / "meeting"), str(folder), str(cache)])
         for rank in (0, 1)
     ]
-    assert [process.wait(timeout=120) for process in running] == [0, 0]
+    assert [process.wait(timeout=300) for process in running] == [0, 0]
     return {path.stem: torch.load(path, weights_only=True) for path in folder.glob("*.pt")}
 
 
@@ -64,7 +64,7 @@ def test_two_workers_train_what_one_trains(ends, cache, name):
 @pytest.mark.parametrize("name", IN_PASSES)
 def test_two_workers_in_several_passes_train_what_one_trains(ends, cache, name):
     *_, solo = distill(small(name), cache=cache)
-    assert distance(ends[f"Passes-{name}-0"], weights(solo.state())) < 1e-5
+    assert distance(ends[f"Passes-{name}-0"], weights(solo.state())) < TOLERANCES.get(name, 1e-5)
 
 
 @every_method
