@@ -19,6 +19,7 @@ CASES = {
     "sid": {"generator": OWN, "fake_score": OWN},
     "shared": {"generator": OWN, "fake_score": OWN, "batch": {"latents": 16, "shared": True}},
     "passes": {"generator": OWN, "fake_score": OWN, "batch": {"latents": 16, "per_worker": 3}},
+    "augmented": {"generator": OWN, "fake_score": {**OWN, "augment": 0.5}},
     "kd": {"method": {"kind": "kd", "pairs": 32, "steps": 2}, "generator": OWN},
     "gan": {"method": {"kind": "gan"}, "generator": OWN},
     "progressive": {"method": {"kind": "progressive", "start_steps": 2}},

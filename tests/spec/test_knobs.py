@@ -14,7 +14,8 @@ NEEDED: dict[str, dict[str, Any]] = {  # by kind: what has no default
     "log_uniform": {"low": 0.1, "high": 0.7},
     "plane": {"cross": 0.5, "self": 1.0},
 }
-BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
+BESIDE: dict[str, dict[str, Any]] = {  # by kind or knob: what else a trial of it needs
+    "fake_score.augment": {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}},
     "teacher": {"teacher": {"kind": "trained"}},
     "digits": {"teacher": {"kind": "trained"}},
     "progressive": {"teacher": {"kind": "trained"}},
@@ -27,6 +28,7 @@ BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
 def trial_with(knob: Knob, value: Any) -> Trial:
     """A trial of the knob's kinds in which it has a value."""
     values: dict[str, Any] = {"data": {"kind": "mixture"}}
+    values |= copy.deepcopy(BESIDE.get(knob.path, {}))
     for _, kind in knob.kinds:
         values |= copy.deepcopy(BESIDE.get(kind, {}))
     for union, kind in knob.kinds:
