@@ -51,8 +51,11 @@ def settable() -> list[tuple[Knob, Any]]:
 
 def other_trial(knob: Knob, default: Any) -> Trial:
     """A trial in which the knob has another value, the first that its bounds allow."""
-    if isinstance(default, int):
-        candidates: list[Any] = [default + 1, 2 * default]
+    candidates: list[Any]
+    if isinstance(default, bool):
+        candidates = [not default]
+    elif isinstance(default, int):
+        candidates = [default + 1, 2 * default]
     else:
         candidates = [0.9 * default or 0.1, 1.1 * default]
     for value in candidates:
