@@ -1,6 +1,7 @@
 """From a trial to its method."""
 
 from sid_sweep import spec
+from sid_sweep.nets import training
 
 from .dde import DensityEstimation
 from .gan import LeastSquaresGAN
@@ -13,6 +14,7 @@ from .score_distillation import ScoreDistillation
 
 def build(setting: Setting) -> Method:
     """The method that the trial names, at its beginning."""
+    training.apply_globally(setting.trial.compute)
     match setting.trial.method:
         case spec.methods.Sid():
             return ScoreDistillation(setting)

@@ -12,6 +12,7 @@ from sid_sweep import spec
 from sid_sweep.streams import seeded
 
 from .critics import Critic, density_error
+from .draws import Share
 from .method import OneStepMethod, Setting
 
 
@@ -47,33 +48,39 @@ class DensityEstimation(OneStepMethod):
 
     def _train_on_data(self, images: int, turn: int) -> None:
         num = self.trial.batch.fake_score_latents
-        (noise,) = self.draws.normal(images, f"data/{turn}", num)
-        self._train_estimator("data", self.draws.real(images, f"data/{turn}", num), noise, images)
+        for share in self.shares(num):
+            (noise,) = self.draws.normal(images, f"data/{turn}", share)
+            x0 = self.draws.real(images, f"data/{turn}", share)
+            self._add_estimator_loss("data", x0, noise, share)
+        self.move("data", images)
 
     def _train_on_samples(self, images: int) -> None:
-        latents, noise = self.draws.normal(
-            images, "samples", self.trial.batch.fake_score_latents, copies=2
-        )
-        with torch.no_grad():
-            x0 = self.generate(latents)
-        self._train_estimator("samples", x0, noise, images)
-        self.costs.count(len(latents) * self.ranks.size, forwards=1)
+        num = self.trial.batch.fake_score_latents
+        for share in self.shares(num):
+            latents, noise = self.draws.normal(images, "samples", share, copies=2)
+            with torch.no_grad():
+                x0 = self.generate(latents, self.draws.labels(images, "samples", share))
+            self._add_estimator_loss("samples", x0, noise, share)
+        self.move("samples", images)
+        self.costs.count(num, forwards=1)
 
-    def _train_estimator(self, role: str, x0: Tensor, noise: Tensor, images: int) -> None:
+    def _add_estimator_loss(self, role: str, x0: Tensor, noise: Tensor, share: Share) -> None:
         """min_η E ½ ‖σ² ∇s(x̃) + σ n‖² (eq. 8)."""
         loss = density_error(self.networks[role], x0 + self.sigma * noise, noise, sigma=self.sigma)
-        self.optimisers[role].descend(loss.mean(), images)
+        self.optimisers[role].add(share.weight * loss.mean(), last=share.last)
         self.monitor[role].add(loss.detach()[None])
         # forward, its gradient in the input, and both again for the weights
         self.costs.count(len(x0) * self.ranks.size, forwards=1, backwards=5)
 
     def _train_generator(self, images: int) -> None:
         """min_θ E[s_gen(x̃) - s_data(x̃)] (eq. 12)."""
-        latents, noise = self.draws.normal(images, "generator", self.images_per_step, copies=2)
-        x0 = self.generate(latents)
-        noisy = x0 + self.sigma * noise
-        loss = self.networks["samples"](noisy) - self.networks["data"](noisy)
-        self.descend(loss.mean(), images)
-        self.monitor["generator"].add(loss.detach()[None])
-        self.monitor.note_samples(x0)
+        for share in self.shares(self.images_per_step):
+            latents, noise = self.draws.normal(images, "generator", share, copies=2)
+            x0 = self.generate(latents, self.draws.labels(images, "generator", share))
+            noisy = x0 + self.sigma * noise
+            loss = self.networks["samples"](noisy) - self.networks["data"](noisy)
+            self.add(loss.mean(), share)
+            self.monitor["generator"].add(loss.detach()[None])
+            self.monitor.note_samples(x0)
+        self.descend(images)
         self.costs.count(self.images_per_step, forwards=3, backwards=4)

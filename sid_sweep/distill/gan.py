@@ -10,7 +10,7 @@ from .method import OneStepMethod, Setting
 
 
 class LeastSquaresGAN(OneStepMethod):
-    """θ and a discriminator, in turn, on real data."""
+    """θ and a discriminator, in turn, on real data. The discriminator is told no classes."""
 
     def __init__(self, setting: Setting, method: spec.methods.GAN) -> None:
         super().__init__(setting)
@@ -31,23 +31,27 @@ class LeastSquaresGAN(OneStepMethod):
     def _train_discriminator(self, images: int) -> None:
         """min_D ½ E (D(x) - 1)² + ½ E D(g(z))²."""
         num = self.trial.batch.fake_score_latents
-        (latents,) = self.draws.normal(images, "discriminator", num)
-        with torch.no_grad():
-            fake = self.generate(latents)
-        real = self.draws.real(images, "discriminator", num)
-        loss = least_squares(self.discriminator(real), wanted=1.0)
-        loss = loss + least_squares(self.discriminator(fake), wanted=0.0)
-        self.optimisers["discriminator"].descend(loss.mean(), images)
-        self.monitor["discriminator"].add(loss.detach()[None])
+        for share in self.shares(num):
+            (latents,) = self.draws.normal(images, "discriminator", share)
+            with torch.no_grad():
+                fake = self.generate(latents, self.draws.labels(images, "discriminator", share))
+            real = self.draws.real(images, "discriminator", share)
+            loss = least_squares(self.discriminator(real), wanted=1.0)
+            loss = loss + least_squares(self.discriminator(fake), wanted=0.0)
+            self.optimisers["discriminator"].add(share.weight * loss.mean(), last=share.last)
+            self.monitor["discriminator"].add(loss.detach()[None])
+        self.move("discriminator", images)
         self.costs.count(num, forwards=3, backwards=4)
 
     def _train_generator(self, images: int) -> None:
         """min_θ ½ E (D(g(z)) - 1)²."""
         num = self.trial.batch.generator_latents
-        (latents,) = self.draws.normal(images, "generator", num)
-        x0 = self.generate(latents)
-        loss = least_squares(self.discriminator(x0), wanted=1.0)
-        self.descend(loss.mean(), images)
-        self.monitor["generator"].add(loss.detach()[None])
-        self.monitor.note_samples(x0)
+        for share in self.shares(num):
+            (latents,) = self.draws.normal(images, "generator", share)
+            x0 = self.generate(latents, self.draws.labels(images, "generator", share))
+            loss = least_squares(self.discriminator(x0), wanted=1.0)
+            self.add(loss.mean(), share)
+            self.monitor["generator"].add(loss.detach()[None])
+            self.monitor.note_samples(x0)
+        self.descend(images)
         self.costs.count(num, forwards=2, backwards=3)

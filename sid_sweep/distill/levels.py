@@ -48,8 +48,8 @@ class Levels:
     ) -> None:
         self._part, self._process, self._ranks = part, process, ranks
         bins = part.importance.bins if part.importance else 0
-        self._squares = torch.zeros(bins, device=device)
-        self._counts = torch.zeros(bins, device=device)
+        self._squares, self._counts = torch.zeros(2, bins, device=device)
+        self._noted: list[Float[Tensor, "2 K"]] = []
 
     def draw(self, uniforms: Float[Tensor, " B"], *, dims: int) -> Draw:
         """Levels that broadcast against samples of `dims` dimensions, from uniform numbers."""
@@ -61,19 +61,28 @@ class Levels:
 
     @torch.no_grad()
     def note(self, draw: Draw, loss: Float[Tensor, " B"]) -> None:
-        """Learn how large the weighted loss is at the levels drawn; only importance needs it."""
+        """See how large the weighted loss is at the levels drawn; only importance needs it."""
         importance = self._part.importance
         if importance is None:
             return
         bins = (draw.uniforms * importance.bins).long().clamp(max=importance.bins - 1)
-        squares, counts = torch.zeros_like(self._squares), torch.zeros_like(self._counts)
-        squares.index_add_(0, bins, loss.square())
-        counts.index_add_(0, bins, torch.ones_like(loss))
-        self._ranks.average([squares, counts])
-        samples = len(loss) * self._ranks.size
-        keep = 0.5 ** (samples / importance.half_life_images)
-        self._squares = keep * self._squares + squares
-        self._counts = keep * self._counts + counts
+        seen = loss.new_zeros(2, importance.bins)
+        seen.index_add_(1, bins, torch.stack([loss.square(), torch.ones_like(loss)]))
+        self._noted.append(seen)
+
+    @torch.no_grad()
+    def learn(self, num: int) -> None:
+        """Learn from all that was noted of a batch of `num`, so that each of its passes drew from
+        one distribution."""
+        importance = self._part.importance
+        if importance is None:
+            return
+        seen = torch.stack(self._noted).sum(0)
+        self._noted.clear()
+        self._ranks.average([seen])
+        keep = 0.5 ** (num / importance.half_life_images)
+        self._squares = keep * self._squares + seen[0]
+        self._counts = keep * self._counts + seen[1]
 
     def probabilities(self) -> Float[Tensor, " K"]:
         """p_k; an unseen bin counts like the mean of the others."""

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sid_sweep.nets.loss_scale import COLLAPSED, LossScale
 from sid_sweep.nets.ranks import SOLO, Ranks
 
 
@@ -91,6 +92,7 @@ class Monitor:
         self._device, self._ranks = device, ranks
         self._meters: dict[str, Meters] = {}
         self._largest = torch.zeros((), device=device)
+        self._scales: dict[str, LossScale] = {}
 
     def __getitem__(self, name: str) -> Meters:
         return self._meters[name]
@@ -98,6 +100,11 @@ class Monitor:
     def add(self, name: str, quantities: Sequence[str], *, bins: Sequence[str] = ()) -> None:
         """A new table of means."""
         self._meters[name] = Meters(quantities, bins=bins, device=self._device, ranks=self._ranks)
+
+    def watch(self, name: str, scale: LossScale) -> None:
+        """Count the steps that the factor of a loss costs, and see that it does not collapse."""
+        self._scales[name] = scale
+        self.add(f"{name}/steps", [f"{name}_skipped_steps"])
 
     def note_samples(self, x0: Float[Tensor, "B ..."]) -> None:
         """Watch how far out samples lie."""
@@ -121,6 +128,9 @@ class Monitor:
         self._ranks.average([numbers])  # a NaN on any rank is a NaN on all
         if not bool(numbers.isfinite().all()):
             return "a loss is not finite"
+        for name, scale in self._scales.items():
+            if (factor := float(scale.factor)) < COLLAPSED:
+                return f"the gradient of {name} overflows float16 at a loss scale of {factor:.3g}"
         if (reached := self._ranks.largest(self._largest)) > largest:
             return f"a sample of {reached:.3g} is beyond {largest:.3g}"
         return ""

@@ -6,7 +6,10 @@ depends on is in `state`. `OneStepMethod` adds what those share that train a one
 """
 
 import copy
+import functools
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +20,9 @@ from sid_sweep import spec
 from sid_sweep.data import Source
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.diffusion.noise import Epsilon
-from sid_sweep.nets import average, lora
+from sid_sweep.nets import average, lora, training
 from sid_sweep.nets.denoiser import Denoiser
+from sid_sweep.nets.loss_scale import LossScale
 from sid_sweep.nets.optim import Optimiser
 from sid_sweep.nets.ranks import SOLO, Ranks
 from sid_sweep.streams import seeded
@@ -26,7 +30,7 @@ from sid_sweep.student import ManySteps, OneStep, Student, sampling
 from sid_sweep.teachers import Teacher
 
 from .costs import Costs, state_bytes
-from .draws import Draws
+from .draws import Draws, Share, shares
 from .levels import Levels
 from .meters import Monitor
 
@@ -55,12 +59,21 @@ class Method(ABC):
         self.device, self.ranks = setting.device, setting.ranks
         self.process = diffusion.process(setting.trial.noise)
         placed = {"device": setting.device, "ranks": setting.ranks}
-        self.draws = Draws(setting.trial.seed, setting.data, **placed)
+        self.draws = Draws(
+            setting.trial.seed,
+            setting.data,
+            shape=setting.teacher.shape,
+            num_classes=setting.teacher.num_classes,
+            device=setting.device,
+        )
+        if setting.teacher.denoiser is not None:
+            training.prepare(setting.teacher.denoiser, setting.trial.compute)
         self.monitor = Monitor(**placed)
         self.costs = Costs()
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, Optimiser] = {}
         self.levels: dict[str, Levels] = {}
+        self._dropping: list[Denoiser] = []
 
     @abstractmethod
     def step(self, images: int) -> None:
@@ -85,6 +98,17 @@ class Method(ABC):
 
     # ---- for subclasses
 
+    def shares(self, num: int) -> list[Share]:
+        """The passes of this worker over a batch of `num`."""
+        return shares(num, ranks=self.ranks, most=self.trial.batch.per_worker)
+
+    def move(self, name: str, images: int) -> None:
+        """One step of an optimiser by all that was added; float16 may cost it, which is counted."""
+        optimiser = self.optimisers[name]
+        optimiser.step(images)
+        if optimiser.scale is not None:
+            self.monitor[f"{name}/steps"].add(optimiser.scale.skipped.view(1, 1))
+
     def student_of(self, epsilon: Epsilon, way: OneStep | ManySteps | None = None) -> Student:
         """The student whose denoiser is `epsilon`.
 
@@ -104,7 +128,12 @@ class Method(ABC):
         over the budget."""
         learning = [p for p in network.parameters() if p.requires_grad]
         budget = self.trial.budget.images if images is None else images
-        self.optimisers[name] = Optimiser(learning, adam, budget_images=budget, ranks=self.ranks)
+        scale = LossScale(device=self.device) if self.trial.precision == "float16" else None
+        self.optimisers[name] = Optimiser(
+            learning, adam, budget_images=budget, ranks=self.ranks, scale=scale
+        )
+        if scale is not None:
+            self.monitor.watch(name, scale)
 
     def network(self, init: spec.Init, role: str) -> Denoiser:
         """A network of its own for `role`, from fresh weights or from the teacher's."""
@@ -113,7 +142,7 @@ class Method(ABC):
             case spec.nets.RandomInit():
                 fresh = self.teacher.fresh(init.net, key=key).to(self.device)
             case spec.nets.TeacherInit(lora=None):
-                fresh = self.copy_of_teacher()
+                return self.copy_of_teacher()
             case spec.nets.TeacherInit(lora=low_rank):
                 assert self.teacher.denoiser is not None
                 assert low_rank is not None
@@ -121,13 +150,41 @@ class Method(ABC):
                     fresh = lora.adapt(
                         self.teacher.denoiser, rank=low_rank.rank, scale=low_rank.scale
                     )
-        return fresh.compute_in(self.trial.precision)
+        return self._ready(fresh)
 
     def copy_of_teacher(self) -> Denoiser:
         """The teacher's network with weights of its own, which learn."""
         assert self.teacher.denoiser is not None  # the specification refuses it
-        own = copy.deepcopy(self.teacher.denoiser).requires_grad_(True)
-        return own.compute_in(self.trial.precision)
+        return self._ready(copy.deepcopy(self.teacher.denoiser).requires_grad_(True))
+
+    def _ready(self, network: Denoiser) -> Denoiser:
+        network.compute_in(self.trial.precision)
+        return training.prepare(network, self.trial.compute)
+
+    def drop(self, network: Denoiser, share: float) -> None:
+        """Give a network of its own dropout, which wakes while it is `learning`."""
+        if share:
+            training.set_dropout(network, share)
+            self._dropping.append(network)
+
+    @contextmanager
+    def learning(
+        self, *networks: Denoiser, images: int, purpose: str, share: Share
+    ) -> Iterator[None]:
+        """A pass and its way back in which networks learn: the dropout of these is awake.
+
+        What it drops is named by the pass, so another number of passes or workers drops otherwise.
+        """
+        awake = [own for own in networks if any(own is known for known in self._dropping)]
+        if not awake:
+            yield
+            return
+        with seeded(self.trial.seed, images, purpose, share.start, "dropout"):
+            for network in awake:
+                network.train()
+            yield
+            for network in awake:
+                network.eval()
 
     # ---- the checkpoint
 
@@ -165,6 +222,7 @@ class OneStepMethod(Method):
         self.part = part
         self.generator = self.network(part.init, "generator")
         self.averaged = lora.twin(self.generator)
+        self.drop(self.generator, part.dropout)
         self.networks |= {"generator": self.generator, "student": self.averaged}
         self.optimiser("generator", self.generator, part.optim)
         pairs = zip(self.averaged.parameters(), self.generator.parameters(), strict=True)
@@ -174,18 +232,27 @@ class OneStepMethod(Method):
     def student(self) -> Student:
         return self.student_of(self.averaged)
 
-    def generate(self, latents: Tensor) -> Tensor:
-        """g(z)."""
-        return self.generator.generate(latents, sigma_init=self.part.sigma_init)
+    def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """g(z), of the classes of `labels` where there are some."""
+        return self.generator.generate(latents, sigma_init=self.part.sigma_init, labels=labels)
 
-    def descend(self, loss: Tensor, images: int) -> None:
-        """One step of the generator, and of its average."""
-        optimiser = self.optimisers["generator"]
-        optimiser.descend(self.part.loss_scale * loss, images)
+    def add(self, loss: Tensor, share: Share) -> None:
+        """Add the mean loss of one pass to the generator's."""
+        loss = self.part.loss_scale * share.weight * loss
+        self.optimisers["generator"].add(loss, last=share.last)
+
+    def descend(self, images: int) -> None:
+        """One step of the generator by all that was added, and of its average."""
+        self.move("generator", images)
         average.step(
-            self.part.ema, self._averages, optimiser.parameters,
+            self.part.ema, self._averages, self.optimisers["generator"].parameters,
             batch_images=self.images_per_step, images=images,
         )  # fmt: skip
+
+
+def told(epsilon: Epsilon, labels: Tensor | None) -> Epsilon:
+    """A denoiser that knows the classes of what it is given."""
+    return epsilon if labels is None else functools.partial(epsilon, labels=labels)  # pyright: ignore
 
 
 def _learnt(network: nn.Module) -> dict[str, Tensor]:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from sid_sweep import spec
-from sid_sweep.diffusion.noise import Level
+from sid_sweep.diffusion.noise import Epsilon, Level
 from sid_sweep.nets import average
-from sid_sweep.nets.denoiser import Denoiser
 from sid_sweep.student import Student, progressive_sampling
 
 from . import losses
-from .method import Method, Setting
+from .draws import Share
+from .method import Method, Setting, told
 
 
 class ProgressiveDistillation(Method):
@@ -69,27 +69,33 @@ class ProgressiveDistillation(Method):
 
         w = max(1, σ²) is the truncated SNR weight max(1/σ², 1) on the x_0 form (eq. 9).
         """
-        num = self.images_per_step
-        start, middle, end = self._levels(images, num)
-        (noise,) = self.draws.normal(images, "generator", num)
-        x = self.draws.real(images, "generator", num) + start * noise
-        with torch.no_grad():
-            halfway = x + (middle - start) * self._epsilon(self.stage_teacher, x, start)
-            landed = halfway + (end - middle) * self._epsilon(self.stage_teacher, halfway, middle)
-        error = self._epsilon(self.generator, x, start) - (x - landed) / (start - end)
-        loss = start.flatten().square().clamp(min=1) * losses.inner(error, error)
-        self.optimisers["generator"].descend(loss.mean(), images_of_stage)
+        for share in self.shares(self.images_per_step):
+            self._add(images, share)
+        self.move("generator", images_of_stage)
         average.step(
             self.part.ema, list(self.averaged.parameters()), list(self.generator.parameters()),
-            batch_images=num, images=images_of_stage,
+            batch_images=self.images_per_step, images=images_of_stage,
         )  # fmt: skip
-        self.monitor["generator"].add(loss.detach()[None])
-        self.costs.count(num, forwards=3, backwards=2)
+        self.costs.count(self.images_per_step, forwards=3, backwards=2)
 
-    def _levels(self, images: int, num: int) -> list[Tensor]:
-        """σ_a > σ_b > σ_c of this rank's samples: where a step of the student begins, is halved and
+    def _add(self, images: int, share: Share) -> None:
+        start, middle, end = self._levels(images, share)
+        (noise,) = self.draws.normal(images, "generator", share)
+        x0, labels = self.draws.real_labelled(images, "generator", share)
+        x = x0 + start * noise
+        teacher, student = told(self.stage_teacher, labels), told(self.generator, labels)
+        with torch.no_grad():
+            halfway = x + (middle - start) * _epsilon(teacher, x, start)
+            landed = halfway + (end - middle) * _epsilon(teacher, halfway, middle)
+        error = _epsilon(student, x, start) - (x - landed) / (start - end)
+        loss = start.flatten().square().clamp(min=1) * losses.inner(error, error)
+        self.optimisers["generator"].add(share.weight * loss.mean(), last=share.last)
+        self.monitor["generator"].add(loss.detach()[None])
+
+    def _levels(self, images: int, share: Share) -> list[Tensor]:
+        """σ_a > σ_b > σ_c of a pass's samples: where a step of the student begins, is halved and
         ends."""
-        which = self.draws.indices(images, "levels", num, below=self.steps)
+        which = self.draws.indices(images, "levels", share, below=self.steps)
         stride = 2 * self.method.start_steps // self.steps  # of the finest grid
         shape = (-1, *[1] * len(self.teacher.shape))
         return [
@@ -97,12 +103,13 @@ class ProgressiveDistillation(Method):
             for offset in (0, stride // 2, stride)
         ]
 
-    def _epsilon(self, denoiser: Denoiser, x: Tensor, sigma: Tensor) -> Tensor:
-        return denoiser(x, Level(torch.ones_like(sigma), sigma))
-
     def state(self) -> dict[str, Any]:
         return super().state() | {"stage": self.stage}
 
     def load(self, state: dict[str, Any]) -> None:
         self._begin_stage(state["stage"])
         super().load(state)
+
+
+def _epsilon(epsilon: Epsilon, x: Tensor, sigma: Tensor) -> Tensor:
+    return epsilon(x, Level(torch.ones_like(sigma), sigma))

@@ -24,6 +24,7 @@ from torch.nn.functional import (
     silu,
 )
 
+from .recompute import Recomputable
 from .sites import Site
 
 SKIP_SCALE = math.sqrt(0.5)
@@ -116,7 +117,7 @@ DHARIWAL = Style(
 )
 
 
-class Block(nn.Module):
+class Block(Recomputable):
     """Two convolutions beside a skip; the level moves what lies between them."""
 
     def __init__(

@@ -3,12 +3,15 @@
 A denoiser knows its blueprint, from which a like one can be built anywhere.
 """
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sid_sweep import spec
 from sid_sweep.diffusion.noise import Level
@@ -20,6 +23,8 @@ from .preconditioning import preconditioning
 from .unet import UNet
 
 Labels = Int[Tensor, " #B"] | None
+Precision = Literal["float32", "bfloat16", "float16"]
+DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Denoiser(nn.Module):
@@ -34,6 +39,7 @@ class Denoiser(nn.Module):
         self.net = net
         self.blueprint = blueprint
         self.precision: torch.dtype | None = None
+        self.recompute = False
         self._around = preconditioning(blueprint.preconditioning, sigma_data=blueprint.sigma_data)
 
     @property
@@ -46,17 +52,21 @@ class Denoiser(nn.Module):
         """Classes that it is conditional on; 0: unconditional."""
         return self.blueprint.num_classes
 
-    def compute_in(self, precision: Literal["float32", "bfloat16"]) -> "Denoiser":
+    def compute_in(self, precision: Precision) -> "Denoiser":
         """Have the raw network compute in a precision; returns the denoiser."""
-        self.precision = torch.bfloat16 if precision == "bfloat16" else None
+        self.precision = DTYPES[precision]
         return self
 
     def forward(
-        self, xt: Float[Tensor, "B ..."], level: Level, labels: Labels = None
+        self,
+        xt: Float[Tensor, "B ..."],
+        level: Level,
+        labels: Labels = None,
+        augment: Float[Tensor, "#B A"] | None = None,
     ) -> Float[Tensor, "B ..."]:
-        """ε(x_t)."""
+        """ε(x_t); `augment` tells a network that wants to know how training images were moved."""
         x, sigma = xt / level.alpha, level.sigma
-        return self._around.epsilon(x, self._raw(x, sigma, labels), sigma)
+        return self._around.epsilon(x, self._raw(x, sigma, labels, augment), sigma)
 
     def denoise(
         self, xt: Float[Tensor, "B ..."], level: Level, labels: Labels = None
@@ -73,18 +83,27 @@ class Denoiser(nn.Module):
         return self.denoise(sigma * latents, Level(torch.ones_like(sigma), sigma), labels)
 
     def _raw(
-        self, x: Float[Tensor, "B ..."], sigma: Tensor, labels: Labels
+        self,
+        x: Float[Tensor, "B ..."],
+        sigma: Tensor,
+        labels: Labels,
+        augment: Float[Tensor, "#B A"] | None = None,
     ) -> Float[Tensor, "B ..."]:
         """F(c_in x̃; c_noise), of as many channels as the samples have."""
         if labels is not None and not self.num_classes:
             raise ValueError("the network is unconditional: give it no labels")
-        told = () if labels is None else (labels,)
+        told: tuple[Tensor | None, ...] = () if labels is None else (labels,)
+        if augment is not None:
+            told = (labels, augment)
         seen, c_noise = self._around.c_in(sigma) * x, self._around.c_noise(sigma.flatten())
+        net: Callable[..., Tensor] = self.net
+        if self.recompute and torch.is_grad_enabled():
+            net = functools.partial(checkpoint, self.net, use_reentrant=False)
         if self.precision is None:
-            answer = self.net(seen, c_noise, *told)
+            answer = net(seen, c_noise, *told)
         else:
             with torch.autocast(x.device.type, self.precision):
-                answer = self.net(seen, c_noise, *told).to(x.dtype)
+                answer = net(seen, c_noise, *told).to(x.dtype)
         return answer if answer.shape == x.shape else answer[:, : x.shape[1]]
 
 

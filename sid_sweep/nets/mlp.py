@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .recompute import Recomputable
+
 
 class Fourier(nn.Module):
     """cos and sin of fixed frequencies of c_noise = ln(σ)/4, spaced so that ln σ is resolved."""
@@ -41,6 +43,7 @@ class MLP(nn.Module):
         self.inward = nn.Linear(dim + 2 * num_features, width)
         hidden = [nn.Linear(width, width) for _ in range(depth - 1)]
         self.hidden = nn.ModuleList(hidden)
+        self.dropout = nn.Dropout(0.0)
         self.outward = nn.Linear(width, dim)
         nn.init.normal_(self.inward.weight[:, :dim], std=INWARD_GAIN / math.sqrt(dim))
         nn.init.normal_(self.inward.weight[:, dim:], std=1 / math.sqrt(num_features))
@@ -55,7 +58,7 @@ class MLP(nn.Module):
         features = self.features(c_noise).expand(len(x), -1)
         h = nn.functional.silu(self.inward(torch.cat([x.flatten(1), features], 1)))
         for layer in self.hidden:
-            h = nn.functional.silu(layer(h))
+            h = self.dropout(nn.functional.silu(layer(h)))
         return self.outward(h).view_as(x)
 
 
@@ -87,13 +90,14 @@ class ResidualMLP(nn.Module):
         return self.outward(nn.functional.silu(self.norm(h))).view_as(x)
 
 
-class _Block(nn.Module):
+class _Block(Recomputable):
     def __init__(self, width: int, num_embedded: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.modulate = nn.Linear(num_embedded, 2 * width)
         self.first = nn.Linear(width, width)
         self.second = nn.Linear(width, width)
+        self.dropout = nn.Dropout(0.0)
         nn.init.zeros_(self.second.weight)  # each block starts as the identity
         nn.init.zeros_(self.second.bias)
 
@@ -102,7 +106,7 @@ class _Block(nn.Module):
     ) -> Float[Tensor, "B W"]:
         scale, shift = self.modulate(embedding).chunk(2, 1)
         inner = self.norm(h) * (1 + scale) + shift
-        return h + self.second(nn.functional.silu(self.first(inner)))
+        return h + self.second(self.dropout(nn.functional.silu(self.first(inner))))
 
 
 def _normal(layer: nn.Linear, *, gain: float) -> None:

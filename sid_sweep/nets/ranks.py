@@ -1,5 +1,6 @@
 """The workers of one trial: who takes which part of a batch, and what is averaged over all."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -37,12 +38,25 @@ class Ranks:
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def begin_sum(self, tensor: Tensor) -> Callable[[], object]:
+        """Begin to replace a tensor by its sum over ranks; returns what to call before it is
+        read."""
+        if self.size == 1:
+            return _nothing
+        work = dist.all_reduce(tensor, async_op=True)
+        assert work is not None  # every rank is in the group
+        return work.wait
+
     def largest(self, value: Tensor) -> float:
         """The maximum of a scalar over ranks."""
         if self.size > 1:
             value = value.clone()
             dist.all_reduce(value, op=dist.ReduceOp.MAX)
         return float(value)
+
+
+def _nothing() -> None:
+    """There is nothing to wait for."""
 
 
 SOLO = Ranks()

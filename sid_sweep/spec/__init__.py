@@ -7,6 +7,8 @@ Unions and groups stand here by their names; the variants of a union in its modu
 from . import data, evaluation, losses, methods, nets, noise, outside, teachers
 from .arm import Arm, Scalar, arm_text, value_text
 from .base import Spec, SpecError, digest, plain
+from .batch import Batch
+from .compute import Compute
 from .data import Data
 from .evaluation import Evaluation
 from .load import load
@@ -18,7 +20,6 @@ from .outcomes import LOST, OUTCOMES, Outcome
 from .sweep import Sweep
 from .teachers import EdmTeacher, ExactTeacher, Teacher, TrainedTeacher
 from .trial import (
-    Batch,
     Budget,
     FakeScore,
     Generator,

@@ -10,9 +10,9 @@
 Architecture, data and budget are the sweep's own. What the official code calls `batch` is drawn
 twice, once for each network, so `batch.latents` is twice as many.
 
-What these recipes still lack of the official ones (run_sid.sh, sid_train.py): dropout in θ and ψ
-(.13 for CIFAR-10, .1 ImageNet, .05 FFHQ and AFHQ), augmentation of ψ's images (with probability
-.12, 0, .15, .15), and float16, which all but CIFAR-10 run in; its eps, 1e-6, is theirs here too.
+One thing differs from the official code (run_sid.sh, sid_train.py), where it runs float16, in all
+but CIFAR-10: losses are scaled, and a gradient that overflows costs its step and is counted. There
+it is set to a number.
 """
 
 from typing import Any
@@ -28,11 +28,14 @@ def _sid(
     lr: float,
     batch: int,
     half_life_images: float,
-    eps: float,
+    dropout: float,
+    augment: float,
+    precision: str = "float16",
     generator_beta1: float = 0.0,
 ) -> Values:
     """The official training loop; gradients that are not finite end a trial here, and are set to
     zero there."""
+    eps = 1e-8 if precision == "float32" else 1e-6
     constant = {"warmup_images": 0, "decay": "constant"}
     optim = {"lr": lr, "beta1": 0.0, "beta2": 0.999, "eps": eps, **constant}
     return {
@@ -47,6 +50,7 @@ def _sid(
             "loss_scale": 100.0,
             "optim": optim | {"beta1": generator_beta1},
             "ema": {"half_life_images": half_life_images, "ramp_up": 0.05},
+            "dropout": dropout,
         },
         "fake_score": {
             "init": {"kind": "teacher"},
@@ -54,18 +58,39 @@ def _sid(
             "times": {"kind": "log_normal", "mean": -1.2, "deviation": 1.2},
             "weight": {"kind": "edm"},
             "optim": optim,
+            "dropout": dropout,
+            "augment": augment,
         },
         "batch": {"latents": 2 * batch, "generator_fraction": 0.5},
+        "precision": precision,
     }
 
 
 PRESETS: dict[str, Values] = {
-    "sid_cifar10": _sid(lam=1.2, lr=1e-5, batch=256, half_life_images=500_000.0, eps=1e-8),
-    "sid_imagenet64": _sid(lam=1.2, lr=4e-6, batch=8192, half_life_images=2_000_000.0, eps=1e-6),
-    "sid_ffhq64": _sid(
-        lam=1.2, lr=1e-5, batch=512, half_life_images=500_000.0, eps=1e-6, generator_beta1=0.9
+    "sid_cifar10": _sid(
+        lam=1.2,
+        lr=1e-5,
+        batch=256,
+        half_life_images=500_000.0,
+        dropout=0.13,
+        augment=0.12,
+        precision="float32",
     ),
-    "sid_afhqv2": _sid(lam=1.0, lr=5e-6, batch=512, half_life_images=500_000.0, eps=1e-6),
+    "sid_imagenet64": _sid(
+        lam=1.2, lr=4e-6, batch=8192, half_life_images=2_000_000.0, dropout=0.1, augment=0.0
+    ),
+    "sid_ffhq64": _sid(
+        lam=1.2,
+        lr=1e-5,
+        batch=512,
+        half_life_images=500_000.0,
+        dropout=0.05,
+        augment=0.15,
+        generator_beta1=0.9,
+    ),
+    "sid_afhqv2": _sid(
+        lam=1.0, lr=5e-6, batch=512, half_life_images=500_000.0, dropout=0.05, augment=0.15
+    ),
     "diff_instruct": {"loss": {"kind": "reverse_kl"}},
     "fgm": {"loss": {"kind": "sid", "lambda": 0.5}, "generator": {"loss_scale": 2.0}},
     "sim": {"loss": {"kind": "sid", "lambda": 1.0}, "generator": {"loss_scale": 2.0}},

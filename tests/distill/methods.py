@@ -28,6 +28,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "fixed": FIXED,
     "lora": {**TRAINED, "generator": LORA, "fake_score": LORA},
     "bfloat16": {"precision": "bfloat16"},
+    "float16": {"precision": "float16"},
+    "recomputed": {"compute": {"checkpoint_activations": True}},
+    "dropout": {"generator": {"dropout": 0.1}, "fake_score": {"dropout": 0.1}},
+    "shared": {"batch": {"latents": 32, "shared": True}},
     "reverse_kl": {"loss": {"kind": "reverse_kl"}},
     "kd": {"method": {"kind": "kd", "pairs": 256, "steps": 4}},
     "gan": {"method": {"kind": "gan"}},
@@ -39,8 +43,20 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 PLAIN_TEACHERS = ("ancestral", "ddim", "heun")
 TRAINED_METHODS = [name for name in METHODS if name not in PLAIN_TEACHERS]
+SHARED_OUT = [name for name in TRAINED_METHODS if name != "dropout"]
+"""Those that workers and passes share; what dropout takes away depends on the passes."""
+IN_PASSES = ("sid", "importance", "dde", "shared")
+"""Those that two workers train in several passes too."""
+TOLERANCES = {"bfloat16": 2e-2, "float16": 2e-2, "gan": 1e-4}
+"""Relative error of a sum in another order: half precision, and a game that amplifies it."""
 
 
 def small(name: str, **changes: Any) -> Trial:
     """The trial of a method."""
     return Trial.model_validate(BASE | METHODS[name] | changes)
+
+
+def in_passes(name: str) -> Trial:
+    """The same trial, of which no more than three latents pass at once."""
+    batch = BASE["batch"] | METHODS[name].get("batch", {})
+    return small(name, batch={**batch, "per_worker": 3})

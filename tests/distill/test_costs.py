@@ -32,7 +32,13 @@ METHODS = {
     "dde": {**FIXED, "method": {"kind": "dde", "warmup_steps": 2, "estimator": CRITIC}},
     "progressive": {"method": {"kind": "progressive", "start_steps": 4}},
 }
-CASES = LOSSES | METHODS | {"five_steps_of_psi": {"fake_score": {**OWN, "steps": 5}}}
+SHARED = {"fake_score": OWN, "batch": {"latents": 64, "shared": True}}
+CASES = (
+    LOSSES
+    | METHODS
+    | {"five_steps_of_psi": {"fake_score": {**OWN, "steps": 5}}}
+    | {"shared": SHARED, "shared_kl": {**SHARED, "loss": {"kind": "reverse_kl"}}}
+)
 
 
 class Products(TorchDispatchMode):
@@ -60,7 +66,7 @@ def counted(name, cache, *, num_steps=3):
     groups = {"generator": OWN}
     if name in LOSSES:
         groups["fake_score"] = OWN
-    values = {**groups, **CASES[name], "teacher": TEACHER, "batch": {"latents": 64}}
+    values = {**groups, "batch": {"latents": 64}, **CASES[name], "teacher": TEACHER}
     trial = small("sid", **values)
     teacher = teachers.load(trial, cache=cache)
     with Products() as products:
@@ -81,6 +87,13 @@ def test_costs_are_what_ran(name, cache):
     said, ran = counted(name, cache)
     assert said == ran
     assert min(ran) > 0
+
+
+def test_shared_draws_cost_nine_units_where_two_draws_cost_eleven(cache):
+    """Of forward and backward passes, for a latent of each loss."""
+    per_latent = {name: sum(counted(name, cache)[0]) / 3 / 64 for name in ("shared", "sid")}
+    assert per_latent["shared"] == 9
+    assert 2 * per_latent["sid"] == 11
 
 
 def test_every_method_that_trains_and_every_loss_is_counted():

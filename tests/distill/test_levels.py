@@ -43,6 +43,7 @@ def test_probabilities_learn_the_root_mean_square_of_the_loss():
     assert own.probabilities().tolist() == pytest.approx([0.5, 0.5])
     uniforms = torch.tensor([0.1, 0.2, 0.9])
     own.note(Draw(diffusion.VP().level(uniforms), None, uniforms), torch.tensor([1.0, 7.0, 1.0]))
+    own.learn(3)
     root = (25.0, 1.0)  # mean squares: 5² and 1
     expected = [0.8 * size**0.5 / 6 + 0.1 for size in root]
     assert own.probabilities().tolist() == pytest.approx(expected)
@@ -52,6 +53,7 @@ def test_an_unseen_bin_counts_like_the_mean_of_the_others():
     own = levels(bins=4, uniform_fraction=0.001)
     uniforms = torch.tensor([0.1, 0.3])
     own.note(Draw(diffusion.VP().level(uniforms), None, uniforms), torch.tensor([1.0, 3.0]))
+    own.learn(2)
     assert own.probabilities().tolist() == pytest.approx([1 / 8, 3 / 8, 2 / 8, 2 / 8], abs=1e-3)
 
 
@@ -65,6 +67,7 @@ def test_importance_lowers_the_variance_of_a_spread_loss():
     for _ in range(50):
         draw = own.draw(torch.rand(256, generator=random), dims=1)
         own.note(draw, loss(draw.uniforms))
+        own.learn(256)
     u = (torch.arange(100_000, dtype=torch.float32) + 0.5) / 100_000
     moved, factor = stratify(u, own.probabilities())
     weighted = factor * loss(moved)
@@ -76,8 +79,9 @@ def test_old_losses_are_forgotten():
     own = levels(bins=2, half_life_images=100.0)
     uniforms = torch.full((100,), 0.1)
     draw = Draw(diffusion.VP().level(uniforms), None, uniforms)
-    own.note(draw, torch.full((100,), 4.0))
-    own.note(draw, torch.full((100,), 2.0))
+    for value in (4.0, 2.0):
+        own.note(draw, torch.full((100,), value))
+        own.learn(100)
     mean_square = (0.5 * 16 + 4) / 1.5
     state = own.state()
     assert float(state["squares"][0] / state["counts"][0]) == pytest.approx(mean_square)

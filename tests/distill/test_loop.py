@@ -13,6 +13,8 @@ from sid_sweep.spec import Trial
 
 NET = {"kind": "random", "net": {"kind": "mlp", "width": 16, "depth": 2}}
 
+NETWORKS = ("generator", "fake_score")
+
 
 def tiny(**changes):
     """A trial of half a second."""
@@ -86,8 +88,8 @@ def test_ranks_share_one_draw(tmp_path):
     parts = [method(trial, tmp_path, ranks=Ranks(rank, 2)) for rank in (0, 1)]
 
     def drawn(own):
-        latents, noise, draw = own._draw(480, "generator", 16, own.levels["generator"])
-        return latents, noise, draw.level.beta
+        batch = own._batch(480, "generator", *own.shares(16), own.levels["generator"])
+        return batch.latents, batch.noise, batch.draw.level.beta
 
     shares = [drawn(part) for part in parts]
     for index, whole in enumerate(drawn(method(trial, tmp_path))):
@@ -117,3 +119,20 @@ def test_diagnostics_vanish_at_the_best_fake_score(tmp_path):
     assert abs(float((best * (best - 1.2 * noise)).sum(1).mean())) > 4 * error
     in_bins = {name for name in figures if name.startswith("q/")}
     assert in_bins == {"q/sigma_0.43"}  # all at u = .3, the second of four bins
+
+
+def test_a_gradient_that_always_overflows_float16_ends_the_trial(tmp_path):
+    """Each step halves the factor, and below 1 nothing is left to halve; no step was taken."""
+    changes = {"generator": {"init": NET, "loss_scale": 1e38}, "precision": "float16"}
+    images, outcome, cause, _ = records(tiny(**changes), tmp_path)[-1]
+    assert outcome == "diverged"
+    assert cause.startswith("the gradient of generator overflows float16 at a loss scale of")
+    assert images < 1600
+
+
+def test_skipped_steps_are_counted(tmp_path):
+    *_, last = records(tiny(precision="float16"), tmp_path)
+    skipped = {name: last[3][f"diagnostics/{name}_skipped_steps"] for name in NETWORKS}
+    assert all(0 <= share < 0.5 for share in skipped.values())
+    *_, plain = records(tiny(), tmp_path)
+    assert "diagnostics/generator_skipped_steps" not in plain[3]

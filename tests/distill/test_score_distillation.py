@@ -85,3 +85,57 @@ def test_samples_are_a_function_of_their_latents():
     assert not torch.equal(first, other)
     assert first.shape == (100, 2)
     assert not first.requires_grad
+
+
+def gradients(method, images=0):
+    """Of both networks' losses at a step that moves nothing."""
+    found = {}
+    for name, optimiser in method.optimisers.items():
+        optimiser.step = lambda images, name=name, own=optimiser: found.update(
+            {name: [p.grad.clone() for p in own.parameters]}
+        )
+    method.step(images)
+    return found
+
+
+def test_one_pass_gives_the_gradients_of_two():
+    """Of the same latents, noise and levels: the generator's is that of the algorithm with two
+    passes, the fake score's that of its own loss with the sample held still."""
+    _, method = stepped(0, batch__shared=True, batch__latents=16, fake_score__steps=1)
+    _, apart = stepped(0, batch__latents=32, fake_score__steps=1)
+    both, alone = gradients(method), gradients(apart)
+    for a, b in zip(both["generator"], alone["generator"], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+    (share,) = method.shares(16)
+    own = method._batch(0, "generator", share, method.levels["generator"])
+    with torch.no_grad():
+        xt = own.draw.level.alpha * method.generate(own.latents, None)
+        xt += own.draw.level.beta * own.noise
+    error = (method.fake_score(xt, own.draw.level) - own.noise).square().sum(1)
+    sigma = own.draw.level.sigma[:, 0]
+    weight = (sigma**2 + method.teacher.sigma_data**2) / method.teacher.sigma_data**2
+    expected = torch.autograd.grad((weight * error).mean(), list(method.fake_score.parameters()))
+    for a, b in zip(both["fake_score"], expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_every_shared_latent_trains_both():
+    before, _ = stepped(0, batch__shared=True, batch__latents=24, fake_score__steps=1)
+    assert before.images_per_step == 24
+
+
+def test_dropout_falls_as_its_step_says_and_sleeps_in_the_student():
+    dropping = {"generator__dropout": 0.5, "fake_score__dropout": 0.5}
+    _, first = stepped(2, **dropping)
+    _, again = stepped(2, **dropping)
+    _, without = stepped(2)
+    assert equal(first.generator, again.generator)
+    assert not equal(first.generator, without.generator)
+    assert not any(own.training for own in (first.generator, first.averaged, first.fake_score))
+
+
+def test_a_step_with_dropout_leaves_torchs_own_random_state_alone():
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    stepped(1, generator__dropout=0.5)
+    assert torch.equal(before, torch.random.get_rng_state())

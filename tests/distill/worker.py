@@ -1,14 +1,16 @@
 """One of two workers: `worker.py RANK FILE FOLDER CACHE` trains small trials and saves their ends.
 
-Every method as it should be, and one with ranks that never average, to show what would be noticed.
+Every method as it should be, some in several passes over each worker's part, and one with ranks
+that never average, to show what would be noticed.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from methods import TRAINED_METHODS, small
+from methods import IN_PASSES, SHARED_OUT, in_passes, small
 
 from sid_sweep.distill import distill
 from sid_sweep.nets.ranks import Ranks
@@ -20,14 +22,21 @@ class Unsynchronised(Ranks):
     def average(self, tensors: list[torch.Tensor]) -> None:
         del tensors
 
+    def begin_sum(self, tensor: torch.Tensor) -> Callable[[], object]:
+        tensor *= self.size  # as if the others had sent the same
+        return lambda: None
+
 
 def main(rank: int, meeting_place: str, folder: Path, cache: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting_place}", rank=rank, world_size=2)
-    for name, kind in [*((name, Ranks) for name in TRAINED_METHODS), ("sid", Unsynchronised)]:
-        *_, last = distill(small(name), cache=cache, ranks=kind(rank, 2))
+    runs = [(name, "Ranks", Ranks, small(name)) for name in SHARED_OUT]
+    runs += [(name, "Passes", Ranks, in_passes(name)) for name in IN_PASSES]
+    runs += [("sid", "Unsynchronised", Unsynchronised, small("sid"))]
+    for name, case, kind, trial in runs:
+        *_, last = distill(trial, cache=cache, ranks=kind(rank, 2))
         end = {"state": last.state(), "metrics": last.metrics, "images": last.images}
-        torch.save(end, folder / f"{kind.__name__}-{name}-{rank}.pt")
+        torch.save(end, folder / f"{case}-{name}-{rank}.pt")
     dist.destroy_process_group()
 
 

@@ -20,7 +20,8 @@ NEEDED: dict[str, dict[str, Any]] = {  # by kind: what has no default
     "python": {"factory": "research:denoiser"},
     "images": {"path": "pictures.zip"},
 }
-BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
+BESIDE: dict[str, dict[str, Any]] = {  # by kind or knob: what else a trial of it needs
+    "fake_score.augment": {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}},
     "teacher": {"teacher": {"kind": "trained"}, "data": {"kind": "patches"}},
     "inception": {"data": {"kind": "patches"}, "teacher": {"kind": "trained"}},
     "classifier": {"data": {"kind": "patches"}, "teacher": {"kind": "trained"}},
@@ -39,6 +40,7 @@ BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
 def trial_with(knob: Knob, value: Any) -> Trial:
     """A trial of the knob's kinds in which it has a value."""
     values: dict[str, Any] = {"data": {"kind": "mixture"}}
+    values |= copy.deepcopy(BESIDE.get(knob.path, {}))
     for _, kind in knob.kinds:
         values |= copy.deepcopy(BESIDE.get(kind, {}))
     for union, kind in knob.kinds:
@@ -61,8 +63,9 @@ def settable() -> list[tuple[Knob, Any]]:
 
 def other_trial(knob: Knob, default: Any) -> Trial:
     """A trial in which the knob has another value, the first that its bounds allow."""
+    candidates: list[Any]
     if isinstance(default, bool):
-        candidates: list[Any] = [not default]
+        candidates = [not default]
     elif isinstance(default, int):
         candidates = [default + 1, 2 * default, default // 2]
     else:

@@ -51,6 +51,22 @@ def test_official_settings_by_data_set(name, lam, lr, beta1, eps, batch):
     assert trial.batch.generator_latents == batch
 
 
+@pytest.mark.parametrize(
+    ("name", "dropout", "augment", "precision"),
+    [
+        ("sid_cifar10", 0.13, 0.12, "float32"),
+        ("sid_imagenet64", 0.1, 0.0, "float16"),
+        ("sid_ffhq64", 0.05, 0.15, "float16"),
+        ("sid_afhqv2", 0.05, 0.15, "float16"),
+    ],
+)
+def test_official_dropout_augmentation_and_precision(name, dropout, augment, precision):
+    """run_sid.sh: --dropout, --augment and --fp16, or the defaults of sid_train.py."""
+    trial = Trial.model_validate({**DIGITS, "preset": name})
+    assert (trial.generator.dropout, trial.fake_score.dropout) == (dropout, dropout)
+    assert (trial.fake_score.augment, trial.precision) == (augment, precision)
+
+
 def test_what_is_written_wins_over_the_preset():
     trial = Trial.model_validate({**DIGITS, "preset": "sid_cifar10", "loss": {"lambda": 0.9}})
     assert trial.loss.lambda_ == 0.9

@@ -35,6 +35,13 @@ LORA = {"init": {"kind": "teacher", "lora": {"rank": 4}}}
             {"noise": {"kind": "flow"}, "generator": {"times": {"kind": "uniform", "high": 1.0}}},
             "generator.times.high = 1 is σ = ∞",
         ),
+        ({"fake_score": {"augment": 0.1}}, "moves images, and a mixture has none"),
+        ({"method": {"kind": "gan"}, "batch": {"shared": True}}, "shared is for method.kind = sid"),
+        ({"fake_score": {"steps": 2}, "batch": {"shared": True}}, "set fake_score.steps = 1"),
+        (
+            {"fake_score": {"importance": {}}, "batch": {"shared": True}},
+            "leave fake_score.importance out",
+        ),
         ({"data": {"kind": "mixture", "components": 4}}, "components belongs to name = scattered"),
         ({"data": {"kind": "mixture", "name": "scattered"}}, "needs components"),
         ({"method": {"kind": "progressive", "start_steps": 12}}, "must be a power of two"),
