@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from methods import TRAINED_METHODS, small
+from methods import PLAIN_TEACHERS, TRAINED_METHODS, small
 
 from sid_sweep.distill import distill
 
@@ -59,6 +59,16 @@ def test_two_workers_train_what_one_trains(ends, cache, name):
     assert end["images"] == solo.images
     for cost in ("cost/forwards", "cost/backwards"):
         assert end["metrics"][cost] == solo.metrics[cost]
+
+
+@pytest.mark.parametrize("name", PLAIN_TEACHERS)
+def test_two_workers_draw_and_judge_bitwise_what_one_does(ends, cache, name):
+    """Each its part, noise on the way included; both are told what the first has found."""
+    *_, solo = distill(small(name), cache=cache)
+    first, second = (ends[f"Ranks-{name}-{rank}"] for rank in (0, 1))
+    assert first["metrics"] == second["metrics"] == solo.metrics
+    assert torch.equal(first["samples"], solo.samples)
+    assert second["samples"] is None
 
 
 def test_ranks_that_do_not_speak_are_noticed(ends, cache):

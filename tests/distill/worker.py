@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from methods import TRAINED_METHODS, small
+from methods import METHODS, small
 
 from sid_sweep.distill import distill
 from sid_sweep.nets.ranks import Ranks
@@ -24,9 +24,10 @@ class Unsynchronised(Ranks):
 def main(rank: int, meeting_place: str, folder: Path, cache: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting_place}", rank=rank, world_size=2)
-    for name, kind in [*((name, Ranks) for name in TRAINED_METHODS), ("sid", Unsynchronised)]:
+    for name, kind in [*((name, Ranks) for name in METHODS), ("sid", Unsynchronised)]:
         *_, last = distill(small(name), cache=cache, ranks=kind(rank, 2))
         end = {"state": last.state(), "metrics": last.metrics, "images": last.images}
+        end["samples"] = last.samples
         torch.save(end, folder / f"{kind.__name__}-{name}-{rank}.pt")
     dist.destroy_process_group()
 
