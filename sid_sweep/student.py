@@ -4,17 +4,19 @@
     student = Student.load("generator.safetensors")
     images = student.sample(64, seed=0)
 
-The file holds the weights of the plain network and, in its header, the trial's specification with
-the shape and deviation of the data: it needs no teacher, no data set and no other file.
+The file holds the weights of the plain network and, in its header, the trial's specification and
+the network's blueprint: it needs no teacher, no data set and no other file.
 """
 
+import functools
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -31,6 +33,7 @@ from sid_sweep.streams import stream
 
 HEADER = "sid_sweep"
 SAMPLE_BATCH = 4096
+SAMPLE_NUMBERS = 2**20  # of one batch: large pictures are drawn fewer at a time
 
 
 @dataclass(frozen=True)
@@ -89,32 +92,73 @@ class Student:
     """Its denoiser; a closed form where an exact teacher is sampled."""
     sampling: OneStep | ManySteps
     device: torch.device
+    num_classes: int = 0
+    """Classes that it is conditional on; 0: unconditional."""
 
     @torch.no_grad()
-    def draw(self, latents: Tensor, *, random: torch.Generator) -> Tensor:
-        """A sample from each latent, [N, *shape]; `random` is for samplers that draw noise on the
-        way."""
-        parts = latents.to(self.device).split(SAMPLE_BATCH)
-        return torch.cat([self._sample(z, random) for z in parts])
+    def draw(
+        self,
+        latents: Float[Tensor, "N ..."],
+        *,
+        random: torch.Generator,
+        labels: Int[Tensor, " N"] | None = None,
+    ) -> Float[Tensor, "N ..."]:
+        """A sample from each latent, of the class of its label; `random` is for samplers that draw
+        noise on the way."""
+        num = min(SAMPLE_BATCH, max(1, SAMPLE_NUMBERS // math.prod(self.shape)))
+        parts = latents.to(self.device).split(num)
+        told = [None] * len(parts) if labels is None else labels.to(self.device).split(num)
+        return torch.cat([self._sample(z, y, random) for z, y in zip(parts, told, strict=True)])
 
-    def _sample(self, latents: Tensor, random: torch.Generator) -> Tensor:
+    def _sample(self, latents: Tensor, labels: Tensor | None, random: torch.Generator) -> Tensor:
         match self.sampling:
             case OneStep(sigma_init):
                 assert isinstance(self.epsilon, Denoiser)
-                return self.epsilon.generate(latents, sigma_init=sigma_init)
+                return self.epsilon.generate(latents, sigma_init=sigma_init, labels=labels)
             case ManySteps(solver, sigmas):
                 process, start = diffusion.process(self.trial.noise), float(sigmas[0]) * latents
+                told = {} if labels is None else {"labels": labels}
+                epsilon = functools.partial(self.epsilon, **told)
                 return solvers.sample(
-                    solver, self.epsilon, start, sigmas, process=process, random=random
+                    solver, epsilon, start, sigmas, process=process, random=random
                 )
 
-    def sample(self, num: int, *, seed: int = 0) -> Tensor:
+    def sample(
+        self, num: int, *, seed: int = 0, labels: Int[Tensor, " N"] | int | None = None
+    ) -> Float[Tensor, "N ..."]:
         """`num` samples, [num, *shape]; images lie in about [-1, 1].
 
-        The latents are drawn on the CPU, so that they are the same on every device.
+        Latents and classes are drawn on the CPU, so that they are the same on every device, and the
+        latents are the same whatever the classes.
+
+        Args:
+            labels: the class of all, or of each; None: drawn uniformly where there are classes.
+
+        Raises:
+            ValueError: a class that there is not, or another number of them.
         """
         random = stream("student", seed)
-        return self.draw(torch.randn(num, *self.shape, generator=random), random=random)
+        latents = torch.randn(num, *self.shape, generator=random)
+        return self.draw(latents, random=random, labels=self._labels(num, labels, seed=seed))
+
+    def _labels(
+        self, num: int, labels: Int[Tensor, " N"] | int | None, *, seed: int
+    ) -> Int[Tensor, " N"] | None:
+        if labels is None:
+            if not self.num_classes:
+                return None
+            random = stream("student", seed, "labels")
+            return torch.randint(self.num_classes, (num,), generator=random)
+        if not self.num_classes:
+            raise ValueError("the student is unconditional: it has no classes to choose from")
+        given = torch.as_tensor(labels)
+        own = given.expand(num) if given.ndim == 0 else given
+        if len(own) != num:
+            raise ValueError(f"{len(own)} labels for {num} samples: give one label, or as many")
+        if num and not 0 <= int(own.min()) <= int(own.max()) < self.num_classes:
+            beyond = int(own.min()) if int(own.min()) < 0 else int(own.max())
+            raise ValueError(f"class {beyond}: classes are 0 to {self.num_classes - 1}")
+        return own
 
     def weights(self) -> dict[str, Tensor]:
         """Of the plain denoiser of its architecture; empty for a closed form."""
@@ -122,12 +166,18 @@ class Student:
             return {}
         return lora.merged(self.epsilon).state_dict()
 
+    def _blueprint(self) -> dict[str, Any] | None:
+        """Of its denoiser; None for a closed form."""
+        own = self.epsilon
+        return spec.plain(own.blueprint) if isinstance(own, Denoiser) else None
+
     def save(self, path: Path) -> None:
         """Write the one file, whole or not at all."""
         header = {
             "trial": spec.plain(self.trial),
             "shape": list(self.shape),
             "sigma_data": self.sigma_data,
+            "blueprint": self._blueprint(),
         }
         tensors = {name: w.detach().contiguous().cpu() for name, w in self.weights().items()}
         with replacing(path) as partial:
@@ -144,14 +194,17 @@ class Student:
         header, weights = _read(Path(path))
         try:
             trial = spec.Trial.model_validate(header["trial"])
+            made = header["blueprint"]
+            blueprint = spec.nets.Blueprint.model_validate(made) if made else None
         except ValidationError as error:
             reason = str(error.errors()[0]["msg"])
             raise ValueError(
                 f"{path}: its specification is not of this version: {reason}"
             ) from None
         shape, sigma_data = tuple(header["shape"]), header["sigma_data"]
-        if weights:
-            epsilon = build(_architecture(trial), shape, sigma_data=sigma_data)
+        num_classes = blueprint.num_classes if blueprint else 0
+        if blueprint:
+            epsilon = build(blueprint)
             epsilon.load_state_dict(weights)
             epsilon.compute_in(trial.precision)
             epsilon.to(device).requires_grad_(False).eval()
@@ -159,7 +212,8 @@ class Student:
             exact = source(trial.data).exact
             assert exact is not None  # only a closed form has no weights
             epsilon = exact.to(device, torch.float32).epsilon
-        return cls(trial, shape, sigma_data, epsilon, sampling(trial), torch.device(device))
+        placed = torch.device(device)
+        return cls(trial, shape, sigma_data, epsilon, sampling(trial), placed, num_classes)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -174,12 +228,3 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if header is None:
         raise ValueError(f"{path}: holds no student of sid_sweep (its header does not say so)")
     return json.loads(header), weights
-
-
-def _architecture(trial: spec.Trial) -> spec.Net:
-    """The network of a trial's student: the teacher's where it began there."""
-    part = None if trial.method.kind == "progressive" else trial.generator
-    if part is not None and isinstance(part.init, spec.nets.RandomInit):
-        return part.init.net
-    assert isinstance(trial.teacher, spec.TrainedTeacher)
-    return trial.teacher.net

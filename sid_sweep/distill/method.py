@@ -93,7 +93,9 @@ class Method(ABC):
         """
         own = self.teacher
         way = way or sampling(self.trial)
-        return Student(self.trial, own.shape, own.sigma_data, epsilon, way, self.device)
+        return Student(
+            self.trial, own.shape, own.sigma_data, epsilon, way, self.device, own.num_classes
+        )
 
     def optimiser(
         self, name: str, network: nn.Module, adam: spec.nets.Adam, *, images: int | None = None

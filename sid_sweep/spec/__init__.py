@@ -4,7 +4,7 @@ Unions and groups stand here by their names; the variants of a union in its modu
 `spec.data.Mixture`.
 """
 
-from . import data, losses, methods, nets, noise
+from . import data, losses, methods, nets, noise, teachers
 from .arm import Arm, Scalar, arm_text, value_text
 from .base import Spec, SpecError, digest, plain
 from .data import Data
@@ -15,15 +15,13 @@ from .nets import Init, Net
 from .noise import Noise, Times, Weight
 from .outcomes import LOST, OUTCOMES, Outcome
 from .sweep import Sweep
+from .teachers import ExactTeacher, Teacher, TrainedTeacher
 from .trial import (
     Batch,
     Budget,
     Evaluation,
-    ExactTeacher,
     FakeScore,
     Generator,
-    Teacher,
-    TrainedTeacher,
     Trial,
     teacher_file,
     teacher_name,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .base import Count, Positive, Spec
 
@@ -33,23 +33,15 @@ class ResidualMLP(Spec):
     """Residual blocks."""
 
 
-class UNet(Spec):
-    """DDPM++ as EDM uses it (Song et al. 2021; Karras et al. 2022, Table 7)."""
-
-    kind: Literal["unet"]
-    channels: Annotated[int, Field(ge=4, multiple_of=4)] = 24
-    """Channels at the highest resolution (official CIFAR-10: 128)."""
-    channel_mult: list[Count] = Field(default=[1, 2], min_length=1)
-    """Multiples of `channels`, by level; each level halves the resolution (official: 2, 2, 2)."""
-    blocks: Count = 1
-    """Residual blocks of a level (official: 4)."""
-    attention_resolutions: list[Count] = Field(default=[4])
-    """Heights at which blocks attend over all positions (official: 16)."""
+class _OverImages(Spec):
+    kind: str
+    channel_mult: list[Count]
+    attention_resolutions: list[Count]
 
     def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
-        height = trial.data.pixels
+        height, data = trial.data.pixels, trial.data.kind
         if height is None:
-            yield f"{path}.kind = unet is for images, and data.kind = {trial.data.kind}; use mlp"
+            yield f"{path}.kind = {self.kind} is for images, and data.kind = {data}; use mlp"
             return
         heights = [height >> level for level in range(len(self.channel_mult))]
         if not heights[-1]:
@@ -64,7 +56,127 @@ class UNet(Spec):
             )
 
 
-Net = Annotated[MLP | ResidualMLP | UNet, Field(discriminator="kind")]
+class UNet(_OverImages):
+    """DDPM++ as EDM uses it (Song et al. 2021; Karras et al. 2022, Table 7); NCSN++ with fourier,
+    residual, 1 3 3 1 and a features_mult of 2."""
+
+    kind: Literal["unet"]
+    channels: Annotated[int, Field(ge=4, multiple_of=4)] = 24
+    """Channels at the highest resolution (official CIFAR-10: 128)."""
+    channel_mult: list[Count] = Field(default=[1, 2], min_length=1)
+    """Multiples of `channels`, by level; each level halves the resolution (official: 2, 2, 2)."""
+    blocks: Count = 1
+    """Residual blocks of a level (official: 4)."""
+    attention_resolutions: list[Count] = Field(default=[4])
+    """Heights at which blocks attend over all positions (official: 16)."""
+    embedding: Literal["positional", "fourier"] = "positional"
+    """Features of the level: at fixed frequencies, or at random ones (NCSN++)."""
+    features_mult: Count = 1
+    """Multiple of `channels`: how many features of the level there are (NCSN++: 2)."""
+    embedding_mult: Count = 4
+    """Multiple of `channels`: width of the embedding that all blocks get."""
+    encoder: Literal["standard", "residual"] = "standard"
+    """Residual: every level of the encoder takes in the one above, convolved (NCSN++)."""
+    decoder: Literal["standard", "skip"] = "standard"
+    """Skip: the answer is a sum of one picture of each level."""
+    resample_filter: list[Positive] = Field(default=[1.0, 1.0], min_length=2, max_length=8)
+    """Taps along each axis where a level is halved or doubled (NCSN++: 1, 3, 3, 1)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of a block's activations that are zero in training (official CIFAR-10: 0.13)."""
+
+    @model_validator(mode="after")
+    def _even(self) -> "UNet":
+        if len(self.resample_filter) % 2:
+            raise ValueError(
+                f"resample_filter has {len(self.resample_filter)} taps; halving needs an even "
+                "number, such as [1, 3, 3, 1]"
+            )
+        return self
+
+
+class ADM(_OverImages):
+    """The U-Net of Dhariwal & Nichol 2021 as EDM uses it (Karras et al. 2022, Table 7)."""
+
+    kind: Literal["adm"]
+    channels: Annotated[int, Field(ge=4, multiple_of=4)] = 64
+    """Channels at the highest resolution (official ImageNet-64: 192)."""
+    channel_mult: list[Count] = Field(default=[1, 2], min_length=1)
+    """Multiples of `channels`, by level; each level halves the resolution (official: 1, 2, 3,
+    4)."""
+    blocks: Count = 1
+    """Residual blocks of a level (official: 3)."""
+    attention_resolutions: list[Count] = Field(default=[4])
+    """Heights at which blocks attend over all positions, with a head for each 64 channels
+    (official: 32, 16, 8)."""
+    embedding_mult: Count = 4
+    """Multiple of `channels`: width of the embedding that all blocks get."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of a block's activations that are zero in training (official ImageNet-64: 0.1)."""
+
+
+Net = Annotated[MLP | ResidualMLP | UNet | ADM, Field(discriminator="kind")]
+
+# ---- what makes a denoiser of a network
+
+
+class EDMPreconditioning(Spec):
+    """Input, output and target of unit variance (Karras et al. 2022, Table 1)."""
+
+    kind: Literal["edm"] = "edm"
+
+
+class VPPreconditioning(Spec):
+    """The network predicts ε and is told the step of a variance-preserving diffusion."""
+
+    kind: Literal["vp"]
+    beta_d: Positive = 19.9
+    """Rise of β(t) over t in [0, 1]."""
+    beta_min: Positive = 0.1
+    """β(0)."""
+    steps: Annotated[int, Field(ge=2)] = 1000
+    """M: it is told (M - 1) t."""
+
+
+class VEPreconditioning(Spec):
+    """The network predicts -ε and is told ln(σ/2)."""
+
+    kind: Literal["ve"]
+
+
+class IDDPMPreconditioning(Spec):
+    """The network predicts ε, and a variance that is not used, at discrete steps (Nichol &
+    Dhariwal 2021)."""
+
+    kind: Literal["iddpm"]
+    least_ratio: Positive = 0.001
+    """C_1, least ratio of consecutive ᾱ."""
+    shift: Positive = 0.008
+    """C_2, of the cosine schedule."""
+    steps: Annotated[int, Field(ge=2)] = 1000
+    """M, discrete levels."""
+
+
+Preconditioning = Annotated[
+    EDMPreconditioning | VPPreconditioning | VEPreconditioning | IDDPMPreconditioning,
+    Field(discriminator="kind"),
+]
+
+
+class Blueprint(Spec):
+    """All that is needed to build a denoiser again, but its weights."""
+
+    net: Net
+    """Its architecture."""
+    shape: list[Count] = Field(min_length=1)
+    """Of one sample."""
+    sigma_data: Positive
+    """Deviation of the data."""
+    num_classes: Annotated[int, Field(ge=0)] = 0
+    """Classes that it is conditional on; 0: unconditional."""
+    num_augment: Annotated[int, Field(ge=0)] = 0
+    """Numbers that tell it how a training image was augmented; absent: it was not."""
+    preconditioning: Preconditioning = EDMPreconditioning()
+    """What surrounds the network."""
 
 
 class Adam(Spec):

@@ -3,9 +3,8 @@
 *Images*, the clock of training, are generator samples that entered the generator's loss.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,12 +12,11 @@ from .base import Count, Fraction, Positive, Spec, digest, fill, parts, plain, v
 from .data import Data
 from .losses import Loss, SidLoss
 from .methods import Method, Sid
-from .nets import EMA, Adam, Init, Net, RandomInit, ResidualMLP
+from .nets import EMA, Adam, Init, RandomInit
 from .noise import (
     VP,
     EDMWeight,
     Importance,
-    LogNormalTimes,
     LogUniformTimes,
     Noise,
     PowerWeight,
@@ -26,6 +24,7 @@ from .noise import (
     Weight,
 )
 from .presets import with_preset
+from .teachers import ExactTeacher, Teacher
 
 COSTS = {
     "cost/forwards": "network evaluations of training, per sample: student, fake score, teacher",
@@ -37,53 +36,7 @@ COSTS = {
     "cost/samples_per_second": "how fast the student's samples were drawn, as measured",
 }
 
-# ---- teachers
-
-
-class _Teacher(Spec):
-    has_weights: ClassVar[bool] = True
-    """A network that a student can begin with."""
-
-
-class ExactTeacher(_Teacher):
-    """The closed-form denoiser of a mixture."""
-
-    lacks: ClassVar[tuple[str, ...]] = ("cost/of_teacher",)  # nothing was spent on it
-    has_weights: ClassVar[bool] = False
-
-    kind: Literal["exact"] = "exact"
-
-    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
-        if not trial.data.closed_form:
-            yield (
-                f"{path}.kind = exact needs data.kind = mixture, not {trial.data.kind}: "
-                "only a mixture has a closed-form score; use teacher.kind = trained"
-            )
-
-
-class TrainedTeacher(_Teacher):
-    """A denoiser trained on the data at first use, then cached under a digest of what made it."""
-
-    kind: Literal["trained"]
-    net: Net = ResidualMLP(kind="residual_mlp")
-    """Its architecture."""
-    images: Count = 2_000_000
-    """Training images, with repetition."""
-    batch: Count = 256
-    """Images a step."""
-    optim: Adam = Adam(beta1=0.9, decay="cosine")
-    """Its optimiser."""
-    ema: EMA = EMA(half_life_images=50_000.0)
-    """Average of its weights; the average is the teacher."""
-    times: Times = LogNormalTimes(kind="log_normal")
-    """Noise levels it is trained on."""
-    weight: Weight = EDMWeight(kind="edm")
-    """How much each level counts."""
-    seed: int = 0
-    """Of its initialisation and training."""
-
-
-Teacher = Annotated[ExactTeacher | TrainedTeacher, Field(discriminator="kind")]
+# ---- the networks that learn
 
 
 class Generator(Spec):

@@ -25,11 +25,19 @@ class Teacher:
     """Deviation of the data, for preconditioning and EDM weights."""
     device: torch.device
     denoiser: Denoiser | None = None
+    num_classes: int = 0
+    """Classes that it is conditional on; 0: unconditional."""
 
     def fresh(self, net: spec.Net, *, key: tuple[int | str, ...]) -> Denoiser:
         """A new network for this teacher's samples, its weights a function of `key`."""
+        blueprint = spec.nets.Blueprint(
+            net=net,
+            shape=list(self.shape),
+            sigma_data=self.sigma_data,
+            num_classes=self.num_classes,
+        )
         with seeded(*key, "weights"):
-            return build(net, self.shape, sigma_data=self.sigma_data)
+            return build(blueprint)
 
 
 def load(

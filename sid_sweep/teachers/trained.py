@@ -42,9 +42,16 @@ def load(
                 trained = train(noise, teacher, source, device=device, report=report)
                 with replacing(path) as partial:
                     save_file({k: v.cpu() for k, v in trained.state_dict().items()}, partial)
-    denoiser = build(teacher.net, source.shape, sigma_data=source.sigma_data)
+    denoiser = build(blueprint(teacher, source))
     denoiser.load_state_dict(load_file(path))
     return denoiser.to(device).requires_grad_(False).eval()
+
+
+def blueprint(teacher: spec.TrainedTeacher, source: Source) -> spec.nets.Blueprint:
+    """Of its denoiser."""
+    return spec.nets.Blueprint(
+        net=teacher.net, shape=list(source.shape), sigma_data=source.sigma_data
+    )
 
 
 def train(
@@ -58,7 +65,7 @@ def train(
     """min_φ E w ‖ε_φ(x_t) - ε‖² over the data (article, eq. 2); returns the averaged weights."""
     process = diffusion.process(noise)
     with seeded(teacher.seed, "teacher", "weights"):
-        network = build(teacher.net, source.shape, sigma_data=source.sigma_data).to(device)
+        network = build(blueprint(teacher, source)).to(device)
     averaged = copy.deepcopy(network).requires_grad_(False)
     optimiser = Optimiser(list(network.parameters()), teacher.optim, budget_images=teacher.images)
     for step, images in enumerate(range(0, teacher.images, teacher.batch)):

@@ -24,7 +24,7 @@ class Zero(torch.nn.Module):
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("shape", [(2,), (1, 8, 8)])
 def test_both_faces_of_a_denoiser_agree(net, process, shape):
-    denoiser = build(net, shape, sigma_data=0.7).double()
+    denoiser = build(spec.nets.Blueprint(net=net, shape=list(shape), sigma_data=0.7)).double()
     xt = torch.randn(6, *shape, dtype=torch.float64)
     sigma = torch.logspace(-2, 2, 6, dtype=torch.float64).view(-1, *[1] * len(shape))
     level = process.level(sigma)
@@ -36,7 +36,8 @@ def test_without_a_network_it_is_the_best_linear_denoiser():
     """F = 0 leaves Wiener's filter of N(0, σ_d²): D = σ_d²/(σ_d² + σ²) x̃."""
     x = torch.randn(5, 3, dtype=torch.float64)
     sigma = torch.tensor([0.01, 0.3, 1.0, 4.0, 90.0], dtype=torch.float64)[:, None]
-    denoised = Denoiser(Zero(), sigma_data=0.6).denoise(x, EDM().level(sigma))
+    own = spec.nets.Blueprint(net=spec.nets.MLP(), shape=[3], sigma_data=0.6)
+    denoised = Denoiser(Zero(), own).denoise(x, EDM().level(sigma))
     torch.testing.assert_close(denoised, 0.36 / (0.36 + sigma**2) * x)
 
 

@@ -22,7 +22,7 @@ XT = torch.randn(5, *SHAPE, generator=torch.Generator().manual_seed(0))
 @pytest.fixture(params=NETS, ids=lambda net: net.kind)
 def teacher(request):
     torch.manual_seed(0)
-    own = build(request.param, SHAPE, sigma_data=0.5)
+    own = build(spec.nets.Blueprint(net=request.param, shape=list(SHAPE), sigma_data=0.5))
     for parameter in own.parameters():  # the blocks' last layers begin at 0
         nn.init.normal_(parameter, std=0.1)
     return own.requires_grad_(False)

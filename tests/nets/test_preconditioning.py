@@ -33,9 +33,13 @@ def normal(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
+def blueprint(net, shape):
+    return spec.nets.Blueprint(net=net, shape=list(shape), sigma_data=DEVIATION)
+
+
 def fresh(name, shape, key):
     with seeded("test", key):
-        return build(NETS[name], shape, sigma_data=DEVIATION).double()
+        return build(blueprint(NETS[name], shape)).double()
 
 
 def stirred(name, shape):
@@ -50,8 +54,9 @@ def test_the_network_sees_and_says_unit_numbers():
     """c_in, c_out and c_noise of Karras et al. 2022, Table 1."""
     sigma, x = SIGMAS[:, None], normal(25, 3)
     level = EDM().level(sigma)
-    loud, silent = Denoiser(Constant(1.0), sigma_data=DEVIATION), Constant(0.0)
-    c_out = loud.denoise(x, level) - Denoiser(silent, sigma_data=DEVIATION).denoise(x, level)
+    own = blueprint(spec.nets.MLP(), (3,))
+    loud, silent = Denoiser(Constant(1.0), own), Constant(0.0)
+    c_out = loud.denoise(x, level) - Denoiser(silent, own).denoise(x, level)
     total = (sigma**2 + DEVIATION**2).sqrt()
     expected = (sigma * DEVIATION / total).expand(-1, 3)
     torch.testing.assert_close(c_out, expected, rtol=1e-9, atol=1e-12)

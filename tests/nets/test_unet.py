@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from sid_sweep import spec
+from sid_sweep.nets.blocks import Attention, Block, attend, positional
 from sid_sweep.nets.denoiser import Denoiser
-from sid_sweep.nets.unet import Attention, Block, Site, UNet, attend, positional
+from sid_sweep.nets.sites import Site
+from sid_sweep.nets.unet import UNet
 from sid_sweep.streams import seeded
 
 CIFAR10 = {"channels": 128, "channel_mult": [2, 2, 2], "num_blocks": 4, "attn_resolutions": [16]}
@@ -340,7 +343,8 @@ def test_dropout_acts_in_training_only():
 def test_half_precision_stays_near():
     net, x = fresh("digits"), normal(8, 1, 8, 8).float()
     torch.nn.init.normal_(net.outward.weight, std=0.1, generator=torch.Generator().manual_seed(3))
-    denoiser = Denoiser(net, sigma_data=0.5)
+    own = spec.nets.Blueprint(net=spec.nets.UNet(kind="unet"), shape=[1, 8, 8], sigma_data=0.5)
+    denoiser = Denoiser(net, own)
     with torch.no_grad():
         exact = denoiser.generate(x, sigma_init=2.5)
         denoiser.precision = torch.bfloat16

@@ -19,6 +19,7 @@ BESIDE: dict[str, dict[str, Any]] = {  # by kind: what else a trial of it needs
     "digits": {"teacher": {"kind": "trained"}},
     "progressive": {"teacher": {"kind": "trained"}},
     "unet": {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}},
+    "adm": {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}},
     "dde": {"noise": {"kind": "fixed", "sigma": 0.5}},
 }
 
