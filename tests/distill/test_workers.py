@@ -28,7 +28,7 @@ def ends(tmp_path_factory, cache):
         subprocess.Popen([*command, str(rank), str(folder / "meeting"), str(folder), str(cache)])
         for rank in (0, 1)
     ]
-    assert [process.wait(timeout=120) for process in running] == [0, 0]
+    assert [process.wait(timeout=600) for process in running] == [0, 0]
     return {path.stem: torch.load(path, weights_only=True) for path in folder.glob("*.pt")}
 
 
