@@ -49,6 +49,12 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def forget_partial(path: Path) -> None:
+    """Drop what processes that were killed while they wrote `path` have left beside it."""
+    for partial in path.parent.glob(f".{path.name}.*.tmp"):
+        partial.unlink(missing_ok=True)
+
+
 def write_json(path: Path, values: Any) -> None:
     """Write JSON, whole or not at all."""
     with replacing(path) as partial:

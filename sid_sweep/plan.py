@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sid_sweep.console import duration
+from sid_sweep.estimate import memory
 from sid_sweep.foreign import statistics
 from sid_sweep.foreign.check import check
 from sid_sweep.foreign.pictures import Facts
@@ -25,6 +26,8 @@ from sid_sweep.spec import (
 from sid_sweep.spec.domain import Cases, Choice
 from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import SweepFolder
+
+WORTH_A_LINE = 2**27  # bytes
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Plan:
             ("trials", trials_text(sweep) + (f", {self.done} done" if self.done else "")),
             ("objective", f"{sweep.objective.goal} {sweep.objective.metric}"),
             ("resources", str(self.layout or "as many trials as the cluster fits")),
+            ("memory", self._memory()),
             ("time", self._time()),
             ("data", "; ".join(f"{_named(data)}: {own}" for data, own in self.pictures.items())),
             ("teacher", self._teacher()),
@@ -81,6 +85,11 @@ class Plan:
         seconds = left * self.seconds_per_trial / self.layout.concurrency
         most = "at most " if _is_open(self.sweep) else ""
         return f"{most}about {duration(seconds)} to go"
+
+    def _memory(self) -> str:
+        """Of a worker of the first arm; small ones are not worth a line."""
+        own = memory(self.sweep.trial(self.sweep.first_arm(), self.sweep.seeds.screen[0]))
+        return "" if own is None or own.state < WORTH_A_LINE else str(own)
 
     def _teacher(self) -> str:
         num = len(self.untrained)

@@ -15,9 +15,9 @@ from sid_sweep import quality, teachers
 from sid_sweep.data import source
 from sid_sweep.nets.ranks import SOLO, Ranks
 from sid_sweep.spec import Outcome, Trial
-from sid_sweep.streams import stream
 from sid_sweep.student import Student
 
+from . import evaluation
 from .build import build
 from .method import Setting
 
@@ -44,7 +44,7 @@ class Progress:
     metrics: dict[str, float] = field(default_factory=dict)
     """Empty between evaluations."""
     samples: Tensor | None = None
-    """The student's samples at an evaluation."""
+    """The student's samples at an evaluation; rank 0 alone has them."""
     samples_per_second: float | None = None
     """How fast they were drawn."""
 
@@ -74,6 +74,7 @@ def distill(
         yield progress
     else:
         training.load(resume)
+        del resume  # as large as all that trains
         progress = training.progress("running")
     while progress.outcome == "running" and training.step < training.evaluations[-1]:
         if trouble := training.train_to_next_look():
@@ -95,7 +96,7 @@ class _Training:
         own = source(trial.data, cache=cache)
         self.method = build(Setting(trial, teacher, own, device, ranks))
         self.step, self.seconds = 0, time.perf_counter() - began  # KD makes its pairs
-        self.trial, self.device = trial, device
+        self.trial, self.device, self.ranks = trial, device, ranks
         self.largest = LARGEST_DEVIATIONS * teacher.sigma_data
         self.evaluations = evaluation_steps(trial, images_per_step=self.method.images_per_step)
 
@@ -116,11 +117,20 @@ class _Training:
     def evaluate(self) -> Progress:
         """Judge the student on the draws of its seed; a metric that is not finite is a
         divergence."""
-        random = stream("evaluation", self.trial.seed, device=self.device)
         began = time.perf_counter()
-        samples = self.method.student.draw(self.judge.latents, random=random).cpu()
-        speed = len(samples) / (time.perf_counter() - began)
-        metrics = self.judge.measure(samples) | self.method.metrics()
+        latents = self.judge.latents
+        samples = evaluation.drawn(
+            self.method.student, latents, labels=self.judge.labels, seed=self.trial.seed,
+            ranks=self.ranks,
+        )  # fmt: skip
+        speed = len(latents) / (time.perf_counter() - began)
+        own = self.method.metrics()  # a mean over all ranks
+
+        def measure() -> dict[str, float]:
+            assert samples is not None  # rank 0 has them
+            return self.judge.measure(samples) | own
+
+        metrics = evaluation.told(measure, device=self.device, ranks=self.ranks)
         self.method.monitor.reset()
         if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
             return self.progress("diverged", cause=f"{broken[0]} is not finite")

@@ -4,6 +4,8 @@ import re
 import traceback
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+NO_MEMORY = ("OutOfMemoryError", "low on memory")  # Ray ends processes before the system does
+LESS_MEMORY = "lower batch.per_worker, or resources.concurrency"
 ECHOES = ("gloo", "nccl", "connection closed by peer", "connection reset")
 
 
@@ -34,4 +36,5 @@ def explain_death(report: str) -> tuple[str, str]:
     the reason in colours."""
     text = ANSI.sub("", report).partition("\n")[2].strip()
     reason = text.splitlines()[0].split(". ")[0].rstrip(".") if text else "no reason given"
-    return f"its process died ({reason})", text
+    remedy = f"; {LESS_MEMORY}" if any(word in text for word in NO_MEMORY) else ""
+    return f"its process died ({reason}){remedy}", text

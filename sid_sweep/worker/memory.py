@@ -1,8 +1,13 @@
-"""Peak memory of a trial: of the GPU's allocator, or of this process."""
+"""Memory of a trial: its peak, of the GPU's allocator or of this process, and what to do where it
+runs out."""
 
 import ctypes
+import re
 import resource
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -28,3 +33,39 @@ def peak_bytes(device: torch.device | str) -> int:
         return int(status.split("VmHWM:")[1].split()[0]) * 1024
     factor = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * factor
+
+
+class OutOfMemory(RuntimeError):
+    """A device has less memory than the trial asks for."""
+
+
+@contextmanager
+def told_what_to_lower() -> Iterator[None]:
+    """What torch says of memory that is not there, as one line with the knobs to lower.
+
+    The tensors of the failed step are let go, since the process goes on with the next trial.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if (wanted := _refused_memory(error)) is None:
+            raise
+        traceback.clear_frames(error.__traceback__)
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        raise OutOfMemory(
+            f"{wanted}; lower batch.per_worker (latents that pass a network at a time), or "
+            "batch.latents"
+        ) from error
+
+
+def _refused_memory(error: RuntimeError | MemoryError) -> str | None:
+    """What was asked for where `error` is the allocator's; None where it is another's."""
+    text = str(error)
+    if isinstance(error, torch.OutOfMemoryError):
+        amount = re.search(r"Tried to allocate ([\d.]+ \w+)", text)
+        return f"the GPU has no {amount[1] if amount else 'memory'} left"
+    if "can't allocate memory" in text:
+        amount = re.search(r"allocate (\d+) bytes", text)
+        return f"this machine has no {int(amount[1]) / 2**30:.2f} GiB left" if amount else text
+    return "this machine has no memory left" if isinstance(error, MemoryError) else None

@@ -1,7 +1,8 @@
 """One trial in its folder: drives the training loop and writes what it yields."""
 
+import collections
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from PIL import Image
@@ -9,11 +10,12 @@ from PIL import Image
 from sid_sweep import quality
 from sid_sweep.distill import SOLO, Progress, Ranks, distill
 from sid_sweep.files import replacing, write_json
-from sid_sweep.trials import Measurement, Result, TrialFolder
+from sid_sweep.trials import Measurement, Result
 from sid_sweep.trials.host import this_host
 
+from .checkpoint import Checkpoints
 from .job import Job
-from .memory import peak_bytes, reset_peak
+from .memory import peak_bytes, reset_peak, told_what_to_lower
 
 Report = Callable[[dict[str, float]], None]
 
@@ -33,19 +35,33 @@ def run(
     saved = None
     if job.folder.checkpoint.exists():
         saved = torch.load(job.folder.checkpoint, map_location=device, weights_only=True)
-    writer = _Writer(job, device)
     if ranks.rank == 0:
         job.folder.begin(job.trial, images=saved["images"] if saved else -1)
         name = _device_name(torch.device(device))
         host = this_host(device=name, workers=ranks.size, threads=job.threads)
         job.folder.write_host(host)
-    state = saved["state"] if saved else None
-    for progress in distill(job.trial, cache=job.cache, device=device, ranks=ranks, resume=state):
-        if ranks.rank > 0:
-            continue
-        metrics = writer.write(progress)
-        if metrics or progress.outcome != "running":
-            report({"images": progress.images, "seconds": progress.seconds, **metrics})
+    records = distill(
+        job.trial, cache=job.cache, device=device, ranks=ranks,
+        resume=saved["state"] if saved else None,
+    )  # fmt: skip
+    del saved  # as large as all that trains
+    with told_what_to_lower():
+        if ranks.rank == 0:
+            _write_down(records, job, report, device=device)
+        else:
+            collections.deque(records, maxlen=0)
+
+
+def _write_down(
+    records: Iterator[Progress], job: Job, report: Report, *, device: torch.device | str
+) -> None:
+    """Drive the loop to its end; write and report what it yields."""
+    with Checkpoints(job.folder, seconds=job.checkpoint_seconds).open() as checkpoints:
+        writer = _Writer(job, device, checkpoints)
+        for progress in records:
+            metrics = writer.write(progress)
+            if metrics or progress.outcome != "running":
+                report({"images": progress.images, "seconds": progress.seconds, **metrics})
 
 
 def _device_name(device: torch.device) -> str:
@@ -55,9 +71,9 @@ def _device_name(device: torch.device) -> str:
 class _Writer:
     """Rank 0's pen: measurement, picture, checkpoint, student, result."""
 
-    def __init__(self, job: Job, device: torch.device | str) -> None:
+    def __init__(self, job: Job, device: torch.device | str, checkpoints: Checkpoints) -> None:
         self._job, self._folder, self._device = job, job.folder, device
-        self._saved = time.monotonic()
+        self._checkpoints = checkpoints
 
     def write(self, progress: Progress) -> dict[str, float]:
         """Write all that there is to write; returns the metrics of an evaluation."""
@@ -76,16 +92,16 @@ class _Writer:
             )  # fmt: skip
         if progress.outcome == "finished":
             progress.student.save(self._folder.student)
-        if progress.outcome != "running":
+        if progress.outcome == "running":
+            self._checkpoints.save_if_due(progress)
+        else:
+            self._checkpoints.wait()  # the result removes the last one
             self._folder.write_result(
                 Result(
                     outcome=progress.outcome, cause=progress.cause, images=progress.images,
                     seconds=progress.seconds, peak_memory_bytes=peak, metrics=metrics,
                 )
             )  # fmt: skip
-        elif time.monotonic() - self._saved >= self._job.checkpoint_seconds:
-            save_checkpoint(self._folder, progress)
-            self._saved = time.monotonic()
         return metrics
 
     def _write_picture(self, progress: Progress) -> None:
@@ -100,9 +116,3 @@ def measured(progress: Progress) -> dict[str, float]:
     if progress.samples_per_second is None:
         return progress.metrics
     return {**progress.metrics, "cost/samples_per_second": progress.samples_per_second}
-
-
-def save_checkpoint(folder: TrialFolder, progress: Progress) -> None:
-    """Where the trial stands: tensors and numbers only."""
-    with replacing(folder.checkpoint) as partial:
-        torch.save({"images": progress.images, "state": progress.state()}, partial)

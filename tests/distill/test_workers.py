@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from methods import IN_PASSES, SHARED_OUT, TOLERANCES, in_passes, small
+from methods import IN_PASSES, PLAIN_TEACHERS, SHARED_OUT, TOLERANCES, in_passes, small
 
 from sid_sweep.distill import distill
 
@@ -28,7 +28,7 @@ def ends(tmp_path_factory, cache):
         subprocess.Popen([*command, str(rank), str(folder / "meeting"), str(folder), str(cache)])
         for rank in (0, 1)
     ]
-    assert [process.wait(timeout=300) for process in running] == [0, 0]
+    assert [process.wait(timeout=600) for process in running] == [0, 0]
     return {path.stem: torch.load(path, weights_only=True) for path in folder.glob("*.pt")}
 
 
@@ -76,6 +76,16 @@ def test_the_number_of_passes_changes_rounding_alone(cache, name):
     assert 0 < distance(end, weights(whole.state())) < TOLERANCES.get(name, 1e-5)
     for cost in ("cost/forwards", "cost/backwards"):
         assert passes.metrics[cost] == whole.metrics[cost]
+
+
+@pytest.mark.parametrize("name", PLAIN_TEACHERS)
+def test_two_workers_draw_and_judge_bitwise_what_one_does(ends, cache, name):
+    """Each its part, noise on the way included; both are told what the first has found."""
+    *_, solo = distill(small(name), cache=cache)
+    first, second = (ends[f"Ranks-{name}-{rank}"] for rank in (0, 1))
+    assert first["metrics"] == second["metrics"] == solo.metrics
+    assert torch.equal(first["samples"], solo.samples)
+    assert second["samples"] is None
 
 
 def test_ranks_that_do_not_speak_are_noticed(ends, cache):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from methods import IN_PASSES, SHARED_OUT, in_passes, small
+from methods import IN_PASSES, PLAIN_TEACHERS, SHARED_OUT, in_passes, small
 
 from sid_sweep.distill import distill
 from sid_sweep.nets.ranks import Ranks
@@ -30,12 +30,13 @@ class Unsynchronised(Ranks):
 def main(rank: int, meeting_place: str, folder: Path, cache: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting_place}", rank=rank, world_size=2)
-    runs = [(name, "Ranks", Ranks, small(name)) for name in SHARED_OUT]
+    runs = [(name, "Ranks", Ranks, small(name)) for name in (*SHARED_OUT, *PLAIN_TEACHERS)]
     runs += [(name, "Passes", Ranks, in_passes(name)) for name in IN_PASSES]
     runs += [("sid", "Unsynchronised", Unsynchronised, small("sid"))]
     for name, case, kind, trial in runs:
         *_, last = distill(trial, cache=cache, ranks=kind(rank, 2))
         end = {"state": last.state(), "metrics": last.metrics, "images": last.images}
+        end["samples"] = last.samples
         torch.save(end, folder / f"{case}-{name}-{rank}.pt")
     dist.destroy_process_group()
 

@@ -75,6 +75,11 @@ COLOURED = "\x1b[36mray::ImplicitFunc.train()\x1b[39m ran out of memory. Lower i
             f"Failure # 1 (occurred at 2026-01-01_00-00-00)\n{COLOURED}\n",
             "its process died (ray::ImplicitFunc.train() ran out of memory)",
         ),
+        (
+            "Failure # 1\nTask was killed due to the node running low on memory.\nMemory",
+            "its process died (Task was killed due to the node running low on memory); lower "
+            "batch.per_worker, or resources.concurrency",
+        ),
         ("Failure # 1\n", "its process died (no reason given)"),
         ("", "its process died (no reason given)"),
     ],

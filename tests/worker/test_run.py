@@ -11,11 +11,13 @@ import torch
 from PIL import Image
 
 from sid_sweep import quality, teachers
-from sid_sweep.distill import SOLO, Ranks
+from sid_sweep.distill import SOLO, Ranks, distill
 from sid_sweep.spec import plain
 from sid_sweep.student import Student
 from sid_sweep.trials import TrialFolder
+from sid_sweep.worker import run as running
 from sid_sweep.worker.job import Job
+from sid_sweep.worker.memory import OutOfMemory
 from sid_sweep.worker.run import run
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "distill"))
@@ -177,21 +179,34 @@ def test_teacher_and_judge_are_made_once_for_all_evaluations(tmp_path, monkeypat
     assert sorted(calls) == ["judge", "teacher"]
 
 
-class Second(Ranks):
-    """Rank 1, which computes the whole batch, so that it needs no other."""
+@pytest.fixture
+def second(monkeypatch):
+    """Rank 1 of 2, whose loop computes the whole batch, so that it needs no other."""
 
-    def part(self, num):
-        return slice(num)
+    def alone(*arguments, ranks, **options):
+        return distill(*arguments, ranks=SOLO, **options)
+
+    monkeypatch.setattr(running, "distill", alone)
+    return Ranks(1, 2)
 
 
-def test_other_ranks_compute_and_write_nothing(tmp_path):
-    assert work(tmp_path / "trial", ranks=Second(1, 1)) == []
+def test_other_ranks_compute_and_write_nothing(tmp_path, second):
+    assert work(tmp_path / "trial", ranks=second) == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_ranks_go_on_from_the_checkpoint_of_rank_0_and_leave_it(tmp_path):
+def test_other_ranks_go_on_from_the_checkpoint_of_rank_0_and_leave_it(tmp_path, second):
     folder = TrialFolder(tmp_path / "trial")
     work(folder.path, stop_after=2)
     before = {path: path.stat().st_mtime_ns for path in folder.path.rglob("*")}
-    assert work(folder.path, ranks=Second(1, 1)) == []
+    assert work(folder.path, ranks=second) == []
     assert {path: path.stat().st_mtime_ns for path in folder.path.rglob("*")} == before
+
+
+def test_memory_that_is_not_there_is_one_line_with_the_knob_to_lower(tmp_path):
+    """The machine's own refusal: no machine has a mebibyte of mebibytes."""
+    with pytest.raises(
+        OutOfMemory, match=r"^this machine has no [\d.]+ GiB left; lower batch\.per"
+    ):
+        work(tmp_path / "trial", tiny(batch__latents=2**40))
+    assert TrialFolder(tmp_path / "trial").result() is None
