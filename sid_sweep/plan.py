@@ -9,6 +9,7 @@ from rich.text import Text
 from sid_sweep.console import duration
 from sid_sweep.estimate import memory
 from sid_sweep.foreign import statistics
+from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.foreign.check import check
 from sid_sweep.foreign.pictures import Facts
 from sid_sweep.orchestration.machine import Layout, lay_out, this_machine
@@ -19,8 +20,6 @@ from sid_sweep.spec import (
     Trial,
     digest,
     plain,
-    teacher_file,
-    teacher_name,
     value_text,
 )
 from sid_sweep.spec.domain import Cases, Choice

@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from sid_sweep import plan as plans
+from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.orchestration.machine import Capacity
 from sid_sweep.plan import make_plan
-from sid_sweep.spec import Arm, SpecError, load, teacher_file, teacher_name
+from sid_sweep.spec import Arm, SpecError, load
 from sid_sweep.trials import Result, SweepFolder
 
 LAMBDA = Path(__file__).with_name("lambda.yaml")

@@ -11,11 +11,12 @@ import torch
 from rich.console import Console
 
 from sid_sweep import session as sessions
+from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.orchestration.machine import Layout
 from sid_sweep.plan import make_plan
 from sid_sweep.search import Ledger
 from sid_sweep.session import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Session
-from sid_sweep.spec import load, teacher_file, teacher_name
+from sid_sweep.spec import load
 from sid_sweep.table_referee import TableReferee
 from sid_sweep.tracking import Tracker
 from sid_sweep.trials import Measurement, Result, SweepFolder

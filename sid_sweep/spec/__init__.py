@@ -24,6 +24,4 @@ from .trial import (
     FakeScore,
     Generator,
     Trial,
-    teacher_file,
-    teacher_name,
 )

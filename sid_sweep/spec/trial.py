@@ -4,12 +4,11 @@
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Count, Positive, Spec, Unit, digest, fill, parts, plain, variants
+from .base import Count, Positive, Spec, Unit, fill, parts, plain, variants
 from .batch import Batch
 from .compute import Compute
 from .data import Data
@@ -201,15 +200,3 @@ class Trial(Spec):
 
 TEACHER_VERSION = 3  # raise it when the networks or their training change
 JUDGE_VERSION = 3  # raise it when a metric is measured otherwise: sweeps begun before are refused
-
-
-def teacher_name(trial: Trial) -> str:
-    """What a trained teacher is cached under: a digest of all that decides its weights."""
-    parts = {"data": trial.data, "noise": trial.noise, "teacher": trial.teacher}
-    key = digest({name: plain(part) for name, part in parts.items()} | {"code": TEACHER_VERSION})
-    return f"{trial.data.kind}-{key}"
-
-
-def teacher_file(name: str, cache: Path) -> Path:
-    """Where the weights of a trained teacher lie, once they do."""
-    return cache / "teachers" / f"{name}.safetensors"

@@ -8,6 +8,7 @@ import torch
 from sid_sweep import spec
 from sid_sweep.data import source
 from sid_sweep.diffusion import noise as diffusion
+from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.foreign.check import facts_of
 from sid_sweep.foreign.fingerprint import locate
 from sid_sweep.nets.denoiser import Denoiser, build
@@ -66,7 +67,7 @@ def load(
             return Teacher(exact.epsilon, own.shape, own.sigma_data, torch.device(device))
         case spec.TrainedTeacher() as teacher:
             own = source(trial.data, cache=cache)
-            path = spec.teacher_file(spec.teacher_name(trial), cache)
+            path = teacher_file(teacher_name(trial), cache)
             denoiser = trained.load(path, trial.noise, teacher, own, device=device, report=report)
         case teacher:
             denoiser = _loaded(teacher, cache)

@@ -19,7 +19,8 @@ def images(num):
 
 def seen(net):
     torch.manual_seed(0)
-    denoiser = build(net, SHAPE, sigma_data=0.5).eval()
+    made = spec.nets.Blueprint(net=net, shape=list(SHAPE), sigma_data=0.5)
+    denoiser = build(made)
     return denoiser, bottleneck(denoiser, LEVEL, SHAPE, conditional=False)
 
 

@@ -1,5 +1,6 @@
 """Trained teachers: they learn, alike every time, once, under the name of all that made them."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,7 +9,8 @@ from sid_sweep.data import Source, mixture, source
 from sid_sweep.diffusion.noise import EDM, VP
 from sid_sweep.distill.build import build
 from sid_sweep.distill.method import Setting
-from sid_sweep.spec import Trial, teacher_file, teacher_name
+from sid_sweep.foreign.cached import teacher_file, teacher_name
+from sid_sweep.spec import Trial
 from sid_sweep.teachers import trained
 
 
@@ -72,6 +74,18 @@ def test_the_name_is_a_digest_of_all_that_decides_the_weights():
     assert len({teacher_name(other) for other in [base, *others]}) == 7
     student = values | {"seed": 1, "loss": {"kind": "naive"}, "budget": {"images": 10}}
     assert teacher_name(Trial.model_validate(student)) == teacher_name(base)
+
+
+def test_the_name_follows_what_the_pictures_are_not_where_they_lie(tmp_path):
+    values = trial().model_dump(by_alias=True)
+
+    def named(pixels, file):
+        np.save(tmp_path / file, np.full((2, 8, 8), pixels, np.uint8))
+        data = {"kind": "images", "path": str(tmp_path / file)}
+        return teacher_name(Trial.model_validate(values | {"data": data}))
+
+    assert named(1, "a.npy") == named(1, "b.npy")
+    assert named(2, "a.npy") != named(1, "b.npy")
 
 
 def test_a_teacher_that_diverges_says_what_to_do(tmp_path):

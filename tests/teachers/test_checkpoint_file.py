@@ -8,7 +8,8 @@ from sid_sweep import teachers
 from sid_sweep.data import source
 from sid_sweep.distill.build import build
 from sid_sweep.distill.method import Setting
-from sid_sweep.spec import Trial, teacher_file, teacher_name
+from sid_sweep.foreign.cached import teacher_file, teacher_name
+from sid_sweep.spec import Trial
 
 TRAINED = {"kind": "trained", "net": {"width": 16, "depth": 1}, "images": 256, "batch": 128}
 SMALL = {"budget": {"images": 32}, "batch": {"latents": 16}}
