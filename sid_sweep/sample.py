@@ -4,19 +4,27 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sid_sweep.student import Student
 
 EXIT_INPUT = 2
 
 DESCRIPTION = """\
-Draw samples from a finished student, as a picture or as an array. RUN is a file that a trial
-exported, a trial's folder, an MLflow run id, or the name of a sweep: then the arm that leads is
-taken, at the first of its seeds."""
+Draw samples from a finished student: as one picture, an array, or a folder of pictures. RUN is a
+file that a trial exported, a trial's folder, an MLflow run id, or the name of a sweep: then the arm
+that leads is taken, at the first of its seeds."""
 
 EPILOG = """\
 examples:
   python -m sid_sweep.sample lambda-digits                    the leading arm's student: sample.png
   python -m sid_sweep.sample lambda --num 4096 --out points.npz an array `samples` [4096, 2]
+  python -m sid_sweep.sample lambda-mnist --num 50000 --out pictures/   a PNG for each, to be judged
+  python -m sid_sweep.sample cifar10 --class 3 --out cats.png           where it knows classes
+  python -m sid_sweep.sample church --format diffusers --out church/    a folder for UNet2DModel
   python -m sid_sweep.sample 3f2a... --tracking-uri http://server:5000
   python -m sid_sweep.sample generator.safetensors --seed 7
 
@@ -44,8 +52,22 @@ def parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         default=Path("sample.png"),
-        metavar="FILE",
-        help="a .png picture or an .npz array (default: sample.png)",
+        metavar="PATH",
+        help="a .png picture, an .npz array, or a folder of PNG files (default: sample.png)",
+    )
+    parser.add_argument(
+        "--class", type=int, dest="label", metavar="N", help="of all samples (default: any class)"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("samples", "diffusers"),
+        default="samples",
+        help="diffusers: write the student's network as a folder that diffusers loads",
+    )
+    parser.add_argument(
+        "--trust-code",
+        action="store_true",
+        help="import the user's own network, where the student's file names one",
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     parser.add_argument(
@@ -83,31 +105,97 @@ def draw(options: argparse.Namespace) -> str:
     """
     if options.num < 1:
         raise ValueError(f"--num {options.num}: draw at least one sample")
-    if options.out.suffix not in (".png", ".npz"):
-        raise ValueError(f"--out {options.out}: name a .png picture or an .npz array")
+    if options.format == "samples" and options.out.suffix not in ("", ".png", ".npz"):
+        raise ValueError(
+            f"--out {options.out}: name a .png picture, an .npz array or a folder, without a dot"
+        )
+    if options.out.is_dir() and any(options.out.iterdir()):
+        raise ValueError(f"--out {options.out}: is not empty; name a new folder")
     found = find(options)
 
     from sid_sweep.student import Student
 
     try:
-        student = Student.load(found.path, device=options.device)
-        samples = student.sample(options.num, seed=options.seed).cpu()
+        student = Student.load(found.path, device=options.device, trust_code=options.trust_code)
+        if options.format == "diffusers":
+            export(student, options.out)
+            return f"{options.out}: the network of {found.name}, for UNet2DModel.from_pretrained"
+        write(student, options)
     except RuntimeError as error:
         raise ValueError(f"--device {options.device}: {str(error).splitlines()[0]}") from None
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    if options.out.suffix == ".npz":
-        import numpy as np
-
-        trial = json.dumps(student.trial.model_dump(mode="json", by_alias=True))
-        np.savez(options.out, samples=samples.numpy(), trial=np.array(trial))
-    else:
-        from PIL import Image
-
-        from sid_sweep.quality import picture
-
-        drawn = picture(student.trial.data, samples, num_images=options.num)
-        Image.fromarray(drawn).save(options.out)
     return f"{options.out}: {options.num} samples {list(student.shape)} of {found.name}"
+
+
+def write(student: "Student", options: argparse.Namespace) -> None:
+    """Draw, and write what was asked for.
+
+    Raises:
+        ValueError: there is no such class, or what is drawn is no picture.
+    """
+    is_images = student.trial.data.is_images
+    if options.out.suffix == "" and not is_images:
+        raise ValueError(f"--out {options.out}: points are no pictures; name a .png or an .npz")
+    samples = student.sample(options.num, seed=options.seed, labels=options.label).cpu()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    match options.out.suffix:
+        case ".npz":
+            _write_array(student, samples, options)
+        case ".png":
+            from PIL import Image
+
+            from sid_sweep.quality import picture
+
+            drawn = picture(student.trial.data, samples, num_images=options.num)
+            Image.fromarray(drawn).save(options.out)
+        case _:
+            _write_pictures(samples, options.out)
+
+
+def _write_array(student: "Student", samples: "Tensor", options: argparse.Namespace) -> None:
+    """`samples` [N, ...] in float32, `labels` [N] where there are classes, `trial` in JSON."""
+    import numpy as np
+
+    trial = json.dumps(student.trial.model_dump(mode="json", by_alias=True))
+    labels = student.classes(options.num, options.label, seed=options.seed)
+    arrays = {"samples": samples.numpy(), "trial": np.array(trial)}
+    if labels is not None:
+        arrays["labels"] = labels.numpy()
+    np.savez(options.out, **arrays)  # pyright: ignore
+
+
+def _write_pictures(samples: "Tensor", folder: Path) -> None:
+    """00000.png, 00001.png, ..., rounded to bytes as they are when they are judged."""
+    from PIL import Image
+
+    from sid_sweep.quality.gallery import as_bytes
+
+    folder.mkdir(exist_ok=True)
+    for number, pixels in enumerate(as_bytes(samples).permute(0, 2, 3, 1).numpy()):
+        grey = pixels.shape[2] == 1
+        Image.fromarray(pixels[:, :, 0] if grey else pixels).save(folder / f"{number:05}.png")
+
+
+def export(student: "Student", folder: Path) -> None:
+    """The student's network as diffusers saves one, with its schedule, and `student.json`: the
+    latents' scale σ_init and the level at which the network makes a sample of them.
+
+    Raises:
+        ValueError: its network is not the library's.
+    """
+    from sid_sweep.nets.denoiser import Denoiser
+    from sid_sweep.nets.outside import SteppedUNet, export_unet
+    from sid_sweep.student import OneStep
+
+    own = student.epsilon
+    if not isinstance(own, Denoiser) or not isinstance(own.net, SteppedUNet):
+        raise ValueError("--format diffusers: its network is none of diffusers' own")
+    export_unet(own.net, own.blueprint, folder)
+    if isinstance(student.sampling, OneStep):
+        import torch
+
+        sigma = student.sampling.sigma_init
+        step = own.net.step(torch.tensor([sigma]).log()).item()
+        (folder / "student.json").write_text(json.dumps({"sigma_init": sigma, "timestep": step}))
 
 
 class Found(NamedTuple):

@@ -134,11 +134,12 @@ class Student:
         """
         random = stream("student", seed)
         latents = torch.randn(num, *self.shape, generator=random)
-        return self.draw(latents, random=random, labels=self._labels(num, labels, seed=seed))
+        return self.draw(latents, random=random, labels=self.classes(num, labels, seed=seed))
 
-    def _labels(
-        self, num: int, labels: Int[Tensor, " N"] | int | None, *, seed: int
+    def classes(
+        self, num: int, labels: Int[Tensor, " N"] | int | None = None, *, seed: int = 0
     ) -> Int[Tensor, " N"] | None:
+        """The classes of what `sample` draws, from the same arguments; None where it has none."""
         if labels is None:
             if not self.num_classes:
                 return None

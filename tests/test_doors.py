@@ -42,7 +42,7 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "session": "spec foreign trials search table_referee orchestration tracking console plan "
     "quality teachers analysis",
     "run": "spec trials plan session",
-    "sample": "spec trials tracking student quality analysis",
+    "sample": "spec nets trials tracking student quality analysis",
     "analysis": "spec trials tracking",
 }
 ABOVE = ("table_referee", "session", "sample")

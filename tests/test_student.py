@@ -88,6 +88,9 @@ def test_it_needs_neither_teacher_nor_data(folders, monkeypatch):
     assert Student.load(path).sample(4).shape == (4, 2)
 
 
+DIGITS = {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}}
+
+
 def conditional():
     """A student of three classes, untrained, its networks stirred so that classes differ."""
     values = {"kind": "unet", "channels": 8}
@@ -98,7 +101,7 @@ def conditional():
     for weights in denoiser.parameters():
         weights.data += 0.1 * torch.randn(weights.shape, generator=random)
     device = torch.device("cpu")
-    return Student(small("sid"), (1, 8, 8), 0.5, denoiser, OneStep(2.5), device, 3)
+    return Student(small("sid", **DIGITS), (1, 8, 8), 0.5, denoiser, OneStep(2.5), device, 3)
 
 
 def test_a_student_draws_the_classes_that_it_is_asked_for(tmp_path):
@@ -136,13 +139,34 @@ def test_the_command_draws_a_picture_and_an_array(folders, tmp_path, capsys):
         assert json.loads(str(archive["trial"]))["method"]["kind"] == "sid"
 
 
+def test_the_command_draws_a_folder_of_pictures_of_one_class(tmp_path):
+    conditional().save(tmp_path / "s.safetensors")
+    drawn = [str(tmp_path / "s.safetensors"), "--num", "3", "--class", "2", "--out"]
+    assert sample.main([*drawn, str(tmp_path / "drawn")]) == 0
+    expected = conditional().sample(3, labels=2)
+    for number, wanted in enumerate(expected):
+        with Image.open(tmp_path / "drawn" / f"{number:05}.png") as picture:
+            seen = torch.from_numpy(np.array(picture)) / 127.5 - 1
+        assert (seen - wanted[0].clamp(-1, 1)).abs().max() <= 0.5 / 127.5 + 1e-6
+    assert sample.main([*drawn, str(tmp_path / "drawn")]) == 2  # pictures are not mixed up
+    assert sample.main([*drawn[:3], "--out", str(tmp_path / "x.npz")]) == 0
+    with np.load(tmp_path / "x.npz") as archive:
+        own = torch.from_numpy(archive["labels"])
+        torch.testing.assert_close(
+            torch.from_numpy(archive["samples"]), conditional().sample(3, labels=own)
+        )
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["nowhere.safetensors"], "cannot be read"),
         (["HERE", "--num", "0"], "draw at least one sample"),
-        (["HERE", "--out", "x.jpg"], "name a .png picture or an .npz array"),
+        (["HERE", "--out", "x.jpg"], "name a .png picture, an .npz array or a folder"),
         (["HERE", "--device", "gpu9"], "--device gpu9"),
+        (["HERE", "--out", "folder"], "points are no pictures"),
+        (["HERE", "--class", "3"], "no classes to choose from"),
+        (["HERE", "--format", "diffusers", "--out", "folder"], "none of diffusers' own"),
         (["foreign.safetensors"], "holds nothing of sid_sweep"),
         (["text.safetensors"], "is no safetensors file"),
         (["no-such-sweep"], "no sweep 'no-such-sweep'"),

@@ -90,6 +90,16 @@ def unet(net: spec.outside.DiffusersNet) -> SteppedUNet:
     return SteppedUNet(own, step_sigmas(net.steps))
 
 
+def export_unet(net: SteppedUNet, blueprint: spec.nets.Blueprint, folder: Path) -> None:
+    """A folder that diffusers loads: the network, and the schedule that it was trained with."""
+    own, around = blueprint.net, blueprint.preconditioning
+    assert isinstance(own, spec.outside.DiffusersNet)  # what a SteppedUNet is built from
+    assert isinstance(around, spec.outside.Prediction)
+    net.unet.save_pretrained(folder)  # pyright: ignore
+    scheduler = library().DDPMScheduler(**spec.plain(own.steps), prediction_type=around.kind)
+    scheduler.save_pretrained(folder)
+
+
 def user_net(net: spec.outside.PythonNet) -> tuple[UserNet, Any]:
     """What the user's function makes: the network, and the object with its `shape`, `sigma_data`
     and `num_classes`.

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from sid_sweep import teachers
+from sid_sweep import sample, teachers
 from sid_sweep.data import source
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.diffusion import solvers
@@ -155,6 +155,31 @@ def test_a_student_begins_with_it_and_its_file_needs_no_folder(tmp_path, lora):
     torch.testing.assert_close(
         loaded.sample(4), method.student.sample(4).detach(), rtol=1e-4, atol=1e-4
     )
+
+
+def test_a_student_goes_back_to_the_library(tmp_path):
+    """The exported folder is a teacher again, and a network that diffusers itself loads."""
+    folder = saved(tmp_path / "teacher", prediction_type="v_prediction")
+    init = {"init": {"kind": "teacher"}}
+    trial = digits(folder, generator=init, fake_score=init)
+    teacher = teachers.load(trial, cache=tmp_path)
+    method = build(Setting(trial, teacher, source(trial.data)))
+    method.student.save(tmp_path / "student.safetensors")
+    out = tmp_path / "exported"
+    command = [str(tmp_path / "student.safetensors"), "--format", "diffusers", "--out", str(out)]
+    assert sample.main(command) == 0
+    told = json.loads((out / "student.json").read_text())
+    unet = diffusers.UNet2DModel.from_pretrained(out)
+    z, sigma = torch.randn(4, 1, 8, 8), told["sigma_init"]
+    level = PROCESS.level(torch.full((1, 1, 1, 1), sigma))
+    with torch.no_grad():
+        xt = level.alpha * sigma * z
+        v = unet(xt, told["timestep"], return_dict=False)[0]
+        x0 = level.alpha * xt - level.beta * v  # ᾱ² + β̄² = 1
+        drawn = method.student.draw(z, random=torch.Generator())
+    torch.testing.assert_close(x0, drawn, rtol=1e-4, atol=1e-4)
+    again = diffusers_folder.load(out, sigma_data=0.5)
+    assert again.blueprint == teacher.denoiser.blueprint
 
 
 def test_a_folder_without_subfolders_is_read_as_well(tmp_path):
