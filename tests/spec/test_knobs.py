@@ -20,7 +20,13 @@ NEEDED: dict[str, dict[str, Any]] = {  # by kind: what has no default
     "python": {"factory": "research:denoiser"},
     "images": {"path": "pictures.zip"},
 }
+UNET: dict[str, Any] = {"kind": "unet", "attention_resolutions": []}
 BESIDE: dict[str, dict[str, Any]] = {  # by kind or knob: what else a trial of it needs
+    "data.labels": {
+        "teacher": {"kind": "trained", "net": UNET},
+        "generator": {"init": {"kind": "teacher"}},
+        "fake_score": {"init": {"kind": "random", "net": UNET}},
+    },
     "fake_score.augment": {"data": {"kind": "digits"}, "teacher": {"kind": "trained"}},
     "teacher": {"teacher": {"kind": "trained"}, "data": {"kind": "patches"}},
     "inception": {"data": {"kind": "patches"}, "teacher": {"kind": "trained"}},

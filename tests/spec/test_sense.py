@@ -35,6 +35,10 @@ LORA = {"init": {"kind": "teacher", "lora": {"rank": 4}}}
             {"noise": {"kind": "flow"}, "generator": {"times": {"kind": "uniform", "high": 1.0}}},
             "generator.times.high = 1 is σ = ∞",
         ),
+        (
+            {"data": {"kind": "digits", "labels": True}, "teacher": {"kind": "trained"}},
+            "teacher.net.kind = residual_mlp takes none; use unet",
+        ),
         ({"fake_score": {"augment": 0.1}}, "moves images, and a mixture has none"),
         ({"method": {"kind": "gan"}, "batch": {"shared": True}}, "shared is for method.kind = sid"),
         ({"fake_score": {"steps": 2}, "batch": {"shared": True}}, "set fake_score.steps = 1"),

@@ -174,7 +174,8 @@ def test_a_student_goes_back_to_the_library(tmp_path):
     level = PROCESS.level(torch.full((1, 1, 1, 1), sigma))
     with torch.no_grad():
         xt = level.alpha * sigma * z
-        v = unet(xt, told["timestep"], return_dict=False)[0]
+        step = torch.tensor([told["timestep"]])  # a number would be cut to a whole one
+        v = unet(xt, step, return_dict=False)[0]
         x0 = level.alpha * xt - level.beta * v  # ᾱ² + β̄² = 1
         drawn = method.student.draw(z, random=torch.Generator())
     torch.testing.assert_close(x0, drawn, rtol=1e-4, atol=1e-4)
