@@ -46,9 +46,8 @@ BESIDE: dict[str, dict[str, Any]] = {  # by kind or knob: what else a trial of i
 def trial_with(knob: Knob, value: Any) -> Trial:
     """A trial of the knob's kinds in which it has a value."""
     values: dict[str, Any] = {"data": {"kind": "mixture"}}
-    values |= copy.deepcopy(BESIDE.get(knob.path, {}))
-    for _, kind in knob.kinds:
-        values |= copy.deepcopy(BESIDE.get(kind, {}))
+    for name in (*(kind for _, kind in knob.kinds), knob.path):
+        values |= copy.deepcopy(BESIDE.get(name, {}))
     for union, kind in knob.kinds:
         for name, needed in ({"kind": kind} | NEEDED.get(kind, {})).items():
             assign(values, [*union.split("."), name], needed)
