@@ -95,12 +95,15 @@ resources: {gpus_per_worker: 0.5, concurrency: 2}
 
 
 @pytest.mark.parametrize("name", [*sorted(path.name for path in SPACES.glob("*.yaml")), "RANGES"])
-def test_a_sweep_comes_back_as_it_was_recorded(folder, tmp_path, name):
+def test_a_sweep_comes_back_as_it_was_recorded(folder, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
     path = SPACES / name
     if name == "RANGES":
         path = tmp_path / "ranges.yaml"
         path.write_text(RANGES)
     sweep = load(path)
+    for foreign in sweep.foreign():
+        Path(foreign).write_bytes(b"what someone else made")
     agreement.agree(folder, sweep)
     again = folder.sweep()
     assert again == sweep
