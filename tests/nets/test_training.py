@@ -1,6 +1,10 @@
 """Layout, recomputation and compilation change memory, speed and rounding, and nothing else."""
 
 import copy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -83,13 +87,25 @@ def test_channels_last_changes_rounding_alone(net):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
+COMPILED = """
+import copy, torch
+from test_training import NETS, denoiser, gradients, prepare, spec
+plain = denoiser(NETS["mlp"])
+compiled = prepare(copy.deepcopy(plain), spec.Compute(compile=True))
+assert list(compiled.state_dict()) == list(plain.state_dict())
+for a, b in zip(gradients(plain), gradients(compiled), strict=True):
+    assert (a - b).norm() < 1e-4 * a.norm(), ((a - b).norm(), a.norm())
+"""
+
+
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles with g++")
 def test_a_compiled_network_keeps_its_names_and_its_function():
-    plain = denoiser(NETS["mlp"])
-    compiled = prepare(copy.deepcopy(plain), spec.Compute(compile=True))
-    assert list(compiled.state_dict()) == list(plain.state_dict())
-    for a, b in zip(gradients(plain), gradients(compiled), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+    """By itself: the compiler cannot trace the checks of shapes that tests add to all code."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("net", NETS)
