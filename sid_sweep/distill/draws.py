@@ -66,6 +66,8 @@ class _Block:
     size: int
     wanted: slice
     """What the share takes of it."""
+    place: slice
+    """Where that lies in the share."""
 
 
 class Draws:
@@ -86,24 +88,23 @@ class Draws:
 
     def normal(self, images: int, purpose: str, share: Share, *, copies: int = 1) -> list[Tensor]:
         """`copies` standard normal tensors [share, *shape]."""
-        blocks = [
-            self._normal(self._stream(images, purpose, block), copies, block.size)[:, block.wanted]
-            for block in self._blocks(share)
-        ]
-        return list(torch.cat(blocks, 1))
+        found = self._empty(copies, share)
+        for block in self._blocks(share):
+            random = self._stream(images, purpose, block)
+            found[:, block.place] = self._normal(random, copies, block.size)[:, block.wanted]
+        return list(found)
 
     def normal_and_uniform(
         self, images: int, purpose: str, share: Share
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Latents and noise [share, *shape] and uniform numbers [share], all of one stream."""
-        normals, uniforms = [], []
+        normals, uniforms = self._empty(2, share), torch.empty(len(share), device=self._device)
         for block in self._blocks(share):
             random = self._stream(images, purpose, block)
-            normals.append(self._normal(random, 2, block.size)[:, block.wanted])
+            normals[:, block.place] = self._normal(random, 2, block.size)[:, block.wanted]
             drawn = torch.rand(block.size, generator=random, device=self._device)
-            uniforms.append(drawn[block.wanted])
-        latents, noise = torch.cat(normals, 1)
-        return latents, noise, torch.cat(uniforms)
+            uniforms[block.place] = drawn[block.wanted]
+        return normals[0], normals[1], uniforms
 
     def indices(self, images: int, purpose: str, share: Share, *, below: int) -> Tensor:
         """Whole numbers [share], drawn on the CPU; so few that all are drawn and the share kept."""
@@ -146,10 +147,16 @@ class Draws:
         for index in range(share.start // size, math.ceil(share.stop / size)):
             begin, end = index * size, min((index + 1) * size, share.batch)
             wanted = slice(max(share.start, begin) - begin, min(share.stop, end) - begin)
-            yield _Block((index,) if index else (), end - begin, wanted)
+            place = slice(begin + wanted.start - share.start, begin + wanted.stop - share.start)
+            yield _Block((index,) if index else (), end - begin, wanted, place)
 
     def _stream(self, images: int, purpose: str, block: _Block) -> torch.Generator:
         return stream(self._seed, images, purpose, *block.name, device=self._device)
+
+    def _empty(self, copies: int, share: Share) -> Tensor:
+        """For all blocks at once: where memory does not suffice, that is known before any is
+        drawn."""
+        return torch.empty(copies, len(share), *self._shape, device=self._device)
 
     def _normal(self, random: torch.Generator, copies: int, num: int) -> Tensor:
         size = (copies, num, *self._shape)

@@ -208,5 +208,5 @@ def test_memory_that_is_not_there_is_one_line_with_the_knob_to_lower(tmp_path):
     with pytest.raises(
         OutOfMemory, match=r"^this machine has no [\d.]+ GiB left; lower batch\.per"
     ):
-        work(tmp_path / "trial", tiny(generator__init__net__width=2**24))
+        work(tmp_path / "trial", tiny(batch__latents=2**40))
     assert TrialFolder(tmp_path / "trial").result() is None
