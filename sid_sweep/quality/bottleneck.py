@@ -15,10 +15,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from sid_sweep.diffusion.noise import Level
+from sid_sweep.foreign.moments import HALF_RANGE
 
 from .inception import Seen
-
-HALF_RANGE = 127.5
 
 
 @dataclass(frozen=True)

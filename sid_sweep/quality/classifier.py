@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sid_sweep.files import locked, read_json, replacing, write_json
+from sid_sweep.foreign.moments import HALF_RANGE
 from sid_sweep.spec import digest
 from sid_sweep.spec.evaluation import CLASSIFIER_DIMENSIONS
 from sid_sweep.streams import seeded, stream
@@ -23,7 +24,6 @@ from .inception import Seen
 CLASSIFIER_VERSION = 1  # raise it when the architecture or the training below changes
 WIDTHS = (16, 32, 64, 64, 64)  # of the input's resolution, and of each half
 SMALLEST = 4  # pixels a side before the linear layer
-HALF_RANGE = 127.5
 HELD_OUT = 0.1  # of the images, for the accuracy
 BATCH = 64
 EPOCHS, LEAST_IMAGES, MOST_IMAGES = 5, 25_600, 500_000

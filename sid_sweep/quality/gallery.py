@@ -20,6 +20,7 @@ from sid_sweep import spec
 from sid_sweep.data import Source, source
 from sid_sweep.files import locked, replacing
 from sid_sweep.foreign.identity import identity
+from sid_sweep.foreign.moments import HALF_RANGE
 from sid_sweep.foreign.statistics import gaussian_fit
 from sid_sweep.spec import digest
 from sid_sweep.spec.evaluation import DataReference, Statistics
@@ -36,7 +37,6 @@ from .sight import Gathered, Sight, sight
 REFERENCE_VERSION = 1  # raise it when a reference is measured otherwise
 NUM_SPLITS = 10  # of the samples for the Inception score (Salimans et al. 2016)
 BLOCK = 4096  # images that are read at a time
-HALF_RANGE = 127.5
 
 
 @dataclass(frozen=True)
