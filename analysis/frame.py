@@ -16,7 +16,7 @@ A trial without an evaluation has one row, so that it is counted.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -29,13 +29,15 @@ from analysis.notation import is_number, value_text
 from analysis.question import Question
 from sid_sweep.spec import OUTCOMES
 from sid_sweep.spec.names import sweep_name
-from sid_sweep.trials.rows import COLUMNS
+from sid_sweep.trials.rows import COLUMNS, Columns
 
 SCHEMA_KEY = b"sid_sweep.question"
 DIGEST_KEY = b"sid_sweep.digest"
 
 
-def tidy(rows: Iterable[Mapping[str, Any]] | pd.DataFrame, question: Question) -> pd.DataFrame:
+def tidy(
+    rows: Columns | Sequence[Mapping[str, Any]] | pd.DataFrame, question: Question
+) -> pd.DataFrame:
     """Validate rows and give them their types and their one order.
 
     Raises:
@@ -43,7 +45,7 @@ def tidy(rows: Iterable[Mapping[str, Any]] | pd.DataFrame, question: Question) -
     """
     sweep_name(question.sweep)
     _require_plain_names(question)
-    raw = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    raw = pd.DataFrame(rows)
     if raw.empty:
         raise ValueError(f"sweep {question.sweep} has no trials yet")
     _require_columns(raw, question)
@@ -189,6 +191,8 @@ def _cast(values: pd.Series, dtype: str) -> pd.Series:
 
 def _param(values: pd.Series) -> pd.Series:
     """Numbers stay numbers and booleans stay booleans; a mixture becomes the text of the YAML."""
+    if values.dtype.kind in "iufb":  # as pandas has seen already
+        return values.astype({"b": "bool", "f": "float64"}.get(values.dtype.kind, "int64"))
     given = [value for value in values if not pd.isna(value)]
     complete = len(given) == len(values)
     if complete and all(isinstance(value, bool | np.bool_) for value in given):

@@ -16,7 +16,7 @@ from sid_sweep.files import read_json
 from sid_sweep.spec.names import sweep_name, trial_name
 from sid_sweep.trials import Measurement, Result, TrialFolder
 from sid_sweep.trials.folder import HOST, LOG, STUDENT
-from sid_sweep.trials.rows import rows
+from sid_sweep.trials.rows import Columns, rows, stacked
 
 from .client import connect, reason, redact, require_store
 from .store import TAG
@@ -29,9 +29,7 @@ PAGE = 1000
 READERS = 8  # files of a server that are fetched at a time
 
 
-def read_sweep(
-    name: str, *, tracking_uri: str | None = None
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def read_sweep(name: str, *, tracking_uri: str | None = None) -> tuple[Columns, dict[str, Any]]:
     """All rows of the newest sweep of that name, and its question.
 
     Raises:
@@ -48,8 +46,7 @@ def read_sweep(
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(READERS) as pool:
             fetch = _Fetcher(Path(folder), client.tracking_uri)
             question = read_json(fetch(parent, "question.json"))
-            found = pool.map(lambda run: _rows(name, run, fetch), runs)
-            return [row for own in found for row in own], question
+            return stacked(pool.map(lambda run: _rows(name, run, fetch), runs)), question
     except (
         MlflowException,
         OSError,
@@ -183,7 +180,7 @@ class _Fetcher:
         return Path(download_artifacts(artifact_uri=uri, **options))
 
 
-def _rows(sweep: str, run: "Run", fetch: _Fetcher) -> list[dict[str, Any]]:
+def _rows(sweep: str, run: "Run", fetch: _Fetcher) -> Columns:
     place = {
         "sweep": sweep,
         "arm": int(_tag(run, "arm")),

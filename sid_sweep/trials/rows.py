@@ -4,7 +4,7 @@ This is the one place that makes rows: from folders, or from what a tracker keep
 """
 
 from collections.abc import Iterable, Sequence
-from functools import cache
+from itertools import chain, repeat
 from typing import Any
 
 from .folder import Measurement, Result
@@ -25,13 +25,17 @@ COLUMNS = {
 }
 """The columns that every row has, with their types; `param.<knob>` and `metric.<name>` follow."""
 
+Columns = dict[str, list[Any]]
+"""Rows as they are kept, column by column: a large sweep has millions of cells. None where a row
+has no such value."""
+
 
 def rows(
     place: dict[str, Any],
     params: dict[str, Any],
     standing: Result,
     measurements: Sequence[Measurement],
-) -> list[dict[str, Any]]:
+) -> Columns:
     """The rows of one trial; the last one is final and says how the trial stands.
 
     Args:
@@ -48,43 +52,47 @@ def rows(
         "cause": standing.cause,
         **{f"param.{knob}": value for knob, value in params.items()},
     }
-    return [
-        {
-            **common,
-            "images": own.images,
-            "seconds": own.seconds,
-            "peak_memory_bytes": float(own.peak_memory_bytes),
-            "final": own is shown[-1],
-            **dict(zip(map(_metric, own.metrics), own.metrics.values(), strict=True)),
-        }
-        for own in shown
-    ]
+    names = dict.fromkeys(name for own in shown for name in own.metrics)
+    return {
+        **{name: [value] * len(shown) for name, value in common.items()},
+        "images": [own.images for own in shown],
+        "seconds": [own.seconds for own in shown],
+        "peak_memory_bytes": [float(own.peak_memory_bytes) for own in shown],
+        "final": [False] * (len(shown) - 1) + [True],
+        **{f"metric.{name}": [own.metrics.get(name) for own in shown] for name in names},
+    }
 
 
-@cache
-def _metric(name: str) -> str:
-    """The column of a metric: one string for all of its rows, which are many."""
-    return f"metric.{name}"
+def stacked(parts: Iterable[Columns]) -> Columns:
+    """Rows below rows; None where some have no such column."""
+    parts = list(parts)
+    names = dict.fromkeys(name for own in parts for name in own)
+    absent = [[None] * len(own["final"]) for own in parts]
+    return {
+        name: list(chain.from_iterable(map(dict.get, parts, repeat(name), absent)))
+        for name in names
+    }
 
 
-def rows_of(
-    sweep: str, entries: Iterable[Entry], run_ids: dict[str, str] | None = None
-) -> list[dict[str, Any]]:
+def rows_of(sweep: str, entries: Iterable[Entry], run_ids: dict[str, str] | None = None) -> Columns:
     """The rows of all trials that have begun.
 
     Args:
         run_ids: a tracker's run of each entry, by `Entry.key`.
     """
-    found = []
-    for entry in entries:
-        if not entry.folder.has_begun():
-            continue
-        place = {
-            "sweep": sweep,
-            "arm": entry.number,
-            "seed": entry.seed,
-            "trial": entry.folder.path.name,
-            "run_id": (run_ids or {}).get(entry.key, ""),
-        }
-        found += rows(place, dict(entry.arm), entry.folder.standing(), entry.folder.measurements())
-    return found
+    return stacked(
+        rows(
+            {
+                "sweep": sweep,
+                "arm": entry.number,
+                "seed": entry.seed,
+                "trial": entry.folder.path.name,
+                "run_id": (run_ids or {}).get(entry.key, ""),
+            },
+            dict(entry.arm),
+            entry.folder.standing(),
+            entry.folder.measurements(),
+        )
+        for entry in entries
+        if entry.folder.has_begun()
+    )

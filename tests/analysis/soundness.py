@@ -25,7 +25,7 @@ from analysis.verdicts.arms import arms
 from analysis.verdicts.referee import kept, outclassed, settled
 from analysis.verdicts.statistics import holm, t_interval
 from sid_sweep.trials import Measurement, Result
-from sid_sweep.trials.rows import rows
+from sid_sweep.trials.rows import rows, stacked
 
 TRUTH = 5.0  # what every arm is worth
 SCATTERS = {  # by name: scale of the metric, and a seed's value from a unit normal
@@ -94,8 +94,8 @@ class Draw:
             metrics = {} if gone else {"m": float(self.values[arm, seed]), "modes": modes}
             standing = Result(outcome="diverged" if gone else "finished", **spent)
             measured = [Measurement(**spent, metrics=metrics, timestamp_ms=0)]
-            data += rows(place | {"run_id": ""}, {"k": arm}, standing, measured)
-        return tidy(data, question)
+            data.append(rows(place | {"run_id": ""}, {"k": arm}, standing, measured))
+        return tidy(stacked(data), question)
 
 
 def draw(rng: np.random.Generator, setting: Setting, *, gains: np.ndarray | None = None) -> Draw:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from row_wise import row_wise
 
 from sid_sweep.tracking import read_sweep
 from sid_sweep.trials import TrialFolder
@@ -164,7 +165,8 @@ def test_a_finished_sweep_launches_nothing(folder):
 
 def test_mlflow_holds_what_the_folders_hold_once(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    rows, question = read_sweep("tiny")
+    found, question = read_sweep("tiny")
+    rows = row_wise(found)
     assert question["question"] == "Does it all hold together?"
     for (value, seed), trial in trials(folder).items():
         own = [r for r in rows if (r["param.generator.optim.lr"], r["seed"]) == (value, seed)]

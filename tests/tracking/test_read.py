@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import small_sweep
+from row_wise import row_wise
 from small_sweep import diverge, fail, finish, folder_of, mirror_all, open_mirror, sweep, train
 
 from analysis import sources
@@ -79,11 +80,11 @@ def test_mlflow_gives_bitwise_the_rows_of_the_folder(place):
     found, outline = read_sweep("small", tracking_uri=uri)
     assert found == folder_rows(folder)
     assert outline == folder.sweep().outline()
-    assert {row["outcome"] for row in found} == {"finished", "diverged", "failed", "running"}
-    lost = [row for row in found if (row["arm"], row["seed"]) == (0, 1)][-1]
+    assert set(found["outcome"]) == {"finished", "diverged", "failed", "running"}
+    lost = [row for row in row_wise(found) if (row["arm"], row["seed"]) == (0, 1)][-1]
     assert (lost["images"], lost["final"], lost["cause"]) == (150, True, small_sweep.CAUSE)
     assert "metric.js" not in lost
-    assert all(row["run_id"] for row in found)
+    assert all(found["run_id"])
 
 
 def test_an_attempt_that_came_less_far_replaces_the_one_before(own_place):
@@ -120,7 +121,7 @@ def test_a_sweep_whose_files_are_late_can_be_read(own_place):
     (root / "mlruns").unlink()
     (root / "away").rename(root / "mlruns")
     found, _ = read_sweep("small", tracking_uri=uri)
-    assert {(row["arm"], row["seed"]) for row in found} >= {(0, 0), (0, 1), (0, 2)}
+    assert set(zip(found["arm"], found["seed"], strict=True)) >= {(0, 0), (0, 1), (0, 2)}
 
 
 def test_a_kill_while_a_run_is_made_doubles_no_row(own_place):
@@ -194,7 +195,7 @@ def test_a_changed_measurement_is_noticed(place):
     _, folder, uri = place
     frame, question = sources.from_folder(folder)
     found, _ = read_sweep("small", tracking_uri=uri)
-    found[0]["metric.js"] *= 1 + 1e-15
+    found["metric.js"][0] *= 1 + 1e-15
     assert not tidy(found, question).equals(frame)
 
 
