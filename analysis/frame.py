@@ -191,8 +191,13 @@ def _cast(values: pd.Series, dtype: str) -> pd.Series:
 
 def _param(values: pd.Series) -> pd.Series:
     """Numbers stay numbers and booleans stay booleans; a mixture becomes the text of the YAML."""
-    if values.dtype.kind in "iufb":  # as pandas has seen already
-        return values.astype({"b": "bool", "f": "float64"}.get(values.dtype.kind, "int64"))
+    match values.dtype.kind:  # what pandas has seen already
+        case "b":
+            return values.astype("bool")
+        case "f":
+            return values.astype("float64")
+        case "i" | "u":
+            return values.astype("int64")
     given = [value for value in values if not pd.isna(value)]
     complete = len(given) == len(values)
     if complete and all(isinstance(value, bool | np.bool_) for value in given):

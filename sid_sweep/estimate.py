@@ -1,16 +1,20 @@
-"""What a trial will hold in memory, from its specification alone; loads no torch."""
+"""What a trial will hold in memory and what it will compute, from its specification and the
+blueprint of its teacher; loads no torch."""
 
+import math
 from dataclasses import dataclass
 
 from sid_sweep import spec
 from sid_sweep.foreign.check import facts_of
-from sid_sweep.nets.size import Size, size
+from sid_sweep.nets.size import NOTHING, Size, size
 from sid_sweep.spec import TrainedTeacher, Trial
 from sid_sweep.spec.nets import Blueprint, Net, RandomInit, TeacherInit
 
 MOVING = 3  # a gradient and two moments
 WEIGHT_BYTES = 4
 PASSES = 3  # at most so many networks keep activations at a time: generator, teacher, fake score
+OPERATIONS = 2  # a multiplication and an addition
+RATE = 1e13  # a round figure; README says what GPUs were seen to reach
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,41 @@ class Memory:
 
     def __str__(self) -> str:
         return (
-            f"{_amount(self.state)} of weights, gradients, moments and averages, and at most "
-            f"{_amount(self.activations_each)} of activations for each latent that passes at a time"
+            f"{_bytes(self.state)} of weights, gradients, moments and averages, and at most "
+            f"{_bytes(self.activations_each)} of activations for each latent that passes at a time"
         )
 
 
-def memory(trial: Trial) -> Memory | None:
-    """What the networks of a trial hold; None where the specification does not say how large they
-    are: those of a teacher that is loaded, and low-rank additions."""
-    still, learning = _still(trial), _learning(trial)
-    if still is None or learning is None:
+@dataclass(frozen=True)
+class Work:
+    """Of all workers together, in floating-point operations of matrices and convolutions."""
+
+    step: float
+    trial: float
+    """Of training; evaluations are little beside it."""
+
+    def __str__(self) -> str:
+        hours = self.trial / RATE / 3600
+        return (
+            f"{_operations(self.step)} a step and {_operations(self.trial)} a trial: "
+            f"{self.step / RATE:.2g} s and {hours:,.1f} h at {_operations(RATE)}/s"
+        )
+
+
+class _Unknown(Exception):
+    """The specification does not say how large a network is."""
+
+
+def memory(trial: Trial, teacher: Blueprint | None = None) -> Memory | None:
+    """What the networks of a trial hold; None where nobody says how large they are: those of user
+    code and of other libraries, and low-rank additions.
+
+    Args:
+        teacher: of one that someone else trained, once it is known.
+    """
+    try:
+        still, learning = _still(trial, teacher), _learning(trial, teacher)
+    except _Unknown:
         return None
     weights = sum(own.weights for own in [*still, *learning])
     moving = MOVING * sum(own.weights for own in learning)
@@ -42,52 +71,98 @@ def memory(trial: Trial) -> Memory | None:
     return Memory(WEIGHT_BYTES * (weights + moving), PASSES * each * kept)
 
 
-def _still(trial: Trial) -> list[Size] | None:
-    """Networks that hold weights alone: the teacher, the average, a stage's teacher."""
-    teacher = trial.teacher
-    if teacher.has_weights and not isinstance(teacher, TrainedTeacher):
+def work(trial: Trial, teacher: Blueprint | None = None) -> Work | None:
+    """What training by score distillation multiplies, as `Costs` counts its passes; None for other
+    methods, and where `memory` knows nothing."""
+    if trial.method.kind != "sid":
         return None
-    own = [_of(teacher.net, trial)] if isinstance(teacher, TrainedTeacher) else []
+    assert trial.fake_score is not None  # the method has both groups
+    assert trial.loss is not None
+    try:
+        theta, psi = (_of_part(trial, p, teacher) for p in (trial.generator, trial.fake_score))
+        phi = _of_teacher(trial, teacher)
+    except _Unknown:
+        return None
+    batch, crosses = trial.batch, trial.loss.crosses
+    again = trial.compute.checkpoint_activations  # a second way forward before the way back
+    learning = 3 + again  # the way back to the weights costs two ways forward, to the input one
+    across = [2 + again if crosses > num else 1 for num in (0, 1)]
+    theta, psi, phi = (own.products for own in (theta, psi, phi))
+    if batch.shared:
+        step = batch.latents * (learning * (theta + psi) + across[0] * phi + psi * (crosses > 1))
+    else:
+        step = batch.generator_latents * (learning * theta + across[0] * phi + across[1] * psi)
+        learnt = batch.fake_score_latents * trial.fake_score.steps
+        step += learnt * (theta + learning * psi)
+    steps = math.ceil(trial.budget.images / batch.generator_latents)
+    return Work(OPERATIONS * step, OPERATIONS * step * steps)
+
+
+def _still(trial: Trial, teacher: Blueprint | None) -> list[Size]:
+    """Networks that hold weights alone: the teacher, the average, a stage's teacher."""
+    own = [_of_teacher(trial, teacher)]
     match trial.method.kind:
         case "teacher":
-            students = []
+            return own
         case "progressive":
-            students = [_of_part(trial, trial.generator)] * 2
+            return own + [_of_part(trial, trial.generator, teacher)] * 2
         case _:
-            students = [_of_part(trial, trial.generator)]
-    return None if None in [*own, *students] else [*filter(None, [*own, *students])]
+            return [*own, _of_part(trial, trial.generator, teacher)]
 
 
-def _learning(trial: Trial) -> list[Size] | None:
+def _learning(trial: Trial, teacher: Blueprint | None) -> list[Size]:
     """Networks with gradients and moments."""
     match trial.method:
         case spec.methods.PlainTeacher():
-            own = []
+            return []
         case spec.methods.GAN(discriminator=critic):
-            own = [_of_part(trial, trial.generator), _of(critic.net, trial)]
+            return [_of_part(trial, trial.generator, teacher), _of(critic.net, trial)]
         case spec.methods.DDE(estimator=critic):
-            own = [_of_part(trial, trial.generator), *[_of(critic.net, trial)] * 2]
+            return [_of_part(trial, trial.generator, teacher), *[_of(critic.net, trial)] * 2]
         case spec.methods.Sid():
-            own = [_of_part(trial, part) for part in (trial.generator, trial.fake_score)]
+            parts = (trial.generator, trial.fake_score)
+            return [_of_part(trial, part, teacher) for part in parts]
         case spec.methods.KD() | spec.methods.Progressive():
-            own = [_of_part(trial, trial.generator)]
-    return None if None in own else [*filter(None, own)]
+            return [_of_part(trial, trial.generator, teacher)]
 
 
-def _of_part(trial: Trial, part: spec.Generator | spec.FakeScore | None) -> Size | None:
+def _of_part(
+    trial: Trial, part: spec.Generator | spec.FakeScore | None, teacher: Blueprint | None
+) -> Size:
     """Of the network of generator or fake score."""
     assert part is not None  # the method trains it
     match part.init if trial.method.kind != "progressive" else TeacherInit(kind="teacher"):
         case RandomInit(net=net):
+            return _of(net, trial, teacher)
+        case TeacherInit(lora=None):
+            return _of_teacher(trial, teacher)
+    raise _Unknown
+
+
+def _of_teacher(trial: Trial, teacher: Blueprint | None) -> Size:
+    match trial.teacher:
+        case TrainedTeacher(net=net):
             return _of(net, trial)
-        case TeacherInit(lora=None) if isinstance(trial.teacher, TrainedTeacher):
-            return _of(trial.teacher.net, trial)
-    return None
+        case own if not own.has_weights:
+            return NOTHING
+    if teacher is None:
+        raise _Unknown
+    return _size(teacher)
 
 
-def _of(net: Net, trial: Trial) -> Size | None:
-    shape = _shape(trial.data)
-    return None if shape is None else size(Blueprint(net=net, shape=shape, sigma_data=1.0))
+def _of(net: Net, trial: Trial, teacher: Blueprint | None = None) -> Size:
+    """Of a network of our own for samples like the data, or like the teacher's."""
+    shape = _shape(trial.data) or (teacher.shape if teacher else None)
+    if shape is None:
+        raise _Unknown
+    return _size(Blueprint(net=net, shape=shape, sigma_data=1.0))
+
+
+def _size(blueprint: Blueprint) -> Size:
+    try:
+        return size(blueprint)
+    except ValueError:
+        raise _Unknown from None
 
 
 def _shape(data: spec.Data) -> list[int] | None:
@@ -98,10 +173,19 @@ def _shape(data: spec.Data) -> list[int] | None:
     return None if own is None else [own.channels, own.height, own.width]
 
 
-def _amount(num_bytes: float) -> str:
+def _bytes(num: float) -> str:
     """`220 MiB`."""
-    for unit in ("B", "KiB", "MiB"):
-        if num_bytes < 1000:
-            return f"{num_bytes:.3g} {unit}"
-        num_bytes /= 1024
-    return f"{num_bytes:.3g} GiB"
+    return _scaled(num, 1024, ("B", "KiB", "MiB", "GiB"))
+
+
+def _operations(num: float) -> str:
+    """`3.2 TFLOP`."""
+    return _scaled(num, 1000, ("FLOP", "KFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP"))
+
+
+def _scaled(num: float, base: int, units: tuple[str, ...]) -> str:
+    for unit in units[:-1]:
+        if num < 1000:
+            return f"{num:.3g} {unit}"
+        num /= base
+    return f"{num:.3g} {units[-1]}"

@@ -1,5 +1,6 @@
 """What a sweep will do, before it does it. Imports neither torch nor ray."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -7,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sid_sweep.console import duration
-from sid_sweep.estimate import memory
+from sid_sweep.estimate import memory, work
 from sid_sweep.foreign import statistics
 from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.foreign.check import check
@@ -23,6 +24,7 @@ from sid_sweep.spec import (
     value_text,
 )
 from sid_sweep.spec.domain import Cases, Choice
+from sid_sweep.spec.nets import Blueprint
 from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import SweepFolder
 
@@ -51,24 +53,20 @@ class Plan:
     def render(self, *, dry_run: bool) -> RenderableType:
         """The plan in a few lines."""
         sweep = self.sweep
-        lines = [
+        said = [
             ("question", sweep.question),
             ("expected", sweep.expect),
             ("knobs", ", ".join(f"{knob} {_domain(sweep, knob)}" for knob in sweep.domains)),
             ("trials", trials_text(sweep) + (f", {self.done} done" if self.done else "")),
             ("objective", f"{sweep.objective.goal} {sweep.objective.metric}"),
             ("resources", str(self.layout or "as many trials as the cluster fits")),
-            ("memory", self._memory()),
+            *costs(sweep.trial(sweep.first_arm(), sweep.seeds.screen[0])),
             ("time", self._time()),
             ("data", "; ".join(f"{_named(data)}: {own}" for data, own in self.pictures.items())),
             ("teacher", self._teacher()),
             ("folder", str(self.folder.path)),
         ]
-        text = Text()
-        for name, value in lines:
-            if value:
-                text.append(f"  {name:<10}", style="dim")
-                text.append(f"{value}\n")
+        text = lines(said)
         if dry_run:
             text.append("  dry run: nothing was started\n", style="dim")
         return text
@@ -85,11 +83,6 @@ class Plan:
         most = "at most " if _is_open(self.sweep) else ""
         return f"{most}about {duration(seconds)} to go"
 
-    def _memory(self) -> str:
-        """Of a worker of the first arm; small ones are not worth a line."""
-        own = memory(self.sweep.trial(self.sweep.first_arm(), self.sweep.seeds.screen[0]))
-        return "" if own is None or own.state < WORTH_A_LINE else str(own)
-
     def _teacher(self) -> str:
         num = len(self.untrained)
         if not num:
@@ -97,6 +90,29 @@ class Plan:
         return (
             f"{'is' if num == 1 else f'{num} are'} trained first, then kept in {self.folder.cache}"
         )
+
+
+def costs(trial: Trial, teacher: Blueprint | None = None) -> list[tuple[str, str]]:
+    """What a trial holds and computes; nothing of one that is small.
+
+    Args:
+        teacher: of one that someone else trained, once it is known.
+    """
+    held = memory(trial, teacher)
+    if held is None or held.state < WORTH_A_LINE:
+        return []
+    done = work(trial, teacher)
+    return [("memory", str(held)), ("work", str(done or ""))]
+
+
+def lines(said: Sequence[tuple[str, str]]) -> Text:
+    """A line for each name that has something to say."""
+    text = Text()
+    for name, value in said:
+        if value:
+            text.append(f"  {name:<10}", style="dim")
+            text.append(f"{value}\n")
+    return text
 
 
 def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan:

@@ -140,7 +140,7 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Co
 
     if not decode_pictures(plan, console=console):
         return EXIT_INTERRUPTED
-    check_teachers(plan)
+    check_teachers(plan, console=console)
     command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
     with folder.sole_driver():
         agreement.agree(folder, sweep)

@@ -20,7 +20,7 @@ from sid_sweep.foreign.pictures import Report, pictures
 from sid_sweep.orchestration import cluster
 from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.signals import Interrupted, Signals
-from sid_sweep.plan import Plan
+from sid_sweep.plan import Plan, costs, lines
 from sid_sweep.search import Ledger
 from sid_sweep.spec import Data, SpecError, Trial
 from sid_sweep.table_referee import TableReferee
@@ -71,8 +71,9 @@ def _decode(data: Data, plan: Plan, console: Console, report: Report) -> None:
         )
 
 
-def check_teachers(plan: Plan) -> None:
-    """Load what someone else trained, and ask it, before anything is created.
+def check_teachers(plan: Plan, *, console: Console) -> None:
+    """Load what someone else trained, and ask it, before anything is created; the first one says
+    what a trial will cost.
 
     Raises:
         SpecError: it cannot be loaded, or not be used as the sweep does.
@@ -81,9 +82,11 @@ def check_teachers(plan: Plan) -> None:
         from sid_sweep import teachers
 
         try:
-            teachers.check(trial, cache=plan.folder.cache)
+            blueprint = teachers.check(trial, cache=plan.folder.cache)
         except ValueError as error:
             raise SpecError(f"teacher.kind = {trial.teacher.kind}: {error}") from None
+        if trial is plan.loaded[0]:
+            console.print(lines(costs(trial, blueprint)), end="")
 
 
 class Session:

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from sid_sweep import data, teachers
 from sid_sweep.distill.build import build
 from sid_sweep.distill.method import Setting
-from sid_sweep.estimate import Memory, memory
+from sid_sweep.estimate import Memory, Work, memory, work
+from sid_sweep.nets.size import size
 from sid_sweep.spec import Trial
+from sid_sweep.spec.nets import Blueprint
 
 sys.path.insert(0, str(Path(__file__).parent / "distill"))
 from methods import BASE, METHODS, TRAINED, small
@@ -50,7 +53,43 @@ def test_a_student_from_the_teachers_weights_is_as_large_as_the_teacher():
     assert own == memory(Trial.model_validate(BASE | TRAINED | fresh | {"method": {"kind": "kd"}}))
 
 
+@pytest.mark.parametrize("name", [n for n in METHODS if small(n).method.kind == "sid"])
+def test_the_work_of_a_step_is_foreseen_to_a_tenth(name, cache):
+    """Not counted: that a first layer needs no gradient of its input."""
+    trial = small(name)
+    foreseen = work(trial)
+    if name == "lora":
+        assert foreseen is None
+        return
+    teacher = teachers.load(trial, cache=cache)
+    own = build(Setting(trial, teacher, data.source(trial.data), torch.device("cpu")))
+    with FlopCounterMode(display=False) as counter:
+        own.step(0)
+    assert foreseen is not None
+    assert foreseen.step == pytest.approx(counter.get_total_flops(), rel=0.1)
+    assert foreseen.trial == foreseen.step * trial.budget.images / own.images_per_step
+
+
+def test_a_teacher_that_was_loaded_says_what_is_held():
+    theirs = {"teacher": {"kind": "edm", "path": "a.pkl"}, "data": {"kind": "digits"}}
+    init = {"init": {"kind": "teacher"}}
+    trial = Trial.model_validate(theirs | {"generator": init, "fake_score": init})
+    net = {"kind": "unet", "channels": 8}
+    blueprint = Blueprint.model_validate({"net": net, "shape": [1, 8, 8], "sigma_data": 0.5})
+    assert memory(trial) is None
+    assert work(trial) is None
+    held, own = memory(trial, blueprint), size(blueprint)
+    assert held is not None
+    assert held.state == 4 * own.weights * (4 + 2 * 3)  # φ, its copies θ and ψ and an average
+    done = work(trial, blueprint)
+    assert done is not None
+    assert done.step == 2 * own.products * trial.batch.latents * (7 + 4) / 2
+
+
 def test_an_estimate_is_one_phrase():
+    assert str(Work(2.5e13, 3.6e19)) == (
+        "25 TFLOP a step and 36 EFLOP a trial: 2.5 s and 1,000.0 h at 10 TFLOP/s"
+    )
     assert str(Memory(3 * 2**30, 40 * 2**20)) == (
         "3 GiB of weights, gradients, moments and averages, and at most 40 MiB of activations for "
         "each latent that passes at a time"

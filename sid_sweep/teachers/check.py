@@ -17,9 +17,11 @@ from .load import load
 PROBES = 2
 
 
-def check(trial: spec.Trial, *, cache: Path) -> None:
-    """Raises:
-    ValueError: the trial's teacher cannot be loaded, or cannot do what the trial needs; one line.
+def check(trial: spec.Trial, *, cache: Path) -> spec.nets.Blueprint:
+    """The blueprint of a trial's teacher, which can be used as the trial does.
+
+    Raises:
+        ValueError: it cannot be loaded, or cannot do what the trial needs; one line.
     """
     denoiser = load(trial, cache=cache).denoiser
     assert denoiser is not None  # all that are loaded are networks
@@ -29,6 +31,7 @@ def check(trial: spec.Trial, *, cache: Path) -> None:
     for part in (trial.generator, trial.fake_score):
         if part is not None and isinstance(part.init, spec.nets.TeacherInit):
             _check_init(denoiser, part.init, answer.detach())
+    return denoiser.blueprint
 
 
 def _answer(denoiser: Denoiser, trouble: str) -> Tensor:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from sid_sweep import spec
 from sid_sweep.nets.denoiser import raw
@@ -70,6 +71,15 @@ def test_what_a_pass_keeps_is_foreseen_to_a_tenth(net, shape):
     blueprint, own = built(net, shape)
     one, three = (kept_by(own, torch.zeros(num, *shape)) for num in (1, 3))
     assert size(blueprint).kept == pytest.approx((three - one) / 2, rel=0.1)
+
+
+@pytest.mark.parametrize(("net", "shape"), NETS)
+def test_what_a_pass_multiplies_is_foreseen_to_a_fiftieth(net, shape):
+    """Resampling, which is left out, is less."""
+    blueprint, own = built(net, shape)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        own(torch.zeros(3, *shape), torch.zeros(3))
+    assert 2 * 3 * size(blueprint).products == pytest.approx(counter.get_total_flops(), rel=0.02)
 
 
 def test_the_published_networks_are_as_large_as_they_are_said_to_be():
