@@ -23,8 +23,19 @@ Unit = Annotated[float, Field(ge=0, le=1)]
 class Foreign:
     """Marks a field that names a file or a folder which someone else made."""
 
+    function: bool = False
+    """The field names a function in it, after a colon."""
+
+    def path(self, value: str) -> str | None:
+        """The file or folder; None where it is a module, wherever that may lie."""
+        if not self.function:
+            return value
+        place = value.rpartition(":")[0]
+        return place if place.endswith(".py") else None
+
 
 ForeignPath = Annotated[str, Field(min_length=1), Foreign()]
+ForeignFunction = Annotated[str, Foreign(function=True)]
 TAGS = ("kind", "sampler")  # the keys by which unions are told apart
 
 
@@ -94,11 +105,13 @@ def foreign_paths(spec: Spec) -> dict[str, str]:
     field."""
     groups = [("", spec), *((f"{path}.", part) for path, part in parts(spec))]
     return {
-        f"{prefix}{name}": value
+        f"{prefix}{name}": place
         for prefix, group in groups
         for name, field in type(group).model_fields.items()
-        if any(isinstance(mark, Foreign) for mark in field.metadata)
+        for mark in field.metadata
+        if isinstance(mark, Foreign)
         and isinstance(value := getattr(group, name), str)
+        and (place := mark.path(value)) is not None
     }
 
 

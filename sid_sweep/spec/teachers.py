@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Count, Foreign, ForeignPath, Positive, Spec
+from .base import Count, Foreign, ForeignFunction, ForeignPath, Positive, Spec
 from .nets import EMA, Adam, Net, ResidualMLP
 from .noise import EDMWeight, LogNormalTimes, Times, Weight
 from .outside import Argument
@@ -119,7 +119,7 @@ class PythonTeacher(_Loaded):
     """A denoiser of the user's own code, D(x; σ) of x = x_0 + σ ε."""
 
     kind: Literal["python"]
-    factory: str
+    factory: ForeignFunction
     """What makes it: module:function, or path/to/file.py:function."""
     arguments: dict[str, Argument] = Field(default={})
     """What the function is called with."""

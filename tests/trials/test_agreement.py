@@ -7,6 +7,7 @@ import pytest
 
 from sid_sweep.spec import SpecError, Sweep, load
 from sid_sweep.spec.base import ForeignPath, Spec, foreign_paths
+from sid_sweep.spec.teachers import PythonTeacher
 from sid_sweep.trials import SweepFolder, agreement
 
 LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
@@ -145,4 +146,8 @@ def test_foreign_files_are_held_to_what_they_held(tmp_path, monkeypatch):
 
 def test_foreign_files_are_found_wherever_a_trial_names_them():
     assert foreign_paths(_Named(path="a.pkl")) == {"path": "a.pkl"}
+    code = PythonTeacher(kind="python", factory="nets/a.py:load")
+    assert foreign_paths(code) == {"factory": "nets/a.py"}
+    module = PythonTeacher(kind="python", factory="research.nets:load")
+    assert foreign_paths(module) == {}  # wherever it lies; whoever wrote it keeps its versions
     assert spec().foreign() == []
