@@ -8,7 +8,7 @@ NET = {"kind": "random", "net": {"kind": "mlp", "width": 16, "depth": 2}}
 BASE: dict[str, Any] = {
     "data": {"kind": "mixture"},
     "batch": {"latents": 32},
-    "budget": {"images": 640},
+    "budget": {"images": 320},
     "evaluation": {"times": 2, "samples": 64},
 }
 TRAINED = {"teacher": {"kind": "trained", "images": 2560, "net": {"kind": "mlp", "width": 16}}}

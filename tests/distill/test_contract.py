@@ -1,13 +1,15 @@
 """What the loop and its callers may expect of every method."""
 
+import functools
 import io
+from typing import NamedTuple
 
 import pytest
 import torch
 from methods import METHODS, TRAINED_METHODS, small
 
 from sid_sweep import data, quality, spec, teachers
-from sid_sweep.distill import distill
+from sid_sweep.distill import Progress, distill
 from sid_sweep.distill.build import build
 from sid_sweep.distill.method import Setting
 from sid_sweep.spec.base import variants
@@ -36,30 +38,51 @@ def test_every_method_and_every_loss_is_among_them():
         assert kind in ("naive", "middle", "full", "teacher_only")  # points of the plane, or a part
 
 
-@every_method
-def test_twice_is_bitwise_the_same(name, cache):
-    first, again = ([shown(p) for p in distill(small(name), cache=cache)] for _ in range(2))
-    assert first == again
-    assert first[-1][1] == "finished"
+class Run(NamedTuple):
+    """A run of a trial: what it has shown, and the state of each record, as a file has it."""
+
+    records: list
+    states: list[bytes]
+    last: Progress
+
+
+@pytest.fixture(scope="module")
+def straight(cache):
+    """The undisturbed run of a method; each is made once."""
+
+    @functools.cache
+    def run(name):
+        records, states = [], []
+        for progress in distill(small(name), cache=cache):
+            file = io.BytesIO()
+            torch.save(progress.state(), file)
+            records.append(shown(progress))
+            states.append(file.getvalue())
+        return Run(records, states, progress)
+
+    return run
 
 
 @every_method
-def test_resumed_from_any_record_the_rest_is_bitwise_the_same(name, cache):
-    trial = small(name)
-    straight = [shown(p) for p in distill(trial, cache=cache)]
-    for index, progress in enumerate(distill(trial, cache=cache)):
-        file = io.BytesIO()
-        torch.save(progress.state(), file)
-        file.seek(0)
-        state = torch.load(file, weights_only=True)
-        rest = [shown(p) for p in distill(trial, cache=cache, resume=state)]
-        assert rest == straight[index + 1 :]
+def test_twice_is_bitwise_the_same(name, straight, cache):
+    again = [shown(p) for p in distill(small(name), cache=cache)]
+    assert again == straight(name).records
+    assert again[-1][1] == "finished"
 
 
 @every_method
-def test_the_last_record_has_every_promised_metric(name, cache):
-    trial = small(name)
-    *_, last = distill(trial, cache=cache)
+def test_resumed_from_a_record_the_rest_is_bitwise_the_same(name, straight, cache):
+    """From the first, one in the middle, and the last: between evaluations and at one."""
+    own = straight(name)
+    for index in {0, len(own.records) // 2, len(own.records) - 1}:
+        state = torch.load(io.BytesIO(own.states[index]), weights_only=True)
+        rest = [shown(p) for p in distill(small(name), cache=cache, resume=state)]
+        assert rest == own.records[index + 1 :]
+
+
+@every_method
+def test_the_last_record_has_every_promised_metric(name, straight):
+    trial, last = small(name), straight(name).last
     assert set(trial.metrics) - {"cost/samples_per_second"} <= set(last.metrics)
     assert last.samples_per_second > 0
     assert quality.picture(trial.data, last.samples).dtype == "uint8"
