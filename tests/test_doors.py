@@ -41,7 +41,7 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "table_referee": "spec trials analysis",
     "session": "spec foreign trials search table_referee orchestration tracking console plan "
     "quality teachers analysis",
-    "run": "spec trials plan session",
+    "run": "spec files trials search plan session",
     "sample": "spec nets trials tracking student quality analysis",
     "analysis": "spec trials tracking",
 }

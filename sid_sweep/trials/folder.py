@@ -110,6 +110,8 @@ class TrialFolder:
 
     def has_begun(self) -> bool:
         """Whether an attempt has left anything here."""
+        if self.path.is_file():
+            raise Damaged(self.path, "is a file, not a folder")
         return self.specification.exists() or self.failure.exists()
 
     def values(self) -> dict[str, Any]:

@@ -163,11 +163,10 @@ class _Mending:
                 cause = wrong_log or wrong_student
                 assert cause is not None
                 wrong_end = Damaged(own.ending, f"its {cause.path.name} is damaged")
-        elif wrong_end and not wrong_log and not wrong_student:
-            if result := self._derived(measured or []):
-                yield _aside(wrong_end, f"derived from {own.log.name}")
-                own.write_result(result)
-                return
+        elif wrong_end and not wrong_student and (result := self._derived(measured or [])):
+            yield _aside(wrong_end, f"derived from {own.log.name}")
+            own.write_result(result)
+            return
         for wrong in (wrong_student, wrong_end, wrong_log):
             if wrong:
                 yield _aside(wrong, AGAIN)

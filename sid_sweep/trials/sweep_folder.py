@@ -74,6 +74,8 @@ class SweepFolder:
         Raises:
             Damaged: it is no sweep of this version.
         """
+        if self.trials.is_file():
+            raise Damaged(self.trials, "is a file, not a folder")
         values = read(VALUES, self.record)
         own = {key: value for key, value in values.items() if key not in (DRAWN, FOREIGN)}
         try:
@@ -144,9 +146,14 @@ class SweepFolder:
         Raises:
             SpecError: another process holds it.
         """
+        for place in (self.path, self.path.parent):
+            if place.exists() and not place.is_dir():
+                raise SpecError(f"{place}: is a file, not a folder; move it away, or use --name")
         try:
             with locked(self.path / "driver.lock", wait=False):
                 yield
+        except IsADirectoryError:
+            raise SpecError(f"{self.path / 'driver.lock'}: is a folder; remove it") from None
         except BlockingIOError:
             raise SpecError(
                 f"{self.path}: this sweep is being run by another process; wait for it, or use "
