@@ -5,6 +5,7 @@ import errno
 import fcntl
 import itertools
 import json
+import math
 import os
 import shutil
 import zipfile
@@ -179,6 +180,12 @@ def told_if_full(folder: Path) -> Iterator[None]:
         raise _full(folder) from error
 
 
+def disk_full(cause: str) -> DiskFull | None:
+    """The full disk that a trial's failure was, as it is noted; None where it was another."""
+    _, found, line = cause.partition(f"{DiskFull.__name__}: ")
+    return DiskFull(errno.ENOSPC, line) if found else None
+
+
 def _full(folder: Path) -> DiskFull:
     remedy = "free some space and run the same command again, which goes on from what is there"
     return DiskFull(errno.ENOSPC, f"{folder}: the disk is full; {remedy}")
@@ -316,6 +323,28 @@ def whole_or_made(
             forget_partial(own)
         make()
         return read()
+
+
+def kept_figure(path: Path, name: str, measure: Callable[[], float]) -> float:
+    """A number of a cache, measured first if need be."""
+    read, make = (lambda: figure(path, name)), (lambda: write_json(path, {name: measure()}))
+    return whole_or_made(path, read=read, make=make)
+
+
+def figure(path: Path, name: str) -> float:
+    """A number in a file of JSON.
+
+    Raises:
+        Damaged: there is the file, and no finite number in it.
+        FileNotFoundError: there is no file.
+    """
+    try:
+        value = float(from_json(read_bytes(path))[name])
+    except (ValueError, TypeError, LookupError) as error:
+        raise Damaged(path, f"holds no {name} ({error})") from None
+    if not math.isfinite(value):
+        raise Damaged(path, f"its {name} is not finite")
+    return value
 
 
 # ---- locking

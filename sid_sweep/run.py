@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from sid_sweep.files import Damaged, DiskFull
+from sid_sweep.files import Damaged, DiskFull, told_if_full
 from sid_sweep.spec import SpecError, Sweep, load
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Co
         return EXIT_INTERRUPTED
     check_teachers(plan)
     command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
-    with folder.sole_driver():
+    with folder.sole_driver(), told_if_full(folder.path):
         agreement.agree(folder, sweep)
         session = Session(
             plan,

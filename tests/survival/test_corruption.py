@@ -118,7 +118,9 @@ def extra_key(path, other):
 
 def not_a_number(path, other):
     values = json.loads(path.read_text())
-    path.write_text(json.dumps(values | {"metrics": dict.fromkeys(values["metrics"], float("nan"))}))
+    path.write_text(
+        json.dumps(values | {"metrics": dict.fromkeys(values["metrics"], float("nan"))})
+    )
 
 
 def a_folder(path, other):
@@ -165,7 +167,9 @@ def named(case):
 
 def tree(folder):
     """All that lies in a folder, with what it holds."""
-    return {p.relative_to(folder): p.read_bytes() if p.is_file() else b"" for p in folder.rglob("*")}
+    return {
+        p.relative_to(folder): p.read_bytes() if p.is_file() else b"" for p in folder.rglob("*")
+    }
 
 
 def check(begun, tmp_path, name, damage):
