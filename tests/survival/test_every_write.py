@@ -65,7 +65,7 @@ def check(storage, nth, kind, straight, sweep=None):
     name = (sweep or small()).sweep
     left = [p.name for p in (storage / name).rglob("*") if p.name.endswith((".tmp", ".pt"))]
     assert left == []
-    assert [p for p in storage.rglob("*.damaged*")] == []
+    assert not any(storage.rglob("*.damaged*"))
     before = {p: p.stat().st_mtime_ns for p in (storage / name / "trials").rglob("*")}
     command(storage, sweep)
     assert {p: p.stat().st_mtime_ns for p in (storage / name / "trials").rglob("*")} == before
