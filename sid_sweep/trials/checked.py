@@ -14,6 +14,10 @@ STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 """Of a record that is written as a dataclass."""
 
 
+NOTE: TypeAdapter[tuple[str, dict[str, Any]]] = TypeAdapter(tuple[str, dict[str, Any]])
+"""A line of what a tracker has sent: a key, and what was noted of it."""
+
+
 def words(kind: Any) -> TypeAdapter[Any]:
     """Of plain values."""
     return TypeAdapter(kind, config=STRICT)

@@ -11,6 +11,7 @@ result.json             how it ended: finished or diverged
 failure.json            why its last attempt failed; it is tried again by the next run
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -62,6 +63,20 @@ class Result:
 MEASUREMENT, RESULT, HOST_RECORD = map(TypeAdapter, (Measurement, Result, Host))
 VALUES, FIGURES = words(dict[str, Any]), words(dict[str, float])
 FAILURE = words(dict[Literal["cause", "traceback"], str])
+
+
+def disagreement(result: Result, measured: Sequence[Measurement]) -> str:
+    """Why a result and the evaluations beside it are not of one run; "" if they are."""
+    last = measured[-1] if measured else None
+    if result.outcome == "finished" and last is None:
+        return "it is finished, and no evaluation is there"
+    if last and result.images < last.images:
+        return f"it ended at {result.images} images, and was evaluated at {last.images}"
+    if result.outcome == "finished" and last:
+        own = (result.images, result.seconds, result.metrics)
+        if own != (last.images, last.seconds, last.metrics):
+            return "its last evaluation is not that of its result"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,12 @@ from sid_sweep.files import (
 )
 from sid_sweep.spec import SpecError, Sweep, Trial, digest, plain
 
-from .checked import parsed
-from .folder import VALUES, Measurement, Result, TrialFolder
+from .checked import NOTE, parsed
+from .folder import VALUES, Measurement, Result, TrialFolder, disagreement
 from .sweep_folder import DIGEST, SweepFolder
 
 PNG, END = b"\x89PNG\r\n\x1a\n", b"IEND"
 HEADER = "sid_sweep"  # in a student's file
-NOTE: TypeAdapter[tuple[str, dict[str, Any]]] = TypeAdapter(tuple[str, dict[str, Any]])
 
 AGAIN = "the trial is run again"
 
@@ -172,18 +171,18 @@ class _Mending:
                 yield _aside(wrong, AGAIN)
         if result is not None and wrong_end is None:
             own.forget_attempts()
-        elif wrong := self._checkpoint([] if wrong_log else [m.images for m in measured or []]):
+        elif wrong := self._checkpoint([] if wrong_log else measured or []):
             yield _aside(wrong, "the trial begins again")
 
     def _student(self) -> Damaged | None:
         path = self.folder.student
         return _tried(lambda: student_of(path, self.name))[1] if path.exists() else None
 
-    def _checkpoint(self, evaluated: list[int]) -> Damaged | None:
+    def _checkpoint(self, measured: list[Measurement]) -> Damaged | None:
         path = self.folder.checkpoint
         if not path.exists():
             return None
-        return _tried(lambda: check_checkpoint(path, self.name, evaluated))[1]
+        return _tried(lambda: check_checkpoint(path, self.name, measured))[1]
 
     def _derived(self, measured: list[Measurement]) -> Result | None:
         """The end of a trial that has spent its budget and has a student, which is written last."""
@@ -193,20 +192,6 @@ class _Mending:
         last.pop("timestamp_ms")
         spent = measured[-1].images >= self.trial.budget.images
         return Result(outcome="finished", **last) if spent else None
-
-
-def disagreement(result: Result, measured: Sequence[Measurement]) -> str:
-    """Why a result and the evaluations beside it are not of one run; "" if they are."""
-    last = measured[-1] if measured else None
-    if result.outcome == "finished" and last is None:
-        return "it is finished, and no evaluation is there"
-    if last and result.images < last.images:
-        return f"it ended at {result.images} images, and was evaluated at {last.images}"
-    if result.outcome == "finished" and last:
-        own = (result.images, result.seconds, result.metrics)
-        if own != (last.images, last.seconds, last.metrics):
-            return "its last evaluation is not that of its result"
-    return ""
 
 
 def student_of(path: Path, name: str) -> None:
@@ -222,23 +207,28 @@ def student_of(path: Path, name: str) -> None:
         raise Damaged(path, "is of another trial")
 
 
-def check_checkpoint(path: Path, name: str, evaluated: Sequence[int]) -> int:
+def sum_of(measured: Sequence[Measurement]) -> str:
+    """By which a checkpoint knows the measurements before it."""
+    return digest({"measurements": [asdict(own) for own in measured]})
+
+
+def check_checkpoint(path: Path, name: str, measured: Sequence[Measurement]) -> int:
     """The images of a checkpoint.
 
     Args:
         name: the digest of its trial.
-        evaluated: where measurements were made.
+        measured: what lies beside it.
 
     Raises:
         Damaged: it is not whole, of another trial, or measurements that it counts on are gone.
     """
     words = stamped(path)
-    if not isinstance(words, dict) or words.keys() != {"trial", "images", "evaluated"}:
+    if not isinstance(words, dict) or words.keys() != {"trial", "images", "measured"}:
         raise Damaged(path, "does not say which trial it is of")
     if words["trial"] != name:
         raise Damaged(path, f"is of another trial, {words['trial']}")
-    if words["evaluated"] != [images for images in evaluated if images <= words["images"]]:
-        raise Damaged(path, "the evaluations before it are not all there")
+    if words["measured"] != sum_of([own for own in measured if own.images <= words["images"]]):
+        raise Damaged(path, "the measurements beside it are not those that were made before it")
     return words["images"]
 
 

@@ -1,6 +1,6 @@
 """Checkpoints in the background: training waits for a copy in memory, not for the disk.
 
-Each says which trial it is of, and which evaluations came before it: it is of no use to another
+Each says which trial it is of, and which measurements came before it: it is of no use to another
 trial, or without their measurements (`sid_sweep.trials.mend.check_checkpoint`).
 """
 
@@ -18,7 +18,7 @@ from sid_sweep.distill import Progress
 from sid_sweep.files import Damaged, forget_partial, replacing, stamp
 from sid_sweep.spec import Trial, digest
 from sid_sweep.trials import TrialFolder
-from sid_sweep.trials.mend import check_checkpoint
+from sid_sweep.trials.mend import check_checkpoint, sum_of
 
 
 class Checkpoints:
@@ -52,7 +52,7 @@ class Checkpoints:
         words = {
             "trial": self._name,
             "images": progress.images,
-            "evaluated": [own.images for own in self._folder.measurements()],
+            "measured": sum_of(self._folder.measurements()),
         }
         state = copied(progress.state())
         self._writing = self._thread.submit(_write, self._folder, words, state)
@@ -122,8 +122,7 @@ def restore(
     """
     if not folder.checkpoint.exists():
         return None
-    evaluated = [own.images for own in folder.measurements()]
-    images = check_checkpoint(folder.checkpoint, digest(trial), evaluated)
+    images = check_checkpoint(folder.checkpoint, digest(trial), folder.measurements())
     try:
         return images, torch.load(folder.checkpoint, map_location=device, weights_only=True)
     except pickle.UnpicklingError:

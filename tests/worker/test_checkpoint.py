@@ -152,7 +152,7 @@ def test_one_changed_bit_is_noticed_though_torch_does_not(folder):
 def test_a_checkpoint_whose_evaluations_are_gone_is_refused(folder):
     saved(folder)
     folder.log.unlink()
-    with pytest.raises(Damaged, match="not all there"):
+    with pytest.raises(Damaged, match="not those that were made before"):
         read(folder)
 
 
@@ -164,7 +164,10 @@ def test_nothing_is_unpickled(folder):
             return (open, (str(folder.path / "hacked"), "w"))
 
     torch.save(Evil(), folder.checkpoint)
-    stamp(folder.checkpoint, {"trial": checkpoint.digest(TRIAL), "images": 0, "evaluated": []})
+    stamp(
+        folder.checkpoint,
+        {"trial": checkpoint.digest(TRIAL), "images": 0, "measured": checkpoint.sum_of([])},
+    )
     with pytest.raises(Damaged, match="more than tensors"):
         read(folder)
     assert not (folder.path / "hacked").exists()
