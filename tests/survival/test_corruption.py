@@ -187,7 +187,6 @@ def check(begun, tmp_path, name, damage):
     lines = command(storage)
     assert all("\n" not in line for line in (*lines, said))
     assert table(storage) == begun[1]
-    held = {content for path, content in before.items() if path not in tree(begun[0])}
     aside = [path for path in storage.rglob("*.damaged*") if path.parent.suffix != ".damaged"]
     assert bool(aside) == bool(lines)
     if lines and damage not in (cut_short, empty):
