@@ -170,14 +170,11 @@ def told_if_full(folder: Path) -> Iterator[None]:
         yield
     except DiskFull:
         raise
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise _full(folder) from error
     except Exception as error:
-        if shutil.disk_usage(_existing(folder)).free >= LEAST_FREE_BYTES:
-            raise
-        raise _full(folder) from error
+        code = error.errno if isinstance(error, OSError) else None
+        if code in FULL or (code is None and _free(folder) < LEAST_FREE_BYTES):
+            raise _full(folder) from error
+        raise
 
 
 def disk_full(cause: str) -> DiskFull | None:
@@ -191,8 +188,10 @@ def _full(folder: Path) -> DiskFull:
     return DiskFull(errno.ENOSPC, f"{folder}: the disk is full; {remedy}")
 
 
-def _existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if path.exists())
+def _free(folder: Path) -> int:
+    """Bytes on its disk, whether or not the folder is there yet."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free
 
 
 def _sync(path: Path) -> None:

@@ -35,6 +35,7 @@ PNG, END = b"\x89PNG\r\n\x1a\n", b"IEND"
 HEADER = "sid_sweep"  # in a student's file
 
 AGAIN = "the trial is run again"
+OTHERS = "the measurements beside it are not those that were made before it"
 
 
 def mend_sweep(folder: SweepFolder, sweep: Sweep) -> Iterator[str]:
@@ -173,6 +174,8 @@ class _Mending:
             own.forget_attempts()
         elif wrong := self._checkpoint([] if wrong_log else measured or []):
             yield _aside(wrong, "the trial begins again")
+            if wrong.what == OTHERS:  # and nothing says which of the two is right
+                yield _aside(Damaged(own.log, "its checkpoint knows others"), "made again")
 
     def _student(self) -> Damaged | None:
         path = self.folder.student
@@ -228,7 +231,7 @@ def check_checkpoint(path: Path, name: str, measured: Sequence[Measurement]) -> 
     if words["trial"] != name:
         raise Damaged(path, f"is of another trial, {words['trial']}")
     if words["measured"] != sum_of([own for own in measured if own.images <= words["images"]]):
-        raise Damaged(path, "the measurements beside it are not those that were made before it")
+        raise Damaged(path, OTHERS)
     return words["images"]
 
 

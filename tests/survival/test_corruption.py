@@ -94,9 +94,10 @@ def garbage(path, other):
 
 
 def rotten(path, other):
-    """One byte in the middle."""
+    """Some bytes in the middle; of an archive, as many as are not all padding."""
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
+    first, num = len(content) // 2, 256 if path.suffix == ".pt" else 1
+    content[first : first + num] = bytes(byte ^ 0xFF for byte in content[first : first + num])
     path.write_bytes(content)
 
 
@@ -151,6 +152,9 @@ UNSEEN = {
     *itertools.product(LINES, (cut_short, empty, of_another)),
     *((f"0/{name}", of_another) for name in ("host.json", "references.json", "samples/png")),
     ("1/failure.json", of_another),
+    ("0/references.json", extra_key),
+    ("arms.jsonl", cut_short),  # to the one arm that a kill may cost
+    ("arms.jsonl", empty),
     ("arms.jsonl", of_another),  # the other sweep has the same arms
 }
 """What looks as a kill leaves it, or as it should: nothing in it says whose it is, and no table

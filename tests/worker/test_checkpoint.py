@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sid_sweep.files import Damaged, DiskFull, stamp
-from sid_sweep.spec import Trial
+from sid_sweep.spec import Trial, digest
 from sid_sweep.trials import Measurement, TrialFolder
 from sid_sweep.worker import checkpoint
 from sid_sweep.worker.checkpoint import Checkpoints, copied, restore
@@ -164,10 +164,8 @@ def test_nothing_is_unpickled(folder):
             return (open, (str(folder.path / "hacked"), "w"))
 
     torch.save(Evil(), folder.checkpoint)
-    stamp(
-        folder.checkpoint,
-        {"trial": checkpoint.digest(TRIAL), "images": 0, "measured": checkpoint.sum_of([])},
-    )
+    words = {"trial": digest(TRIAL), "images": 0, "measured": checkpoint.sum_of([])}
+    stamp(folder.checkpoint, words)
     with pytest.raises(Damaged, match="more than tensors"):
         read(folder)
     assert not (folder.path / "hacked").exists()
