@@ -60,7 +60,8 @@ class Result:
         return self.outcome != "running"
 
 
-MEASUREMENT, RESULT, HOST_RECORD = map(TypeAdapter, (Measurement, Result, Host))
+MEASUREMENT, RESULT = TypeAdapter(Measurement), TypeAdapter(Result)
+HOST_RECORD = TypeAdapter(Host)
 VALUES, FIGURES = words(dict[str, Any]), words(dict[str, float])
 FAILURE = words(dict[Literal["cause", "traceback"], str])
 
