@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from pydantic import ValidationError
 
 from analysis.frame import read_parquet, tidy
 from analysis.question import Question
@@ -62,12 +61,7 @@ def from_folder(folder: SweepFolder) -> Source:
     """A sweep from its own folder: the truth, also while it trials."""
     from sid_sweep.tracking import run_ids
 
-    try:
-        sweep = folder.sweep()
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{folder.record}: {place}: {first['msg']}") from None
+    sweep = folder.sweep()
     question = Question.from_outline(sweep.outline())
     found = rows_of(sweep.sweep, folder.entries(sweep), run_ids(folder))
     return Source(tidy(found, question), question)

@@ -1,15 +1,49 @@
-"""Files that are whole or absent, whatever is killed: one way to write, one way to lock."""
+"""Files that are whole or absent, whatever is killed and whatever fails: one way to write, to read,
+to lock, and to set aside what is damaged."""
 
+import errno
 import fcntl
+import itertools
 import json
+import math
 import os
 import shutil
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import from_json  # five times as fast as the standard library's
+
+T = TypeVar("T")
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LEAST_FREE_BYTES = 2**20  # below which a disk is called full where an error does not say so
+STAMP = "stamp.json"  # in an archive, beside torch's own records
+ANEW = "the command that runs its sweep sets it aside and makes it again"
+
+
+class Damaged(ValueError):
+    """A file does not hold what this program has written there: where, what, the remedy."""
+
+    def __init__(self, path: Path, what: str, remedy: str = ANEW) -> None:
+        super().__init__(f"{path}: {what}; {remedy}")
+        self.path, self.what, self.remedy = path, what, remedy
+
+    def __reduce__(self) -> Any:
+        return (Damaged, (self.path, self.what, self.remedy))
+
+
+class DiskFull(OSError):
+    """No more can be written: where, what, the remedy."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+# ---- writing
 
 
 @contextmanager
@@ -17,14 +51,18 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path that becomes `path` when all went well: no reader sees half a file.
 
     Data first, then the name: both are on the disk when the block has ended.
+
+    Raises:
+        DiskFull: there is no room for it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield partial
-        _sync(partial)
-        partial.replace(path)
-        _sync(path.parent)
+        with told_if_full(path.parent):
+            make_folder(path.parent)
+            yield partial
+            _sync(partial)
+            partial.replace(path)
+            _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -37,14 +75,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
-        yield partial
-        for file in partial.iterdir():
-            _sync(file)
-        _sync(partial)
-        partial.rename(path)
-        _sync(path.parent)
+        with told_if_full(path.parent):
+            make_folder(partial)
+            yield partial
+            for file in partial.iterdir():
+                _sync(file)
+            _sync(partial)
+            partial.rename(path)
+            _sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -55,39 +94,60 @@ def forget_partial(path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> None:
+    """A folder with those above it, whose names are on the disk as well."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        _sync(path.parent)
+
+
 def write_json(path: Path, values: Any) -> None:
     """Write JSON, whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def read_json(path: Path) -> Any:
-    """What `write_json` wrote."""
-    return from_json(path.read_bytes())
+def write_lines(path: Path, values: list[Any]) -> None:
+    """Write lines of JSON, all of them or none."""
+    with replacing(path) as partial:
+        partial.write_text("".join(map(_line, values)), "utf-8")
 
 
 def append_line(path: Path, values: Any) -> None:
-    """Add a line of JSON; a kill leaves at most half a line, which is the last."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(values, ensure_ascii=False) + "\n")
+    """Add a line of JSON, which is on the disk at the end; a kill leaves at most half a line, and
+    the next line takes its place.
+
+    On the disk, since what is written later counts on it: a checkpoint is of no use without the
+    measurements before it, and an arm's number must not be given twice.
+    """
+    with told_if_full(path.parent):
+        make_folder(path.parent)
+        drop_half_line(path)
+        is_new = not path.exists()
+        with path.open("a", encoding="utf-8") as file:
+            file.write(_line(values))
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            _sync(path.parent)
 
 
-def read_lines(path: Path) -> list[Any]:
-    """All whole lines of JSON; none where there is no file. Half a line at the end is no line."""
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    return [from_json(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+def _line(values: Any) -> str:
+    return json.dumps(values, ensure_ascii=False) + "\n"
 
 
 def drop_half_line(path: Path) -> None:
-    """Forget what a kill in the middle of a write has left at the end."""
+    """Forget what a kill in the middle of a write has left at the end.
+
+    Raises:
+        Damaged: what is at the end is no beginning of a line.
+    """
     if not path.exists() or ends_whole(path):
         return
-    content = path.read_bytes()
+    lines = whole_lines(path)
     with replacing(path) as partial:
-        partial.write_bytes(content[: content.rfind(b"\n") + 1])
+        partial.write_bytes(b"".join(line + b"\n" for line in lines))
 
 
 def ends_whole(path: Path) -> bool:
@@ -100,16 +160,38 @@ def ends_whole(path: Path) -> bool:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold an exclusive lock on a file; it dies with its holder.
+def told_if_full(folder: Path) -> Iterator[None]:
+    """What fails within because a disk is full says so, and where.
 
     Raises:
-        BlockingIOError: another process holds it, and `wait` is false.
+        DiskFull: in place of what was raised; torch and safetensors have errors of their own.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    try:
         yield
+    except DiskFull:
+        raise
+    except Exception as error:
+        code = error.errno if isinstance(error, OSError) else None
+        if code in FULL or (code is None and _free(folder) < LEAST_FREE_BYTES):
+            raise _full(folder) from error
+        raise
+
+
+def disk_full(cause: str) -> DiskFull | None:
+    """The full disk that a trial's failure was, as it is noted; None where it was another."""
+    _, found, line = cause.partition(f"{DiskFull.__name__}: ")
+    return DiskFull(errno.ENOSPC, line) if found else None
+
+
+def _full(folder: Path) -> DiskFull:
+    remedy = "free some space and run the same command again, which goes on from what is there"
+    return DiskFull(errno.ENOSPC, f"{folder}: the disk is full; {remedy}")
+
+
+def _free(folder: Path) -> int:
+    """Bytes on its disk, whether or not the folder is there yet."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free
 
 
 def _sync(path: Path) -> None:
@@ -119,3 +201,164 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+# ---- reading
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file holds.
+
+    Raises:
+        Damaged: it is a folder, or one above it is a file.
+        FileNotFoundError: there is none.
+    """
+    try:
+        return path.read_bytes()
+    except IsADirectoryError:
+        raise Damaged(path, "is a folder, not a file") from None
+    except NotADirectoryError:
+        raise Damaged(path.parent, "is a file, not a folder") from None
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote."""
+    return from_json(path.read_bytes())
+
+
+def read_lines(path: Path) -> list[Any]:
+    """All whole lines of JSON; none where there is no file. Half a line at the end is no line.
+
+    Raises:
+        Damaged: another line is no JSON.
+    """
+    found = []
+    for number, line in enumerate(whole_lines(path), 1):
+        try:
+            found.append(from_json(line))
+        except ValueError as error:
+            raise Damaged(path, f"line {number}: {error}") from None
+    return found
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """The whole lines of a file; none where there is no file.
+
+    Raises:
+        Damaged: what is at the end is no beginning of a line of JSON.
+    """
+    if not path.exists():
+        return []
+    *lines, half = read_bytes(path).split(b"\n")
+    if half and half[:1] not in (b"{", b"["):
+        raise Damaged(path, "ends in what is no line")
+    return lines
+
+
+# ---- archives: what torch saves is a zip file, with a sum of each record
+
+
+def stamp(path: Path, values: Any) -> None:
+    """Add words in JSON to an archive, to be read without torch."""
+    with zipfile.ZipFile(path, "a") as archive:
+        place = archive.namelist()[0].partition("/")[0]  # torch takes no second folder
+        archive.writestr(f"{place}/{STAMP}", json.dumps(values))
+
+
+def stamped(path: Path) -> Any:
+    """What `stamp` added. All records are summed on the way: torch itself does not look, and goes
+    on from weights whose bits have changed.
+
+    Raises:
+        Damaged: it is no such archive, or not a whole one.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (rotten := archive.testzip()) is not None:
+                raise Damaged(path, f"its record {rotten} is not what was written")
+            place = archive.namelist()[0].partition("/")[0]
+            return from_json(archive.read(f"{place}/{STAMP}"))
+    except IsADirectoryError:
+        raise Damaged(path, "is a folder, not a file") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, NotImplementedError) as error:
+        raise Damaged(path, f"is no whole checkpoint ({error})") from None
+
+
+# ---- setting aside
+
+
+def set_aside(path: Path) -> Path:
+    """Rename what is damaged, so that its place is free and nothing is lost; returns where it
+    is."""
+    names = itertools.chain(["damaged"], (f"damaged-{number}" for number in itertools.count(2)))
+    places = (path.with_name(f"{path.name}.{name}") for name in names)
+    aside = next(place for place in places if not os.path.lexists(place))
+    path.rename(aside)
+    _sync(path.parent)
+    return aside
+
+
+def whole_or_made(
+    path: Path, *, read: Callable[[], T], make: Callable[[], None], others: tuple[Path, ...] = ()
+) -> T:
+    """What a file of a cache holds; it is made first if need be, while others wait. One that is
+    damaged is set aside and made again.
+
+    Args:
+        read: raises Damaged, or FileNotFoundError where there is none.
+        make: writes it.
+        others: files that are made with it.
+    """
+    with locked(path.with_suffix(".lock")):
+        try:
+            return read()
+        except FileNotFoundError:
+            pass
+        except Damaged:
+            for own in (path, *others):
+                if os.path.lexists(own):
+                    set_aside(own)
+        for own in (path, *others):
+            forget_partial(own)
+        make()
+        return read()
+
+
+def kept_figure(path: Path, name: str, measure: Callable[[], float]) -> float:
+    """A number of a cache, measured first if need be."""
+    read, make = (lambda: figure(path, name)), (lambda: write_json(path, {name: measure()}))
+    return whole_or_made(path, read=read, make=make)
+
+
+def figure(path: Path, name: str) -> float:
+    """A number in a file of JSON.
+
+    Raises:
+        Damaged: there is the file, and no finite number in it.
+        FileNotFoundError: there is no file.
+    """
+    try:
+        value = float(from_json(read_bytes(path))[name])
+    except (ValueError, TypeError, LookupError) as error:
+        raise Damaged(path, f"holds no {name} ({error})") from None
+    if not math.isfinite(value):
+        raise Damaged(path, f"its {name} is not finite")
+    return value
+
+
+# ---- locking
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on a file; it dies with its holder.
+
+    Raises:
+        BlockingIOError: another process holds it, and `wait` is false.
+    """
+    with told_if_full(path.parent):
+        make_folder(path.parent)
+        file = path.open("w")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield

@@ -8,12 +8,18 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
+from sid_sweep.files import Damaged, DiskFull, told_if_full
 from sid_sweep.spec import SpecError, Sweep, load
 
-EXIT_INPUT = 2
+if TYPE_CHECKING:
+    from sid_sweep.trials import SweepFolder
+
+EXIT_FAILED, EXIT_INPUT = 1, 2
 PIPE_WIDTH = 400  # of what is written to a file or a pipe; nothing is cut there
 
 DESCRIPTION = """\
@@ -109,9 +115,12 @@ def main(arguments: list[str] | None = None) -> int:
             raise SpecError("no search space given; try search_spaces/lambda.yaml, or --help")
         sweep = _load(options)
         return _run(sweep, options, argv, console)
-    except SpecError as error:
+    except (SpecError, Damaged) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
+    except DiskFull as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
 
 
 def _load(options: argparse.Namespace) -> Sweep:
@@ -130,6 +139,8 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Co
     from sid_sweep.trials import SweepFolder, agreement
 
     folder = SweepFolder(options.storage / sweep.sweep)
+    if folder.path.is_dir() and not options.dry_run:
+        _mend(folder, sweep, console)
     agreement.check(folder, sweep)
     plan = make_plan(sweep, folder, address=options.address)
     console.print(plan.render(dry_run=options.dry_run))
@@ -142,7 +153,7 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Co
         return EXIT_INTERRUPTED
     check_teachers(plan, console=console)
     command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
-    with folder.sole_driver():
+    with folder.sole_driver(), told_if_full(folder.path):
         agreement.agree(folder, sweep)
         session = Session(
             plan,
@@ -152,6 +163,15 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Co
             tracking_uri=options.tracking_uri,
         )
         return session.run(address=options.address)
+
+
+def _mend(folder: "SweepFolder", sweep: Sweep, console: Console) -> None:
+    """What is damaged is named and set aside before anything is read."""
+    from sid_sweep.search import mend
+
+    with folder.sole_driver():
+        for line in mend(folder, sweep):
+            console.print(f"  [yellow]![/] {escape(line)}", soft_wrap=True)
 
 
 def _report_command(sweep: Sweep, options: argparse.Namespace) -> str:

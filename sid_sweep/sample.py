@@ -116,7 +116,9 @@ def draw(options: argparse.Namespace) -> str:
     from sid_sweep.student import Student
 
     try:
-        student = Student.load(found.path, device=options.device, trust_code=options.trust_code)
+        student = Student.load(
+            found.path, device=options.device, trust_code=options.trust_code, trial=found.trial
+        )
         if options.format == "diffusers":
             export(student, options.out)
             return f"{options.out}: the network of {found.name}, for UNet2DModel.from_pretrained"
@@ -203,6 +205,8 @@ class Found(NamedTuple):
 
     path: Path
     name: str
+    trial: str | None = None
+    """The digest of the trial that it must be of, where that is known."""
 
 
 def find(options: argparse.Namespace) -> Found:
@@ -227,8 +231,9 @@ def find(options: argparse.Namespace) -> Found:
     lead = leading_trial(run, storage=options.storage, tracking_uri=options.tracking_uri)
     if options.tracking_uri is None:
         folder = SweepFolder(options.storage / run).trial_of(lead.digest)
-        return Found(folder.student, lead.name)
-    return Found(fetch_student(lead.run_id, tracking_uri=options.tracking_uri), lead.name)
+        return Found(folder.student, lead.name, lead.digest)
+    student = fetch_student(lead.run_id, tracking_uri=options.tracking_uri)
+    return Found(student, lead.name, lead.digest)
 
 
 class Lead(NamedTuple):

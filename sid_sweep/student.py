@@ -184,19 +184,25 @@ class Student:
         *,
         device: torch.device | str = "cpu",
         trust_code: bool = False,
+        trial: str | None = None,
     ) -> "Student":
         """Read an exported file.
 
         Args:
+            trial: the digest of the trial that it must be of.
             trust_code: import the user's own network that the file names, where it names one.
 
         Raises:
-            ValueError: it is no student of this program, or needs code; one line.
+            ValueError: it is no student of this program, or of another trial, or needs code; one
+                line.
         """
         header, tensors = weights.read(Path(path))
         try:
-            trial, made = spec.Trial.model_validate(header["trial"]), header["blueprint"]
-        except KeyError as error:
+            values, made = header["trial"], header["blueprint"]
+            if trial is not None and spec.digest(values) != trial:
+                raise ValueError(f"{path}: is the student of another trial, {spec.digest(values)}")
+            own = spec.Trial.model_validate(values)
+        except (KeyError, TypeError) as error:
             raise ValueError(f"{path}: holds no student; its header lacks {error}") from None
         except ValidationError as error:
             reason = str(error.errors()[0]["msg"])
@@ -208,11 +214,11 @@ class Student:
         if made is not None:
             epsilon = weights.restore(header, tensors, Path(path), trust_code=trust_code)
             num_classes = epsilon.num_classes
-            epsilon.compute_in(trial.precision)
+            epsilon.compute_in(own.precision)
             epsilon.to(device).requires_grad_(False).eval()
         else:
-            exact = source(trial.data).exact
+            exact = source(own.data).exact
             assert exact is not None  # only a closed form has no weights
             epsilon = exact.to(device, torch.float32).epsilon
         placed = torch.device(device)
-        return cls(trial, shape, sigma_data, epsilon, sampling(trial), placed, num_classes)
+        return cls(own, shape, sigma_data, epsilon, sampling(own), placed, num_classes)

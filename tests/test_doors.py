@@ -33,7 +33,7 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "trials": "spec foreign files",
     "search": "spec files trials",
     "worker": "spec files trials quality distill",
-    "orchestration": "spec trials search worker distill",
+    "orchestration": "spec files trials search worker distill",
     "tracking": "spec files trials",
     "console": "spec trials",
     "estimate": "spec foreign nets",
@@ -41,7 +41,7 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "table_referee": "spec trials analysis",
     "session": "spec foreign trials search table_referee orchestration tracking console plan "
     "quality teachers analysis",
-    "run": "spec trials plan session",
+    "run": "spec files trials search plan session",
     "sample": "spec nets trials tracking student quality analysis",
     "analysis": "spec trials tracking",
 }

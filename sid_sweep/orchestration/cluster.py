@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +70,8 @@ def local(layout: Layout, *, signals: Signals, logs: Path) -> Iterator[Cluster]:
     finally:
         if (written := home / "session_latest" / "logs").is_dir():
             shutil.rmtree(logs, ignore_errors=True)
-            shutil.copytree(written, logs, ignore_dangling_symlinks=True)
+            with suppress(OSError):  # on a full disk there are worse things to say
+                shutil.copytree(written, logs, ignore_dangling_symlinks=True)
         shutil.rmtree(home, ignore_errors=True)
 
 

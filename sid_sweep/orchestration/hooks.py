@@ -12,6 +12,7 @@ from typing import Any
 from ray import tune
 from ray.tune.search import Searcher
 
+from sid_sweep.files import disk_full
 from sid_sweep.search import Ledger
 from sid_sweep.trials import Entry, Watcher
 
@@ -104,6 +105,8 @@ class Relay(tune.Callback):
         if not entry.folder.standing().is_end:
             _note_death(entry, "")
         result = entry.folder.standing()
+        if full := disk_full(result.cause):  # no other trial could be written either
+            raise full
         self._handed.ledger.tell(entry, result)
         for watcher in self._watchers:
             watcher.ended(entry, result)

@@ -1,5 +1,6 @@
 """Tune's function. Light: the driver, which loads this, never loads torch."""
 
+from contextlib import suppress
 from typing import Any
 
 from .assignment import Assignment
@@ -21,5 +22,6 @@ def train_trial(config: dict[str, Any]) -> None:
         train(assignment)
     except Exception as error:
         cause, trace = explain(error)
-        assignment.job.folder.write_failure(cause, traceback=trace)
+        with suppress(OSError):  # where it cannot be written, the driver says so
+            assignment.job.folder.write_failure(cause, traceback=trace)
     tune.report({"images": 0, "over": True})

@@ -2,24 +2,22 @@
 the labels, kept under the digest of the data."""
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Int, UInt8
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sid_sweep.files import locked, read_json, replacing, write_json
 from sid_sweep.foreign.moments import HALF_RANGE
 from sid_sweep.spec import digest
 from sid_sweep.spec.evaluation import CLASSIFIER_DIMENSIONS
 from sid_sweep.streams import seeded, stream
 
 from .inception import Seen
+from .kept import kept_network
 
 CLASSIFIER_VERSION = 1  # raise it when the architecture or the training below changes
 WIDTHS = (16, 32, 64, 64, 64)  # of the input's resolution, and of each half
@@ -54,8 +52,7 @@ class Classifier(nn.Module):
         return Seen(features, self.classes(features))
 
 
-@dataclass(frozen=True)
-class Trained:
+class Trained(NamedTuple):
     """A classifier, and its accuracy on images that it has not seen."""
 
     network: Classifier
@@ -78,17 +75,9 @@ def load(
     name = digest({"data": data, "code": CLASSIFIER_VERSION})
     path = cache / "classifiers" / f"{name}.safetensors"
     shape, num_classes = images.shape[1:], int(labels.max()) + 1
-    with locked(path.with_suffix(".lock")):
-        if not path.exists():
-            trained = train(images, labels, device=device)
-            write_json(path.with_suffix(".json"), {"accuracy": trained.accuracy})
-            with replacing(path) as partial:
-                weights = trained.network.state_dict()
-                save_file({name: w.cpu() for name, w in weights.items()}, partial)
     network = Classifier(shape, num_classes)
-    network.load_state_dict(load_file(path))
-    network.to(device).requires_grad_(False).eval()
-    return Trained(network, read_json(path.with_suffix(".json"))["accuracy"])
+    accuracy = kept_network(path, network, lambda: train(images, labels, device=device))
+    return Trained(network.to(device).requires_grad_(False).eval(), accuracy)
 
 
 def train(

@@ -13,12 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sid_sweep import spec
 from sid_sweep.data import Source, source
-from sid_sweep.files import locked, replacing
 from sid_sweep.foreign.identity import identity
 from sid_sweep.foreign.moments import HALF_RANGE
 from sid_sweep.foreign.statistics import gaussian_fit
@@ -29,6 +27,7 @@ from sid_sweep.teachers import Teacher
 
 from . import latents
 from .distances import class_score
+from .kept import kept_tensors
 from .kernel import kernel_distance
 from .moments import Moments, frechet, scaling, whitening
 from .neighbours import covered, radii
@@ -171,12 +170,9 @@ def _of_data(trial: spec.Trial, eyes: Sight, own: Source, *, cache: Path) -> Ref
         "code": REFERENCE_VERSION,
     }
     path = cache / "judges" / f"images-{digest(key)}.safetensors"
-    with locked(path.with_suffix(".lock")):
-        if not path.exists():
-            tensors = look_at(own.images, eyes, num_samples=num)
-            with replacing(path) as partial:
-                save_file({name: x.contiguous().cpu() for name, x in tensors.items()}, partial)
-    return reference_of({name: x.to(eyes.device) for name, x in load_file(path).items()})
+    images = own.images
+    tensors = kept_tensors(path, lambda: look_at(images, eyes, num_samples=num))
+    return reference_of({name: x.to(eyes.device) for name, x in tensors.items()})
 
 
 def reference_of(kept: dict[str, Tensor]) -> Reference:

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sid_sweep import spec
@@ -25,13 +24,14 @@ from sid_sweep.data import digits, halves
 from sid_sweep.data.digits import NUM_CLASSES
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.diffusion.solvers import sigma_steps, solve
-from sid_sweep.files import locked, read_json, replacing, write_json
+from sid_sweep.files import kept_figure
 from sid_sweep.spec import digest, plain
 from sid_sweep.streams import seeded, stream
 from sid_sweep.teachers import Teacher
 
 from . import latents
 from .distances import class_score, frechet
+from .kept import kept_network
 
 NUM_SAMPLES = 7168
 STANDING = 0.01  # relative standard error at which a unit is accurate enough
@@ -133,10 +133,7 @@ def digits_judge(
 
     def unit(name: str, key: dict[str, object], measure: Callable[[], float]) -> float:
         path = cache / "judges" / f"{name}-{digest(key | versions)}.json"
-        with locked(path.with_suffix(".lock")):
-            if not path.exists():
-                write_json(path, {"fd": measure()})
-        return read_json(path)["fd"]
+        return kept_figure(path, "fd", measure)
 
     fd_teacher = None
     if not noise.single_level:
@@ -202,15 +199,9 @@ def _teacher_samples(teacher: Teacher, noise: spec.Noise) -> Iterator[Float[Tens
 def load_classifier(*, cache: Path) -> tuple[Classifier, float]:
     """The trained classifier and its test accuracy, from the cache or trained now (seconds)."""
     path = cache / "classifiers" / f"digits-v{CLASSIFIER_VERSION}.safetensors"
-    with locked(path.with_suffix(".lock")):
-        if not path.exists():
-            trained, accuracy = _train_classifier()
-            write_json(path.with_suffix(".json"), {"accuracy": accuracy})
-            with replacing(path) as partial:
-                save_file(trained.state_dict(), partial)
     classifier = Classifier().requires_grad_(False).eval()
-    classifier.load_state_dict(load_file(path))
-    return classifier, read_json(path.with_suffix(".json"))["accuracy"]
+    accuracy = kept_network(path, classifier, _train_classifier)
+    return classifier, accuracy
 
 
 def _train_classifier() -> tuple[Classifier, float]:

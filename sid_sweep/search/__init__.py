@@ -1,6 +1,7 @@
 """Which arms to try, and how they did: a ledger over Optuna's journal, in the driver alone."""
 
 from .ledger import Ledger
+from .mend import mend
 from .referee import Referee
 
-__all__ = ["Ledger", "Referee"]
+__all__ = ["Ledger", "Referee", "mend"]

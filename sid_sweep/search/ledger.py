@@ -27,6 +27,7 @@ from .study import (
     ARM,
     CAUSE,
     OUTCOME,
+    REPEATED,
     SETTLED,
     arm_of,
     enqueue,
@@ -77,11 +78,12 @@ class Ledger:
         self._queue: list[Entry] = []
         self._twins: dict[TrialFolder, list[Entry]] = {}
         self._numbers = {arm: number for number, arm in enumerate(folder.arms())}
-        self._study = open_study(folder.journal, sweep)
+        self._study = open_study(folder.journal, sweep, known=folder.arms())
         for proposal in latest_by_arm(self._study):
             if proposal.state is TrialState.WAITING:
                 continue
-            if proposal.user_attrs.get(OUTCOME) in SETTLED:
+            self._number(arm_of(proposal))
+            if proposal.state.is_finished() and proposal.user_attrs.get(OUTCOME) in SETTLED:
                 self._note(arm_of(proposal), None)
             else:
                 self._ask_again(proposal)
@@ -236,7 +238,7 @@ class Ledger:
             if arm not in known:
                 proposal.set_user_attr(ARM, dict(arm))
                 return self._note(arm, proposal)
-            proposal.set_user_attr(OUTCOME, "repeated")
+            proposal.set_user_attr(OUTCOME, REPEATED)
             self._study.tell(proposal, state=TrialState.FAIL)
         return None
 
@@ -246,12 +248,16 @@ class Ledger:
 
     def _note(self, arm: Arm, proposal: optuna.Trial | None) -> int:
         """Give a new arm the next number; `proposal` is None where Optuna has been told of it."""
-        if arm not in self._numbers:
-            self._numbers[arm] = len(self._numbers)
-            self.folder.append_arm(arm)
-        number = self._numbers[arm]
+        number = self._number(arm)
         self._asked[number] = _Asked(arm, proposal)
         return number
+
+    def _number(self, arm: Arm) -> int:
+        """Of an arm; a new one gets the next, in the order in which they are first asked for."""
+        if arm not in self._numbers:
+            self.folder.append_arm(arm)
+            self._numbers[arm] = len(self._numbers)
+        return self._numbers[arm]
 
     def _start(self, entry: Entry) -> None:
         """Queue a trial that has no result; tell one that has."""

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from sid_sweep.files import append_line, drop_half_line, read_lines
+from sid_sweep.files import append_line
+from sid_sweep.trials.checked import NOTE, read_each
 
 
 class Cursor:
@@ -13,7 +14,7 @@ class Cursor:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._notes: dict[str, dict[str, Any]] = {}
-        for key, changes in read_lines(path):
+        for key, changes in read_each(NOTE, path):
             self._notes.setdefault(key, {}).update(changes)
 
     def __getitem__(self, key: str) -> dict[str, Any]:
@@ -27,7 +28,6 @@ class Cursor:
     def note(self, key: str, **changes: Any) -> None:
         """Change some values of `key`."""
         self._notes.setdefault(key, {}).update(changes)
-        drop_half_line(self._path)
         append_line(self._path, [key, changes])
 
     def clear(self) -> None:

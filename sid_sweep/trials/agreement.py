@@ -6,7 +6,7 @@ Anything else would mix answers to two questions in one table, and is refused wi
 
 from typing import Any
 
-from sid_sweep.files import read_json, write_json
+from sid_sweep.files import write_json
 from sid_sweep.foreign.fingerprint import fingerprint
 from sid_sweep.spec import SpecError, Sweep, plain
 from sid_sweep.spec.paths import leaves
@@ -33,7 +33,7 @@ def check(folder: SweepFolder, sweep: Sweep) -> None:
     """As `agree`, writing nothing."""
     if not folder.exists():
         return
-    if found := differences(read_json(folder.record), recorded(sweep)):
+    if found := differences(folder.recorded()[1], recorded(sweep)):
         raise SpecError(
             f"{folder.record}: this sweep was begun with other values: {'; '.join(found)}. "
             "Restore them, or begin a new sweep with --name"

@@ -11,13 +11,17 @@ result.json             how it ended: finished or diverged
 failure.json            why its last attempt failed; it is tried again by the next run
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from sid_sweep.files import append_line, read_json, read_lines, replacing, write_json
+from pydantic import TypeAdapter, with_config
+
+from sid_sweep.files import Damaged, append_line, write_json, write_lines
 from sid_sweep.spec import Outcome, Trial, plain
 
+from .checked import STRICT, read, read_each, words
 from .host import Host
 
 LOG = "measurements.jsonl"
@@ -25,6 +29,7 @@ STUDENT = "generator.safetensors"
 HOST = "host.json"
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
     """What one evaluation found."""
@@ -37,6 +42,7 @@ class Measurement:
     """When, since 1970; the trackers' clock."""
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """How a trial stands. `metrics` are those of its last evaluation, once it has finished."""
@@ -52,6 +58,26 @@ class Result:
     def is_end(self) -> bool:
         """Whether the trial is done for this run of the sweep."""
         return self.outcome != "running"
+
+
+MEASUREMENT, RESULT = TypeAdapter(Measurement), TypeAdapter(Result)
+HOST_RECORD = TypeAdapter(Host)
+VALUES, FIGURES = words(dict[str, Any]), words(dict[str, float])
+FAILURE = words(dict[Literal["cause", "traceback"], str])
+
+
+def disagreement(result: Result, measured: Sequence[Measurement]) -> str:
+    """Why a result and the evaluations beside it are not of one run; "" if they are."""
+    last = measured[-1] if measured else None
+    if result.outcome == "finished" and last is None:
+        return "it is finished, and no evaluation is there"
+    if last and result.images < last.images:
+        return f"it ended at {result.images} images, and was evaluated at {last.images}"
+    if result.outcome == "finished" and last:
+        own = (result.images, result.seconds, result.metrics)
+        if own != (last.images, last.seconds, last.metrics):
+            return "its last evaluation is not that of its result"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -70,15 +96,13 @@ class TrialFolder:
         """A new attempt, from `images` on (-1: from the start); what came after is made again."""
         write_json(self.specification, plain(trial))
         self.failure.unlink(missing_ok=True)
-        kept = [m for m in self.measurements() if m.images <= images]
-        with replacing(self.log) as partial:
-            partial.touch()
-            for measurement in kept:
-                append_line(partial, asdict(measurement))
+        self.student.unlink(missing_ok=True)
+        kept = [asdict(own) for own in self.measurements() if own.images <= images]
+        write_lines(self.log, kept)
 
     def write_host(self, host: Host) -> None:
         """Note what this attempt is computed on."""
-        write_json(self._host, asdict(host))
+        write_json(self.machine, asdict(host))
 
     def append(self, measurement: Measurement) -> None:
         """Add an evaluation."""
@@ -87,6 +111,10 @@ class TrialFolder:
     def write_result(self, result: Result) -> None:
         """Declare the trial done; from here on it is never run again."""
         write_json(self.ending, asdict(result))
+        self.forget_attempts()
+
+    def forget_attempts(self) -> None:
+        """What only a trial without an end needs."""
         self.checkpoint.unlink(missing_ok=True)
         self.failure.unlink(missing_ok=True)
 
@@ -94,27 +122,42 @@ class TrialFolder:
         """Note why an attempt failed."""
         write_json(self.failure, {"cause": cause, "traceback": traceback})
 
-    # ---- what all others read
+    # ---- what all others read; what is damaged raises Damaged
 
     def has_begun(self) -> bool:
         """Whether an attempt has left anything here."""
+        if self.path.is_file():
+            raise Damaged(self.path, "is a file, not a folder")
         return self.specification.exists() or self.failure.exists()
 
     def values(self) -> dict[str, Any]:
         """Its specification as it was recorded; another version of it may not be valid now."""
-        return read_json(self.specification)
+        return read(VALUES, self.specification)
 
     def host(self) -> Host | None:
         """What its last attempt was computed on; None where nobody noted it."""
-        return Host(**read_json(self._host)) if self._host.exists() else None
+        return read(HOST_RECORD, self.machine) if self.machine.exists() else None
 
     def measurements(self) -> list[Measurement]:
         """All evaluations so far; a last line cut short by a kill is not one."""
-        return [Measurement(**line) for line in read_lines(self.log)]
+        return read_each(MEASUREMENT, self.log)
 
     def result(self) -> Result | None:
         """Its lasting end, finished or diverged; None while there is none."""
-        return Result(**read_json(self.ending)) if self.ending.exists() else None
+        if not self.ending.exists():
+            return None
+        result = read(RESULT, self.ending)
+        if result.outcome not in ("finished", "diverged"):
+            raise Damaged(self.ending, f"outcome: {result.outcome} is no lasting end")
+        return result
+
+    def standards(self) -> dict[str, float]:
+        """What its metrics are relative to; {} where nobody noted it."""
+        return read(FIGURES, self.references) if self.references.exists() else {}
+
+    def failed(self) -> str | None:
+        """Why its last attempt failed; None if it has not."""
+        return read(FAILURE, self.failure)["cause"] if self.failure.exists() else None
 
     def standing(self) -> Result:
         """How the trial stands: its lasting end, else its last attempt's failure, else running."""
@@ -122,10 +165,10 @@ class TrialFolder:
             return result
         measurements = self.measurements()
         last = measurements[-1] if measurements else None
-        failed = self.failure.exists()
+        cause = self.failed()
         return Result(
-            outcome="failed" if failed else "running",
-            cause=read_json(self.failure)["cause"] if failed else "",
+            outcome="running" if cause is None else "failed",
+            cause=cause or "",
             images=last.images if last else 0,
             seconds=last.seconds if last else 0.0,
             peak_memory_bytes=last.peak_memory_bytes if last else 0,
@@ -133,11 +176,11 @@ class TrialFolder:
 
     def pictures(self) -> list[tuple[int, Path]]:
         """All pictures with their images, in order."""
-        return [(int(p.stem), p) for p in sorted((self.path / "samples").glob("[0-9]*.png"))]
+        return [(int(p.stem), p) for p in sorted(self.samples.glob("[0-9]*.png"))]
 
     def exports(self) -> list[Path]:
         """What an ended trial leaves for others, beside what went wrong."""
-        paths = (self.log, self.references, self._host, self.student)
+        paths = (self.log, self.references, self.machine, self.student)
         return [path for path in paths if path.exists()]
 
     # ---- paths
@@ -170,10 +213,14 @@ class TrialFolder:
     def failure(self) -> Path:
         return self.path / "failure.json"
 
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
     def picture(self, images: int) -> Path:
         """The picture of the evaluation at `images`."""
-        return self.path / "samples" / f"{images:012d}.png"
+        return self.samples / f"{images:012d}.png"
 
     @property
-    def _host(self) -> Path:
+    def machine(self) -> Path:
         return self.path / HOST

@@ -5,10 +5,15 @@ import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import with_config
+
+from .checked import STRICT
+
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn")
 """Whose arithmetic enters the metrics."""
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, kw_only=True)
 class Host:
     """A processor, a device, how the work was shared, the libraries' versions."""

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from typing import Any
 
-from .folder import Measurement, Result
+from sid_sweep.files import Damaged
+
+from .folder import Measurement, Result, TrialFolder
 from .sweep_folder import Entry
 
 COLUMNS = {
@@ -90,9 +92,21 @@ def rows_of(sweep: str, entries: Iterable[Entry], run_ids: dict[str, str] | None
                 "run_id": (run_ids or {}).get(entry.key, ""),
             },
             dict(entry.arm),
-            entry.folder.standing(),
-            entry.folder.measurements(),
+            *_course(entry.folder),
         )
         for entry in entries
         if entry.folder.has_begun()
     )
+
+
+def _course(folder: TrialFolder) -> tuple[Result, list[Measurement]]:
+    """How a trial stands and what was measured.
+
+    Raises:
+        Damaged: a finished trial lacks its last measurement.
+    """
+    standing, measured = folder.standing(), folder.measurements()
+    reached = measured[-1].images if measured else -1
+    if standing.outcome == "finished" and reached < standing.images:
+        raise Damaged(folder.log, f"lacks the evaluation at {standing.images} images")
+    return standing, measured

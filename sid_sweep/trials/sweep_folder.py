@@ -10,19 +10,27 @@ logs/, ray/             Ray's own logs of the last run; what it writes on a clus
 driver.lock             held by the command that runs the sweep
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sid_sweep.files import append_line, drop_half_line, locked, read_json, read_lines
-from sid_sweep.spec import Arm, SpecError, Sweep, Trial, digest
+from pydantic import ValidationError
 
-from .folder import Result, TrialFolder
+from sid_sweep.files import Damaged, append_line, locked
+from sid_sweep.spec import Arm, SpecError, Sweep, Trial, digest
+from sid_sweep.spec.arm import Scalar
+
+from .checked import first_line, read, read_each, words
+from .folder import VALUES, Result, TrialFolder
 
 RECORD = "sweep.json"
 DRAWN, FOREIGN = "trial", "foreign"  # in sweep.json beside the sweep's own keys
+DIGEST = re.compile("[0-9a-f]{12}")  # the name of a trial's folder
+ARM = words(dict[str, Scalar])
+SUMS = words(dict[str, str])
 
 
 def sweeps_in(storage: Path) -> list[str]:
@@ -60,29 +68,43 @@ class SweepFolder:
         """Whether a sweep was ever run here."""
         return self.record.exists()
 
+    def recorded(self) -> tuple[Sweep, dict[str, Any]]:
+        """The sweep as it was last run, and all that was recorded of it.
+
+        Raises:
+            Damaged: it is no sweep of this version.
+        """
+        if self.trials.is_file():
+            raise Damaged(self.trials, "is a file, not a folder")
+        values = read(VALUES, self.record)
+        own = {key: value for key, value in values.items() if key not in (DRAWN, FOREIGN)}
+        try:
+            VALUES.validate_python(values.get(DRAWN))
+            SUMS.validate_python(values.get(FOREIGN, {}))
+            return Sweep.model_validate(own), values
+        except ValidationError as error:
+            raise Damaged(self.record, first_line(error)) from None
+
     def sweep(self) -> Sweep:
         """The sweep as it was last run."""
-        values = {k: v for k, v in read_json(self.record).items() if k not in (DRAWN, FOREIGN)}
-        return Sweep.model_validate(values)
+        return self.recorded()[0]
 
     def arms(self) -> list[Arm]:
         """All arms that were ever asked for, in the order of their numbers."""
-        return [Arm(line) for line in read_lines(self._arms)]
+        return [Arm(line) for line in read_each(ARM, self.numbering)]
 
     def append_arm(self, arm: Arm) -> None:
         """Give a new arm the next number, which it keeps for ever."""
-        drop_half_line(self._arms)
-        append_line(self._arms, dict(arm))
+        append_line(self.numbering, dict(arm))
 
     def commands(self) -> list[dict[str, Any]]:
         """What every command that ran trials was: code, versions, hardware, in their order."""
-        return read_lines(self._commands)
+        return read_each(VALUES, self.provenance)
 
     def append_command(self, provenance: dict[str, Any]) -> None:
         """Note a command that is about to run trials; one like the last is noted once."""
         if provenance not in self.commands()[-1:]:
-            drop_half_line(self._commands)
-            append_line(self._commands, provenance)
+            append_line(self.provenance, provenance)
 
     def entry(self, sweep: Sweep, number: int, arm: Arm, seed: int) -> Entry:
         """An arm at a seed."""
@@ -106,12 +128,12 @@ class SweepFolder:
 
     def trial_of(self, digest: str) -> TrialFolder:
         """The folder of the trial with that digest."""
-        return TrialFolder(self._trials / digest)
+        return TrialFolder(self.trials / digest)
 
     def trials_like(self, prefix: str) -> list[TrialFolder]:
         """The folders of all trials whose digest begins with `prefix`."""
-        paths = sorted(path for path in self._trials.glob("*") if path.name.startswith(prefix))
-        return [TrialFolder(path) for path in paths]
+        own = (path for path in self.trials.glob("*") if DIGEST.fullmatch(path.name))
+        return [TrialFolder(path) for path in sorted(own) if path.name.startswith(prefix)]
 
     def results(self) -> list[Result]:
         """The lasting ends of all trials that this folder has ever seen."""
@@ -124,9 +146,14 @@ class SweepFolder:
         Raises:
             SpecError: another process holds it.
         """
+        for place in (self.path, self.path.parent):
+            if place.exists() and not place.is_dir():
+                raise SpecError(f"{place}: is a file, not a folder; move it away, or use --name")
         try:
             with locked(self.path / "driver.lock", wait=False):
                 yield
+        except IsADirectoryError:
+            raise SpecError(f"{self.path / 'driver.lock'}: is a folder; remove it") from None
         except BlockingIOError:
             raise SpecError(
                 f"{self.path}: this sweep is being run by another process; wait for it, or use "
@@ -166,13 +193,13 @@ class SweepFolder:
         return sorted(self.path.glob("tracking-*.jsonl"), key=lambda p: -p.stat().st_mtime_ns)
 
     @property
-    def _trials(self) -> Path:
+    def trials(self) -> Path:
         return self.path / "trials"
 
     @property
-    def _commands(self) -> Path:
+    def provenance(self) -> Path:
         return self.path / "commands.jsonl"
 
     @property
-    def _arms(self) -> Path:
+    def numbering(self) -> Path:
         return self.path / "arms.jsonl"

@@ -1,5 +1,10 @@
-"""Checkpoints in the background: training waits for a copy in memory, not for the disk."""
+"""Checkpoints in the background: training waits for a copy in memory, not for the disk.
 
+Each says which trial it is of, and which measurements came before it: it is of no use to another
+trial, or without their measurements (`sid_sweep.trials.mend.check_checkpoint`).
+"""
+
+import pickle
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,20 +15,23 @@ import torch
 from torch import Tensor
 
 from sid_sweep.distill import Progress
-from sid_sweep.files import forget_partial, replacing
+from sid_sweep.files import Damaged, forget_partial, replacing, stamp
+from sid_sweep.spec import Trial, digest
 from sid_sweep.trials import TrialFolder
+from sid_sweep.trials.mend import check_checkpoint, sum_of
 
 
 class Checkpoints:
     """Where a trial stands, on the disk every `seconds`; whole or absent, one write at a time."""
 
-    def __init__(self, folder: TrialFolder, *, seconds: float) -> None:
+    def __init__(self, folder: TrialFolder, trial: Trial, *, seconds: float) -> None:
         """
         Args:
+            trial: whose they are.
             seconds: least time between two. A write that takes longer delays the next and not
                 training; at 0 there is one after every look, and training waits for each.
         """
-        self._folder, self._seconds = folder, seconds
+        self._folder, self._seconds, self._name = folder, seconds, digest(trial)
         self._began = time.monotonic()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
@@ -41,8 +49,13 @@ class Checkpoints:
             return
         self.wait()
         self._began = time.monotonic()
-        contents = copied({"images": progress.images, "state": progress.state()})
-        self._writing = self._thread.submit(_write, self._folder, contents)
+        words = {
+            "trial": self._name,
+            "images": progress.images,
+            "measured": sum_of(self._folder.measurements()),
+        }
+        state = copied(progress.state())
+        self._writing = self._thread.submit(_write, self._folder, words, state)
 
     def wait(self) -> None:
         """Until nothing is being written; raises what a write has raised."""
@@ -92,7 +105,25 @@ def _copied(state: Any) -> Any:
     return state
 
 
-def _write(folder: TrialFolder, contents: dict[str, Any]) -> None:
+def _write(folder: TrialFolder, words: dict[str, Any], state: dict[str, Any]) -> None:
     """Tensors and numbers only."""
     with replacing(folder.checkpoint) as partial:
-        torch.save(contents, partial)
+        torch.save(state, partial)
+        stamp(partial, words)
+
+
+def restore(
+    folder: TrialFolder, trial: Trial, *, device: torch.device | str
+) -> tuple[int, dict[str, Any]] | None:
+    """The images and the state of a trial's checkpoint; None where there is none.
+
+    Raises:
+        Damaged: it is not whole, or of another trial.
+    """
+    if not folder.checkpoint.exists():
+        return None
+    images = check_checkpoint(folder.checkpoint, digest(trial), folder.measurements())
+    try:
+        return images, torch.load(folder.checkpoint, map_location=device, weights_only=True)
+    except pickle.UnpicklingError:
+        raise Damaged(folder.checkpoint, "holds more than tensors and numbers") from None

@@ -13,7 +13,7 @@ from sid_sweep.files import replacing, write_json
 from sid_sweep.trials import Measurement, Result
 from sid_sweep.trials.host import this_host
 
-from .checkpoint import Checkpoints
+from .checkpoint import Checkpoints, restore
 from .job import Job
 from .memory import peak_bytes, reset_peak, told_what_to_lower
 
@@ -29,22 +29,20 @@ def run(
 
     Args:
         report: called with images, seconds and, after an evaluation, the metrics.
+
+    Raises:
+        Damaged: its checkpoint is, or its measurements are, since the command has mended them.
     """
     torch.set_num_threads(job.threads)
     reset_peak(device)
-    saved = None
-    if job.folder.checkpoint.exists():
-        saved = torch.load(job.folder.checkpoint, map_location=device, weights_only=True)
+    images, state = restore(job.folder, job.trial, device=device) or (-1, None)
     if ranks.rank == 0:
-        job.folder.begin(job.trial, images=saved["images"] if saved else -1)
+        job.folder.begin(job.trial, images=images)
         name = _device_name(torch.device(device))
         host = this_host(device=name, workers=ranks.size, threads=job.threads)
         job.folder.write_host(host)
-    records = distill(
-        job.trial, cache=job.cache, device=device, ranks=ranks,
-        resume=saved["state"] if saved else None,
-    )  # fmt: skip
-    del saved  # as large as all that trains
+    records = distill(job.trial, cache=job.cache, device=device, ranks=ranks, resume=state)
+    del state  # as large as all that trains
     with told_what_to_lower():
         if ranks.rank == 0:
             _write_down(records, job, report, device=device)
@@ -56,7 +54,8 @@ def _write_down(
     records: Iterator[Progress], job: Job, report: Report, *, device: torch.device | str
 ) -> None:
     """Drive the loop to its end; write and report what it yields."""
-    with Checkpoints(job.folder, seconds=job.checkpoint_seconds).open() as checkpoints:
+    checkpoints = Checkpoints(job.folder, job.trial, seconds=job.checkpoint_seconds)
+    with checkpoints.open():
         writer = _Writer(job, device, checkpoints)
         for progress in records:
             metrics = writer.write(progress)

@@ -151,3 +151,70 @@ def test_a_teacher_is_told_the_classes_that_the_data_have_for_networks():
         x = 10 * torch.randn(1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
         means = first.denoise(x.expand(2, -1, -1, -1), level, torch.tensor([0, 1])).mean((1, 2, 3))
     torch.testing.assert_close(means, brightness, rtol=0, atol=0.2)
+
+
+class Stop(Exception):
+    """An interruption."""
+
+
+def stop_at(images):
+    def report(done, total, loss):
+        if done >= images:
+            raise Stop
+
+    return report
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """A look and a checkpoint at every step."""
+    monkeypatch.setattr(trained, "REPORT_STEPS", 1)
+    monkeypatch.setattr(trained, "CHECKPOINT_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("ema", [{}, {"ramp_up": 0.05}])
+def test_training_that_was_interrupted_goes_on_bitwise_as_if_it_had_never_stopped(tmp_path, ema):
+    """From its last checkpoint, which is gone once the teacher is there."""
+    own, seen = trial(ema=ema), []
+    straight = teachers.load(own, cache=tmp_path / "straight")
+    with pytest.raises(Stop):
+        teachers.load(own, cache=tmp_path / "cut", report=stop_at(1280))
+    path = teacher_file(teacher_name(own), tmp_path / "cut")
+    assert path.with_suffix(".checkpoint.pt").exists()
+    assert not path.exists()
+    teacher = teachers.load(
+        own, cache=tmp_path / "cut", report=lambda images, *more: seen.append(images)
+    )
+    assert seen[0] == 1280
+    pairs = (straight.denoiser.parameters(), teacher.denoiser.parameters())
+    assert all(map(torch.equal, *pairs))
+    assert {p.suffix for p in path.parent.iterdir()} == {".safetensors", ".lock"}
+
+
+@pytest.mark.usefixtures("always")
+def test_a_damaged_checkpoint_of_a_teacher_is_set_aside_and_training_begins_again(tmp_path):
+    with pytest.raises(Stop):
+        teachers.load(trial(), cache=tmp_path, report=stop_at(1280))
+    (path,) = tmp_path.rglob("*.checkpoint.pt")
+    content = path.read_bytes()[:-100]
+    path.write_bytes(content)
+    seen = []
+    teachers.load(trial(), cache=tmp_path, report=lambda images, *more: seen.append(images))
+    assert seen[0] == 0
+    assert path.with_name(f"{path.name}.damaged").read_bytes() == content
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", None])
+def test_a_damaged_teacher_is_set_aside_and_trained_again(tmp_path, damage):
+    """None: another network's weights."""
+    first = teachers.load(trial(), cache=tmp_path)
+    path = teacher_file(teacher_name(trial()), tmp_path)
+    if damage is None:
+        other = trial(net={"width": 8, "depth": 1})
+        teachers.load(other, cache=tmp_path)
+        damage = teacher_file(teacher_name(other), tmp_path).read_bytes()
+    path.write_bytes(damage)
+    again = teachers.load(trial(), cache=tmp_path)
+    assert all(map(torch.equal, again.denoiser.parameters(), first.denoiser.parameters()))
+    assert path.with_name(f"{path.name}.damaged").read_bytes() == damage

@@ -7,9 +7,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sid_sweep.trials import TrialFolder
+from sid_sweep.files import Damaged, DiskFull, stamp
+from sid_sweep.spec import Trial, digest
+from sid_sweep.trials import Measurement, TrialFolder
 from sid_sweep.worker import checkpoint
-from sid_sweep.worker.checkpoint import Checkpoints, copied
+from sid_sweep.worker.checkpoint import Checkpoints, copied, restore
+
+TRIAL = Trial.model_validate({"data": {"kind": "mixture"}})
+OTHER = Trial.model_validate({"data": {"kind": "mixture"}, "seed": 1})
 
 
 def progress(images, weights):
@@ -25,7 +30,8 @@ def stopped(checkpoints, error):
 
 
 def read(folder):
-    return torch.load(folder.checkpoint, weights_only=True)
+    images, state = restore(folder, TRIAL, device="cpu")
+    return {"images": images, "state": state}
 
 
 @pytest.fixture
@@ -38,10 +44,10 @@ def slow(monkeypatch):
     """Writes that begin when they are let go; how many have begun."""
     gate, begun, write = threading.Event(), [], checkpoint._write
 
-    def wait_and_write(folder, contents):
-        begun.append(contents["images"])
+    def wait_and_write(folder, words, state):
+        begun.append(words["images"])
         assert gate.wait(30)
-        write(folder, contents)
+        write(folder, words, state)
 
     monkeypatch.setattr(checkpoint, "_write", wait_and_write)
     return SimpleNamespace(gate=gate, begun=begun)
@@ -60,7 +66,7 @@ def test_a_copy_shares_nothing_and_keeps_all():
 
 def test_training_goes_on_while_its_checkpoint_is_written(folder, slow):
     weights = torch.zeros(3)
-    with Checkpoints(folder, seconds=1e-9).open() as checkpoints:
+    with Checkpoints(folder, TRIAL, seconds=1e-9).open() as checkpoints:
         checkpoints.save_if_due(progress(16, weights))
         weights += 1  # what comes later is not in it
         checkpoints.save_if_due(progress(32, weights))  # the last one is still under way
@@ -75,25 +81,25 @@ def test_training_goes_on_while_its_checkpoint_is_written(folder, slow):
 def test_the_end_waits_for_the_write_even_where_the_trial_was_interrupted(folder, slow):
     threading.Timer(0.3, slow.gate.set).start()
     with pytest.raises(KeyboardInterrupt):
-        stopped(Checkpoints(folder, seconds=1e-9), KeyboardInterrupt())
+        stopped(Checkpoints(folder, TRIAL, seconds=1e-9), KeyboardInterrupt())
     assert read(folder)["images"] == 16
 
 
 def test_at_zero_seconds_every_look_is_kept(folder):
-    with Checkpoints(folder, seconds=0).open() as checkpoints:
+    with Checkpoints(folder, TRIAL, seconds=0).open() as checkpoints:
         for images in range(0, 80, 16):
             checkpoints.save_if_due(progress(images, torch.ones(2)))
     assert read(folder)["images"] == 64
 
 
 def test_none_is_written_before_it_is_due(folder):
-    with Checkpoints(folder, seconds=1e9).open() as checkpoints:
+    with Checkpoints(folder, TRIAL, seconds=1e9).open() as checkpoints:
         checkpoints.save_if_due(progress(16, torch.ones(2)))
     assert not folder.checkpoint.exists()
 
 
 def test_a_write_that_fails_fails_the_trial_and_leaves_the_one_before(folder, monkeypatch):
-    with Checkpoints(folder, seconds=0).open() as checkpoints:
+    with Checkpoints(folder, TRIAL, seconds=0).open() as checkpoints:
         checkpoints.save_if_due(progress(16, torch.ones(2)))
 
     def full(contents, path):
@@ -101,17 +107,65 @@ def test_a_write_that_fails_fails_the_trial_and_leaves_the_one_before(folder, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint.torch, "save", full)
-    with pytest.raises(OSError, match="No space"), Checkpoints(folder, seconds=0).open() as own:
-        own.save_if_due(progress(32, torch.ones(2)))
+    checkpoints = Checkpoints(folder, TRIAL, seconds=0)
+    with pytest.raises(DiskFull, match=r"the disk is full; free some"), checkpoints.open():
+        checkpoints.save_if_due(progress(32, torch.ones(2)))
     assert read(folder)["images"] == 16
     assert [path.name for path in folder.path.iterdir()] == ["checkpoint.pt"]
     with pytest.raises(ValueError, match="broken") as caught:
-        stopped(Checkpoints(folder, seconds=0), ValueError("broken"))
-    assert "No space" in caught.value.__notes__[0]
+        stopped(Checkpoints(folder, TRIAL, seconds=0), ValueError("broken"))
+    assert "the disk is full" in caught.value.__notes__[0]
 
 
 def test_what_a_killed_process_left_half_written_is_dropped(folder):
     half = folder.path / ".checkpoint.pt.4711.tmp"
     half.touch()
-    with Checkpoints(folder, seconds=0).open():
+    with Checkpoints(folder, TRIAL, seconds=0).open():
         assert list(folder.path.iterdir()) == []
+
+
+def saved(folder, images=16):
+    """A trial that was evaluated at its start, and has a checkpoint."""
+    made = {"seconds": 0.0, "peak_memory_bytes": 1, "metrics": {}, "timestamp_ms": 1}
+    folder.append(Measurement(images=0, **made))
+    with Checkpoints(folder, TRIAL, seconds=0).open() as checkpoints:
+        checkpoints.save_if_due(progress(images, torch.arange(1000.0)))
+
+
+def test_a_checkpoint_of_another_trial_is_refused_by_its_digest(folder):
+    saved(folder)
+    assert read(folder)["images"] == 16
+    with pytest.raises(Damaged, match="of another trial"):
+        restore(folder, OTHER, device="cpu")
+
+
+def test_one_changed_bit_is_noticed_though_torch_does_not(folder):
+    saved(folder)
+    content = bytearray(folder.checkpoint.read_bytes())
+    content[content.index(torch.arange(1000.0)[100:200].numpy().tobytes())] ^= 1
+    folder.checkpoint.write_bytes(content)
+    torch.load(folder.checkpoint, weights_only=True)
+    with pytest.raises(Damaged, match="is not what was written"):
+        read(folder)
+
+
+def test_a_checkpoint_whose_evaluations_are_gone_is_refused(folder):
+    saved(folder)
+    folder.log.unlink()
+    with pytest.raises(Damaged, match="not those that were made before"):
+        read(folder)
+
+
+def test_nothing_is_unpickled(folder):
+    """Not even where the words beside it are right."""
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(folder.path / "hacked"), "w"))
+
+    torch.save(Evil(), folder.checkpoint)
+    words = {"trial": digest(TRIAL), "images": 0, "measured": checkpoint.sum_of([])}
+    stamp(folder.checkpoint, words)
+    with pytest.raises(Damaged, match="more than tensors"):
+        read(folder)
+    assert not (folder.path / "hacked").exists()

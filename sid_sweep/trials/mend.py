@@ -1,0 +1,266 @@
+"""What is damaged in a sweep's folder is set aside, never deleted, and what it held is derived from
+other files, or left for the trial to make again.
+
+For the command that runs the sweep and holds its lock; all others only read, and name in one line
+what is damaged (`sid_sweep.files.Damaged`). Each function gives a line for each file.
+"""
+
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from safetensors import SafetensorError, safe_open
+
+from sid_sweep.files import (
+    Damaged,
+    drop_half_line,
+    set_aside,
+    stamped,
+    whole_lines,
+    write_json,
+    write_lines,
+)
+from sid_sweep.spec import SpecError, Sweep, Trial, digest, plain
+
+from .checked import NOTE, parsed
+from .folder import VALUES, Measurement, Result, TrialFolder, disagreement
+from .sweep_folder import DIGEST, SweepFolder
+
+PNG, END = b"\x89PNG\r\n\x1a\n", b"IEND"
+HEADER = "sid_sweep"  # in a student's file
+
+AGAIN = "the trial is run again"
+OTHERS = "the measurements beside it are not those that were made before it"
+
+
+def mend_sweep(folder: SweepFolder, sweep: Sweep) -> Iterator[str]:
+    """What is not a trial's, but for the ledger's own."""
+    for partial in folder.path.rglob(".*.tmp"):  # of processes that were killed while they wrote
+        partial.unlink(missing_ok=True)
+    for place in (folder.trials, folder.logs, folder.scratch):
+        if place.exists() and not place.is_dir():
+            yield _aside(Damaged(place, "is a file, not a folder"), "a folder takes its place")
+    try:
+        if folder.exists():
+            folder.recorded()
+    except Damaged as damaged:
+        if folder.trials_like("") and not _is_known(folder, sweep):
+            raise SpecError(
+                f"{damaged.path}: {damaged.what}, and no trial beside it is of this sweep; restore "
+                "the file, or begin a new sweep with --name"
+            ) from None
+        yield _aside(damaged, "written again from what is run now")
+    for path, kind in ((folder.provenance, VALUES), *((p, NOTE) for p in folder.cursors())):
+        yield from _mend_lines(path, kind)
+
+
+def _is_known(folder: SweepFolder, sweep: Sweep) -> bool:
+    """Whether a trial that the sweep asks for has begun: then it is the same question."""
+    arms = [sweep.first_arm()]
+    arms += sweep.grid() if sweep.search.sampler == "grid" else folder.arms()
+    return any(folder.trial(own).path.is_dir() for arm in arms for own in sweep.trials(arm))
+
+
+def _mend_lines(path: Path, kind: TypeAdapter[Any]) -> Iterator[str]:
+    """Keep the lines that are whole."""
+    if not path.exists():
+        return
+    kept: list[Any] = []
+    trouble: list[Damaged] = []
+    try:
+        for number, line in enumerate(whole_lines(path), 1):
+            try:
+                kept.append(parsed(kind, line, path, place=f"line {number}: "))
+            except Damaged as damaged:
+                trouble.append(damaged)
+    except Damaged as damaged:  # a folder
+        trouble.append(damaged)
+    if trouble:
+        yield _aside(trouble[0], f"{len(kept)} whole lines are kept")
+        write_lines(path, kept)
+    else:
+        drop_half_line(path)
+
+
+# ---- trials
+
+
+def mend_trials(folder: SweepFolder, sweep: Sweep) -> Iterator[str]:
+    """All trials that the folder has ever seen."""
+    known = {entry.folder.path.name: entry.trial for entry in folder.entries(sweep)}
+    for path in sorted(folder.trials.glob("*")):
+        if not DIGEST.fullmatch(path.name):
+            continue
+        if path.is_dir():
+            yield from _Mending(TrialFolder(path), known.get(path.name)).lines()
+        else:
+            yield _aside(Damaged(path, "is a file, not a folder"), AGAIN)
+
+
+class _Mending:
+    """One trial: its files, each with what is wrong with it, and what follows from that."""
+
+    def __init__(self, folder: TrialFolder, trial: Trial | None) -> None:
+        self.folder, self.trial = folder, trial
+        self.name = folder.path.name
+
+    def lines(self) -> Iterator[str]:
+        own = self.folder
+        yield from self._specification()
+        yield from self._unless(own.host, "what it ran on is not known")
+        yield from self._unless(own.standards, "noted by its next attempt")
+        yield from self._unless(own.failed, "it is tried again")
+        yield from self._pictures()
+        yield from self._course()
+
+    def _specification(self) -> Iterator[str]:
+        """Its digest is the name of the folder, whatever version of this program wrote it."""
+        path = self.folder.specification
+        try:
+            if not path.exists():
+                return
+            if digest(self.folder.values()) == self.name:
+                return
+            raise Damaged(path, "is of another trial")
+        except Damaged as damaged:
+            known = "written again" if self.trial else "no trial of this sweep needs it"
+            yield _aside(damaged, known)
+            if self.trial:
+                write_json(path, plain(self.trial))
+
+    def _unless(self, look: Callable[[], object], then: str) -> Iterator[str]:
+        try:
+            look()
+        except Damaged as damaged:
+            yield _aside(damaged, then)
+
+    def _pictures(self) -> Iterator[str]:
+        place = self.folder.samples
+        if place.exists() and not place.is_dir():
+            yield _aside(Damaged(place, "is a file, not a folder"), "its pictures are not there")
+        for _, path in self.folder.pictures():
+            if what := picture_trouble(path):
+                yield _aside(Damaged(path, what), "drawn again where its trial is run again")
+
+    def _course(self) -> Iterator[str]:
+        """Result, measurements, student and checkpoint say the same, or what they say is made
+        again: from the checkpoint where it stands, else from the start."""
+        own = self.folder
+        result, wrong_end = _tried(own.result)
+        measured, wrong_log = _tried(own.measurements)
+        wrong_student = self._student()
+        if wrong_log is None and not _in_order(measured or []):
+            wrong_log = Damaged(own.log, "its evaluations are not in order")
+        if result is not None:
+            if wrong_log is None and (what := disagreement(result, measured or [])):
+                wrong_end, wrong_log = Damaged(own.ending, what), Damaged(own.log, what)
+            elif wrong_log or wrong_student:
+                cause = wrong_log or wrong_student
+                assert cause is not None
+                wrong_end = Damaged(own.ending, f"its {cause.path.name} is damaged")
+        elif wrong_end and not wrong_student and (result := self._derived(measured or [])):
+            yield _aside(wrong_end, f"derived from {own.log.name}")
+            own.write_result(result)
+            return
+        for wrong in (wrong_student, wrong_end, wrong_log):
+            if wrong:
+                yield _aside(wrong, AGAIN)
+        if result is not None and wrong_end is None:
+            own.forget_attempts()
+        elif wrong := self._checkpoint([] if wrong_log else measured or []):
+            yield _aside(wrong, "the trial begins again")
+            if wrong.what == OTHERS:  # and nothing says which of the two is right
+                yield _aside(Damaged(own.log, "its checkpoint knows others"), "made again")
+
+    def _student(self) -> Damaged | None:
+        path = self.folder.student
+        return _tried(lambda: student_of(path, self.name))[1] if path.exists() else None
+
+    def _checkpoint(self, measured: list[Measurement]) -> Damaged | None:
+        path = self.folder.checkpoint
+        if not path.exists():
+            return None
+        return _tried(lambda: check_checkpoint(path, self.name, measured))[1]
+
+    def _derived(self, measured: list[Measurement]) -> Result | None:
+        """The end of a trial that has spent its budget and has a student, which is written last."""
+        if not measured or not self.trial or not self.folder.student.exists():
+            return None
+        last = asdict(measured[-1])
+        last.pop("timestamp_ms")
+        spent = measured[-1].images >= self.trial.budget.images
+        return Result(outcome="finished", **last) if spent else None
+
+
+def student_of(path: Path, name: str) -> None:
+    """Raise Damaged unless a file is the whole student of the trial with that digest."""
+    if path.is_dir():
+        raise Damaged(path, "is a folder, not a file")
+    try:
+        with safe_open(path, framework="np") as file:
+            trial = json.loads((file.metadata() or {})[HEADER])["trial"]
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(path, f"is no whole student ({error})") from None
+    if digest(trial) != name:
+        raise Damaged(path, "is of another trial")
+
+
+def sum_of(measured: Sequence[Measurement]) -> str:
+    """By which a checkpoint knows the measurements before it."""
+    return digest({"measurements": [asdict(own) for own in measured]})
+
+
+def check_checkpoint(path: Path, name: str, measured: Sequence[Measurement]) -> int:
+    """The images of a checkpoint.
+
+    Args:
+        name: the digest of its trial.
+        measured: what lies beside it.
+
+    Raises:
+        Damaged: it is not whole, of another trial, or measurements that it counts on are gone.
+    """
+    words = stamped(path)
+    if not isinstance(words, dict) or words.keys() != {"trial", "images", "measured"}:
+        raise Damaged(path, "does not say which trial it is of")
+    if words["trial"] != name:
+        raise Damaged(path, f"is of another trial, {words['trial']}")
+    if words["measured"] != sum_of([own for own in measured if own.images <= words["images"]]):
+        raise Damaged(path, OTHERS)
+    return words["images"]
+
+
+def picture_trouble(path: Path) -> str:
+    """What is wrong with a PNG; "" if nothing is. Each of its parts carries a sum."""
+    if path.is_dir():
+        return "is a folder, not a file"
+    content = path.read_bytes()
+    place, kind = len(PNG), b""
+    while content.startswith(PNG) and kind != END:
+        length = int.from_bytes(content[place : place + 4], "big")
+        body, place = content[place + 4 : place + 8 + length], place + 12 + length
+        if zlib.crc32(body).to_bytes(4, "big") != content[place - 4 : place]:
+            break
+        kind = body[:4]
+    return "" if kind == END else "is no whole picture"
+
+
+def _in_order(measured: Sequence[Measurement]) -> bool:
+    return all(one.images < other.images for one, other in pairwise(measured))
+
+
+def _tried(look: Callable[[], Any]) -> tuple[Any, Damaged | None]:
+    try:
+        return look(), None
+    except Damaged as damaged:
+        return None, damaged
+
+
+def _aside(damaged: Damaged, then: str) -> str:
+    place = set_aside(damaged.path)
+    return f"{damaged.path}: {damaged.what}; set aside as {place.name}, {then}"

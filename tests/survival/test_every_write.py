@@ -1,0 +1,106 @@
+"""Whichever write, sync or rename fails, or is the last before the process dies: the same command
+ends in the table of an undisturbed run, with nothing lost and nothing twice."""
+
+import collections
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sid_sweep import quality
+from sid_sweep.trials import SweepFolder
+
+sys.path.insert(0, str(Path(__file__).parent))
+from alone import command, small, table
+from faults import DIED, Faults
+
+KINDS = ("ENOSPC", "EIO", "die")
+TPE = {
+    "search": {"sampler": "tpe", "arms": 3},
+    "scientific": {"loss.lambda": {"uniform": [0.0, 1.0]}},
+    "baseline": {},
+}
+STRIDE = 29  # of the fast test
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_pictures():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quality, "picture", lambda *own, **more: np.zeros((8, 8), np.uint8))
+        yield
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """What an undisturbed run comes to, and all that it does to the disk."""
+    storage = tmp_path_factory.mktemp("straight")
+    with Faults(storage).installed() as faults:
+        command(storage)
+    return table(storage), faults.seen
+
+
+def disturbed(storage, nth, kind, sweep=None):
+    """Run in a process of its own, in which the Nth point goes wrong; returns how it ended."""
+    if (child := os.fork()) == 0:
+        ended = 1
+        try:
+            with Faults(storage, nth=nth, kind=kind).installed():
+                command(storage, sweep)
+            ended = 0
+        finally:
+            os._exit(ended)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def check(storage, nth, kind, straight, sweep=None):
+    """Disturb, run again, compare; returns how the disturbed run ended."""
+    ended = disturbed(storage, nth, kind, sweep)
+    assert ended == DIED if kind == "die" else ended in (0, 1)
+    lines = command(storage, sweep)
+    assert lines == []  # what is torn is no damage
+    assert table(storage, sweep) == straight
+    name = (sweep or small()).sweep
+    left = [p.name for p in (storage / name).rglob("*") if p.name.endswith((".tmp", ".pt"))]
+    assert left == []
+    assert not any(storage.rglob("*.damaged*"))
+    before = {p: p.stat().st_mtime_ns for p in (storage / name / "trials").rglob("*")}
+    command(storage, sweep)
+    assert {p: p.stat().st_mtime_ns for p in (storage / name / "trials").rglob("*")} == before
+    arms = SweepFolder(storage / name).arms()
+    assert len(arms) == len(set(arms))
+    shutil.rmtree(storage)
+    return ended
+
+
+def test_every_kind_of_point_is_counted(straight):
+    """So that the tests here can fail: what reaches the disk is seen."""
+    _, seen = straight
+    kinds = collections.Counter(point.partition(" ")[0] for point in seen)
+    assert {"open", "write", "fsync", "mkdir", "unlink", "replace"} <= set(kinds)
+    for name in ("checkpoint.pt", "generator.safetensors", "result.json", "ledger.journal"):
+        assert any(name in point for point in seen)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sample_of_writes_that_fail(straight, tmp_path, kind):
+    start = KINDS.index(kind) * STRIDE // len(KINDS) + 1
+    for nth in range(start, len(straight[1]) + 1, STRIDE):
+        check(tmp_path / "sweeps", nth, kind, straight[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_write_that_fails(straight, tmp_path, kind):
+    """All of them; `pytest -s` prints how many, and how the disturbed runs ended."""
+    ends, wrong = collections.Counter(), []
+    for nth, point in enumerate(straight[1], 1):
+        try:
+            ends[check(tmp_path / "sweeps", nth, kind, straight[0])] += 1
+        except BaseException as error:
+            wrong.append((nth, point, f"{type(error).__name__}: {str(error)[:200]}"))
+            shutil.rmtree(tmp_path / "sweeps", ignore_errors=True)
+    print(f"{kind}: {len(straight[1])} points, ended {dict(ends)}, wrong {wrong}")
+    assert wrong == []
