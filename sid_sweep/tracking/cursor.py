@@ -8,13 +8,18 @@ from sid_sweep.files import append_line, drop_half_line, read_lines
 
 class Cursor:
     """Notes by key, each a few values, noted after the fact: a kill in between sends again what the
-    store already has."""
+    store already has. Lost notes cost time and nothing else."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
+        self.is_damaged = False
+        """Whether somebody else has written into it: nothing that it says is believed."""
         self._notes: dict[str, dict[str, Any]] = {}
-        for key, changes in read_lines(path):
-            self._notes.setdefault(key, {}).update(changes)
+        try:
+            for key, changes in read_lines(path):
+                self._notes.setdefault(key, {}).update(changes)
+        except (ValueError, TypeError, IsADirectoryError):
+            self._notes, self.is_damaged = {}, True
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         """What was noted of `key`; empty if nothing was."""
@@ -25,12 +30,12 @@ class Cursor:
         return list(self._notes.items())
 
     def note(self, key: str, **changes: Any) -> None:
-        """Change some values of `key`."""
+        """Change some values of `key`; on the disk first, so that what failed is not believed."""
+        drop_half_line(self.path)
+        append_line(self.path, [key, changes])
         self._notes.setdefault(key, {}).update(changes)
-        drop_half_line(self._path)
-        append_line(self._path, [key, changes])
 
     def clear(self) -> None:
         """Forget everything: the store is another one."""
         self._notes = {}
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)

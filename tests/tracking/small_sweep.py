@@ -13,6 +13,7 @@ from PIL import Image
 from sid_sweep.files import write_json
 from sid_sweep.spec import Sweep
 from sid_sweep.tracking.client import connect
+from sid_sweep.tracking.identity import identity
 from sid_sweep.tracking.mlflow_mirror import MlflowMirror, cursor_of
 from sid_sweep.trials import Entry, Measurement, Result, SweepFolder, TrialFolder, agreement
 
@@ -141,7 +142,8 @@ def empty_database() -> bytes:
 def open_mirror(sweep: Sweep, folder: SweepFolder, uri: str) -> MlflowMirror:
     """As the tracker opens it."""
     client = connect(uri)
-    return MlflowMirror(client, sweep, cursor_of(folder, client.tracking_uri), uri=uri)
+    cursor = cursor_of(folder, client.tracking_uri)
+    return MlflowMirror(client, sweep, cursor, identity=identity(folder), uri=uri)
 
 
 def mirror_all(mirror: MlflowMirror, folder: SweepFolder) -> None:
