@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from sqlalchemy import Engine, event
 
 from sid_sweep.files import write_json
 from sid_sweep.spec import Sweep
@@ -52,23 +53,28 @@ def folder_of(sweep: Sweep, root: Path) -> SweepFolder:
 # ---- what a worker writes
 
 
-def measurement(entry: Entry, images: int) -> Measurement:
-    """Figures that no decimal holds exactly, different for every arm, seed and evaluation."""
+def measurement(entry: Entry, images: int, *, later_ms: int = 0) -> Measurement:
+    """Figures that no decimal holds exactly, different for every arm, seed and evaluation.
+
+    Args:
+        later_ms: how much later it was than it would have been undisturbed.
+    """
     value = (1 + entry.number + 2 * entry.seed) / (images + 3)
     return Measurement(
         images=images,
         seconds=images / 7,
         peak_memory_bytes=2**29 + images,
         metrics={"js": value, "off_modes": 0.1, "mode_kl": 0.01, "modes": 8.0},
-        timestamp_ms=BEGAN_MS + images,
+        timestamp_ms=BEGAN_MS + images + later_ms,
     )
 
 
-def train(entry: Entry, *evaluations: int, after: int = -1) -> None:
+def train(entry: Entry, *evaluations: int, after: int = -1, later_ms: int = 0) -> None:
     """An attempt that was evaluated at these images, each time with a picture.
 
     Args:
         after: where its checkpoint stood; -1: it had none.
+        later_ms: as of a measurement.
     """
     entry.folder.begin(entry.trial, images=after)
     write_json(entry.folder.references, {"sw2": 0.1})
@@ -76,7 +82,7 @@ def train(entry: Entry, *evaluations: int, after: int = -1) -> None:
         path = entry.folder.picture(images)
         path.parent.mkdir(exist_ok=True)
         Image.new("RGB", (3, 2), (entry.number, entry.seed, images % 256)).save(path)
-        entry.folder.append(measurement(entry, images))
+        entry.folder.append(measurement(entry, images, later_ms=later_ms))
 
 
 def finish(entry: Entry, *evaluations: int) -> Result:
@@ -120,6 +126,12 @@ def _end(folder: TrialFolder, result: Result) -> Result:
 
 
 # ---- MLflow
+
+
+@event.listens_for(Engine, "connect")
+def _hurry(connection: Any, record: Any) -> None:
+    """A test's store need not outlive a power cut."""
+    connection.execute("pragma synchronous = off")
 
 
 def store_in(folder: Path) -> str:
