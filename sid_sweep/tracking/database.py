@@ -6,7 +6,9 @@ none can open again, so that ours is made under another name beside its place an
 
 import fcntl
 import os
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -33,7 +35,7 @@ def path_of(uri: str) -> Path | None:
 
 
 def tables_of(path: Path) -> set[str]:
-    """The tables of a database, which is only read.
+    """The tables of a database.
 
     Raises:
         LookupError: it is none, a broken one, or not MLflow's; one line.
@@ -45,6 +47,8 @@ def tables_of(path: Path) -> set[str]:
             found = database.execute("select name from sqlite_master where type = 'table'")
             tables = {name for (name,) in found}
     except (sqlite3.Error, UnicodeDecodeError) as error:
+        if "locked" in str(error):
+            raise LookupError(f"{path} is held by another process ({error})") from None
         raise LookupError(f"{path} is no database, or a broken one ({error})") from None
     if tables and not tables & OURS:
         raise LookupError(f"{path} is a database, but not MLflow's")
@@ -78,7 +82,8 @@ def set_aside(path: Path) -> Path:
 
 
 def _replace(path: Path, remark: Callable[[str], None]) -> None:
-    written = max(file.stat().st_mtime for file in path.parent.glob(f"{path.name}*"))
+    files = (path, path.with_name(f"{path.name}-journal"))
+    written = max(file.stat().st_mtime for file in files if file.exists())
     if time.time() - written < SETTLED_SECONDS:
         raise BlockingIOError(f"{path} is half made; another process may still be making it")
     aside = set_aside(path)
@@ -105,13 +110,15 @@ def _make(path: Path) -> None:
 
 
 def _opens(path: Path) -> bool:
-    """Whether MLflow can use it. Asked under another name, since MLflow remembers each by name."""
+    """Whether MLflow can use it. A copy is tried, since an attempt changes what it fails on."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    try:
-        SqlAlchemyStore(f"sqlite:///{path.parent}/./{path.name}", ARTIFACTS).engine.dispose()
-    except Exception:  # whatever a migration can stumble over
-        return False
+    with tempfile.TemporaryDirectory() as folder:
+        copied = shutil.copy(path, folder)
+        try:
+            SqlAlchemyStore(f"sqlite:///{copied}", ARTIFACTS).engine.dispose()
+        except Exception:  # whatever a migration can stumble over
+            return False
     return True
 
 
@@ -127,7 +134,8 @@ def _holds_nothing(path: Path) -> bool:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+    """A connection that makes no file; what a killed process left half written is undone by it."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as database:
         yield database
 
 
