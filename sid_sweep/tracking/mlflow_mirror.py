@@ -237,8 +237,7 @@ class MlflowMirror:
         counts = {name: str(outcomes.count(name)) for name in ("finished", *LOST)}
         self._store.tag(note["run_id"], counts)
         failed = any(result.outcome == "failed" for _, result in ended.values())
-        when = max(_end_of(*pair) for pair in ended.values())
-        self._store.end(note["run_id"], "FAILED" if failed else "FINISHED", when=when)
+        self._store.end(note["run_id"], "FAILED" if failed else "FINISHED")
         self._cursor.note(_arm_key(number), open=False, done=signature)
 
     def _send_means(self, number: int, finished: list[tuple[Entry, Result]]) -> None:
@@ -314,11 +313,12 @@ class MlflowMirror:
         self._sent[entry.key] = new[-1].images
 
     def _close(self, entry: Entry, result: Result) -> None:
-        run_id, when = self._cursor[entry.key]["run_id"], _end_of(entry, result)
+        run_id = self._cursor[entry.key]["run_id"]
         for path in entry.folder.exports():
             self._store.file(run_id, path)
         spent = {"seconds": result.seconds, "peak_memory_bytes": result.peak_memory_bytes}
         if result.images > max(self._last(entry), 0):
+            when = _end_of(entry, result)
             last = Measurement(images=result.images, **spent, metrics={}, timestamp_ms=when)
             self._send_points(entry, [last])
         end = json.dumps({"images": result.images, **spent})
@@ -327,7 +327,7 @@ class MlflowMirror:
             failure = entry.folder.failure
             self._store.text(run_id, failure.read_text("utf-8"), failure.name)
         failed = result.outcome == "failed"  # tried again by the next run, so opened again
-        self._store.end(run_id, "FAILED" if failed else "FINISHED", when=when)
+        self._store.end(run_id, "FAILED" if failed else "FINISHED")
         self._cursor.note(entry.key, open=False, done=not failed)
 
 

@@ -5,7 +5,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .client import redact
 from .identity import IDENTITY
@@ -97,13 +97,9 @@ class Store:
             return False
         return True
 
-    def end(self, run_id: str, status: str, *, when: int | None = None) -> None:
-        """Let a run be over.
-
-        Args:
-            when: in milliseconds since 1970; None: now.
-        """
-        self.client.set_terminated(run_id, status, end_time=when)
+    def end(self, run_id: str, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
+        """Let a run be over."""
+        self.client.set_terminated(run_id, status)
 
     def describe(self, run_id: str, text: str) -> None:
         """Markdown that MLflow shows on top of a run."""

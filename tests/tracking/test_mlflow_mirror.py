@@ -30,6 +30,7 @@ from sid_sweep.spec.paths import leaves
 from sid_sweep.tracking import run_ids, track
 from sid_sweep.tracking import tracker as tracker_module
 from sid_sweep.tracking.client import connect
+from sid_sweep.tracking.identity import identity
 from sid_sweep.tracking.mlflow_mirror import cursor_of
 from sid_sweep.trials import TrialFolder
 from sid_sweep.trials.host import this_host
@@ -200,6 +201,15 @@ def test_a_trials_run_has_its_specification_as_params_and_its_place_as_tags(plac
     arm = place.run("arm 1")
     assert arm.data.params == {"loss.lambda": "1.0"}
     assert tags(arm) == {"level": "arm"}
+
+
+def test_every_run_names_the_folder_that_it_is_of_and_its_place_in_it(place):
+    train(place.entries[3], 0)
+    place.mirrored()
+    for key in ("sweep", "arm 1", "1/1"):
+        found = place.run(key).data.tags
+        assert found["sid_sweep.identity"] == identity(place.folder)
+        assert found["sid_sweep.key"] == key
 
 
 def test_the_sweeps_run_keeps_what_was_asked_and_where_it_was_computed(place, monkeypatch):

@@ -117,7 +117,6 @@ def content(uri):
     places = query(uri, f"select run_uuid, artifact_uri from runs where {owned}")
     return {
         "runs": rows("select run_uuid, name, status, lifecycle_stage from runs"),
-        "ends": [row for row in rows("select run_uuid, end_time from runs") if row[0] != "sweep"],
         "params": rows("select run_uuid, key, value from params"),
         "tags": [(own, key, keys[v] if key in IDS else v) for own, key, v in tags],
         "metrics": rows("select run_uuid, key, step, value, timestamp from metrics"),
