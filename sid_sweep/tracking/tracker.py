@@ -84,7 +84,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         self._mirror: Mirror | None = None
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._closing = threading.Event()
-        self._is_over = False
+        self._is_over = self._is_drained = False
         self._done = self._given = self._failures = 0
         self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
 
@@ -103,7 +103,8 @@ class Tracker(AbstractContextManager["Tracker"]):
             self.drain(patience=INTERRUPTED_SECONDS)
         self._closing.set()
         self._tasks.put(None)
-        self._thread.join(RETRY_SECONDS if self.pending else None)
+        waited = POLL_SECONDS if self._is_drained else RETRY_SECONDS
+        self._thread.join(waited if self.pending else None)
         if self._thread.is_alive():
             self.unsent += self.pending
             self.trouble = self.trouble or "it answers too slowly"
@@ -133,6 +134,7 @@ class Tracker(AbstractContextManager["Tracker"]):
             show: called with what is left, several times a second; may raise to stop waiting.
         """
         self._failures = 0
+        self._is_drained = True
         self._closing.set()
         left, since = self.pending, time.monotonic()
         while self.pending and time.monotonic() - since < patience:
