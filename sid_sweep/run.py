@@ -131,7 +131,18 @@ def _load(options: argparse.Namespace) -> Sweep:
         overrides.append(f"sweep={options.name}")
     if options.storage.exists() and not options.storage.is_dir():
         raise SpecError(f"--storage {options.storage}: is a file; name a folder")
+    if options.tracking_uri is not None:
+        _check_store(options.tracking_uri)
     return load(options.space, overrides)
+
+
+def _check_store(uri: str) -> None:
+    from sid_sweep.tracking.client import require_writable
+
+    try:
+        require_writable(uri)
+    except LookupError as error:
+        raise SpecError(f"--tracking-uri: {error}") from None
 
 
 def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Console) -> int:

@@ -235,7 +235,7 @@ class Session:
         done = sum(entry.folder.result() is not None for entry in ledger.entries())
         self.console.print(
             f"\n  interrupted, {done} of {self.board.total} trials done; to go on:\n\n"
-            f"  {escape(self.command)}\n",
+            f"  {escape(redact(self.command))}\n",
             soft_wrap=True,
         )
         for tracker in self.trackers:
@@ -264,12 +264,14 @@ class Session:
 
     def _say_unsent(self) -> None:
         for tracker in self.trackers:
+            lines = list(tracker.remarks)
             if tracker.unsent:
-                self.console.print(
-                    f"[yellow]tracking:[/] {tracker.unsent} updates could not be sent to "
-                    f"{escape(tracker.store)} ({escape(tracker.trouble)}); they are kept, and the "
-                    "same command sends them"
+                lines.append(
+                    f"{tracker.unsent} updates could not be sent to {tracker.store} "
+                    f"({tracker.trouble}); they are kept: {tracker.remedy}"
                 )
+            for line in lines:
+                self.console.print(f"[yellow]tracking:[/] {escape(line)}", soft_wrap=True)
 
     def _say_next(self) -> None:
         looks = "".join(f"  look    {escape(tracker.hint)}\n" for tracker in self.trackers)

@@ -3,11 +3,12 @@
 import logging
 import os
 import re
-import sqlite3
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+from .database import OURS, path_of, prepare, tables_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -16,14 +17,24 @@ if TYPE_CHECKING:
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the tracker asks again, and looks first
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 VIEW = "sid_sweep"  # name of the view that the address of the runs table asks for
 SERVER = "http://127.0.0.1:5000"  # of a bare `mlflow ui`
 STORES = "name a database, such as sqlite:///mlflow.db, or a server, such as http://host:5000"
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"""(?<=://)[^/@:\s"']*(?::[^\s"']*)?@""")
+_TOKENS = re.compile(
+    r"""([?&][\w-]*(?:password|passwd|pwd|token|secret|api_?key)=)[^&\s"']+""", re.I
+)
+_REMEDIES = {
+    r"read-?only|permission denied|unable to open|not permitted": "make it writable, and {again}",
+    r"disk is full|no space left|quota": "free some room, and {again}",
+    r"no database|not a database|malformed": "move it away, and the same command makes a new one "
+    "and sends them all",
+    r"not mlflow's|is a folder|no store that": "name another with --tracking-uri: {again}",
+}
 
 
 def connect(uri: str | None) -> "MlflowClient":
@@ -35,10 +46,25 @@ def connect(uri: str | None) -> "MlflowClient":
     return MlflowClient(tracking_uri=uri)
 
 
+def connect_to_write(uri: str | None, *, remark: Callable[[str], None]) -> "MlflowClient":
+    """As `connect`, once there is such a store: a database in a file is made whole first.
+
+    Args:
+        remark: told in one line what was found damaged and made anew.
+    """
+    if uri is not None:
+        _require_known(uri)
+    store = uri if uri is not None else _default_store()
+    if (path := path_of(absolute(store))) is not None:
+        prepare(path, remark=remark)
+    return connect(uri)
+
+
 def _prepare() -> None:
     """What MLflow reads when it is imported."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it shows the URI's password
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # each error is told once
@@ -59,14 +85,34 @@ def require_store(uri: str | None) -> None:
         LookupError: nothing can be read at `uri`, or nothing is there; one line.
     """
     store = uri if uri is not None else _default_store()
+    _require_known(store)
+    if store.startswith("sqlite"):
+        _require_database(store)
+
+
+def require_writable(uri: str) -> None:
+    """Refuse what no run of a sweep could ever be sent to, before anything is begun.
+
+    Raises:
+        LookupError: no such store can be made; one line.
+    """
+    _require_known(uri)
+    if uri.startswith("sqlite"):
+        path = path_of(absolute(uri))
+        if path is None:
+            raise LookupError(f"{uri} names no file; {STORES}")
+        if path.is_dir():
+            raise LookupError(f"{path} is a folder; {STORES}")
+
+
+def _require_known(store: str) -> None:
+    """MLflow has such stores, and a server has a name."""
     scheme = store.partition(":")[0].partition("+")[0]
     match scheme:
-        case "sqlite":
-            _require_database(store)
         case "http" | "https":
             if not _has_host(store):
                 raise LookupError(f"{redact(store)} names no server; {STORES}")
-        case "postgresql" | "mysql" | "mssql" | "databricks":
+        case "sqlite" | "postgresql" | "mysql" | "mssql" | "databricks":
             pass  # MLflow says what is wrong there
         case _:
             shown = redact(store) if store.strip() else "a URI of nothing"
@@ -90,21 +136,12 @@ def _has_host(uri: str) -> bool:
 
 def _require_database(uri: str) -> None:
     """The file of an SQLite URI is there, and MLflow's; it is only read."""
-    place = unquote(absolute(uri).partition(":///")[2].partition("?")[0])
-    if place in ("", ":memory:") or place.endswith("/:memory:"):
+    path = path_of(absolute(uri))
+    if path is None:
         raise LookupError(f"{uri} names no file; {STORES}")
-    path = Path(place).resolve()
     if not path.exists():
         raise LookupError(f"there is no {path}; run the sweep in this folder first, or {STORES}")
-    if path.is_dir():
-        raise LookupError(f"{path} is a folder; {STORES}")
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-            found = database.execute("select name from sqlite_master where type = 'table'")
-            tables = {name for (name,) in found}
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise LookupError(f"{path} is no database, or a broken one ({reason(error)})") from None
-    if not {"alembic_version", "experiments", "runs"} <= tables:
+    if not {"alembic_version", *OURS} <= tables_of(path):
         raise LookupError(f"{path} is a database, but not MLflow's; {STORES}")
 
 
@@ -116,9 +153,16 @@ def reason(error: BaseException) -> str:
     return redact(lines[0])
 
 
+def remedy(trouble: str) -> str:
+    """What sends later what could not be sent now."""
+    again = "the same command sends them"
+    found = (words for sign, words in _REMEDIES.items() if re.search(sign, trouble, re.I))
+    return next(found, "{again}").format(again=again)
+
+
 def redact(text: str) -> str:
     """`text` without the credentials of any URI in it."""
-    return _CREDENTIALS.sub("***@", text)
+    return _TOKENS.sub(r"\1***", _CREDENTIALS.sub("***@", text))
 
 
 def ui_hint(uri: str | None, *, experiment_id: str = "") -> str:

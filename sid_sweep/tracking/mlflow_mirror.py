@@ -1,8 +1,10 @@
 """Makes MLflow's runs equal to a sweep's folders: whatever is missing there is sent, nothing twice.
 
 A parent run for the sweep, a child for each arm, a grandchild for each seed (two levels where there
-is one seed). What has been sent is noted in a cursor beside the folders, after the fact: a kill in
-between sends again what MLflow already has, and MLflow ignores an equal point, its time included.
+is one seed). What has been sent is noted in a cursor beside the folders, after the fact. A kill in
+between, or an answer that was lost, is made good by asking: runs carry the folder's identity and
+their key in it, so that one that was made and not noted is found; a trial's points are sent from
+where MLflow's end; and whatever else is sent, tags, files, pictures, replaces itself.
 """
 
 import json
@@ -13,27 +15,36 @@ from sid_sweep.spec.paths import leaves
 from sid_sweep.trials import Entry, Measurement, Result, SweepFolder
 from sid_sweep.trials.sweep_folder import RECORD
 
-from .client import VIEW, absolute, connect, redact, ui_hint
+from .client import VIEW, absolute, connect_to_write, redact, ui_hint
 from .cursor import Cursor
+from .database import set_aside
+from .identity import IDENTITY, identity
 from .provenance import provenance
-from .store import TAG, Point, Store
+from .store import TAG, Point, Store, is_bare
 from .tracker import Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SWEEP = "sweep"  # key of the parent's note in the cursor
+CLOCK = "cost/seconds"  # a metric that every measurement has
 
 
 def track(sweep: Sweep, folder: SweepFolder, *, uri: str | None) -> Tracker:
     """A tracker that mirrors a sweep into the MLflow at `uri`; None: MLflow's default store."""
+    remarks: list[str] = []
 
     def open_mirror() -> MlflowMirror:
-        client = connect(uri)
-        return MlflowMirror(client, sweep, cursor_of(folder, client.tracking_uri), uri=uri)
+        client = connect_to_write(uri, remark=remarks.append)
+        cursor = cursor_of(folder, client.tracking_uri)
+        if cursor.is_damaged:
+            aside = set_aside(cursor.path)
+            remarks.append(f"{cursor.path} was damaged; it was set aside as {aside.name}")
+            cursor = Cursor(cursor.path)
+        return MlflowMirror(client, sweep, cursor, identity=identity(folder), uri=uri)
 
     name = redact(uri or "MLflow's default store")
-    return Tracker(open_mirror, store=name, hint=ui_hint(uri))
+    return Tracker(open_mirror, store=name, hint=ui_hint(uri), remarks=remarks)
 
 
 def cursor_of(folder: SweepFolder, uri: str) -> Cursor:
@@ -52,14 +63,27 @@ class MlflowMirror:
     """The runs of one sweep in one MLflow store."""
 
     def __init__(
-        self, client: "MlflowClient", sweep: Sweep, cursor: Cursor, *, uri: str | None = None
+        self,
+        client: "MlflowClient",
+        sweep: Sweep,
+        cursor: Cursor,
+        *,
+        identity: str,
+        uri: str | None = None,
     ) -> None:
         self.sweep = sweep
         self._store = Store(client, sweep.sweep, description=sweep.question)
         self._cursor = cursor
+        self._identity = identity
         self._uri = uri
-        self._ended: dict[int, dict[int, tuple[Result, int]]] = {}
-        """By arm and seed, how a trial ended, and when in milliseconds."""
+        self._ended: dict[int, dict[int, tuple[Entry, Result]]] = {}
+        """By arm and seed, how a trial ended."""
+        self._sent: dict[str, int] = {}
+        """Images of a run's last point, where that is known."""
+        self._asked: set[str] = set()
+        """For which a run was asked for; whether one was made is known once it is noted."""
+        self._is_late = False
+        """Whether one may still be made that was asked for twice."""
         self._open_parent()
 
     @property
@@ -77,7 +101,7 @@ class MlflowMirror:
             self._send(entry)
             self._close(entry, result)
         ended = self._ended.setdefault(entry.number, {})
-        ended[entry.seed] = (result, _end_of(entry))
+        ended[entry.seed] = (entry, result)
         if self._is_complete(ended):
             self._end_of_arm(entry.number)
 
@@ -86,14 +110,16 @@ class MlflowMirror:
         all the seeds that they get."""
         for number in self._ended:
             self._end_of_arm(number)
+        self._settle()
         self._store.describe(self._parent, f"{self._words()}\n{report}")
         self._store.text(self._parent, report, "table.md")
         self._store.end(self._parent, "FAILED" if failed else "FINISHED")
 
     def interrupt(self) -> None:
         """Killed, every run that is open, to be opened again by the next run of the sweep."""
+        self._settle()
         for key, note in self._cursor.items():
-            if note.get("open"):
+            if note.get("open") and key != SWEEP:
                 self._store.end(note["run_id"], "KILLED")
                 self._cursor.note(key, open=False)
         self._store.end(self._parent, "KILLED")
@@ -105,17 +131,52 @@ class MlflowMirror:
         return self._cursor[SWEEP].get("run_id", "")
 
     def _open_parent(self) -> None:
-        self._store.restore({own["run_id"] for _, own in self._cursor.items() if "run_id" in own})
+        self._store.restore(self._identity)
         if self._parent and not self._store.reopen(self._parent):
             self._cursor.clear()  # the store was deleted or replaced: everything is sent anew
+        if not self._cursor[IDENTITY]:
+            self._cursor.note(IDENTITY, value=self._identity)
+        known = self._parent
+        self._adopt()
         if not self._parent:
-            run_id = self._store.create(self.sweep.sweep, {"level": "sweep"}, parent="")
-            self._cursor.note(SWEEP, run_id=run_id)
+            self._make(SWEEP, self.sweep.sweep, {"level": "sweep"}, parent="")
+        elif self._parent != known:
+            self._store.reopen(self._parent)
         self._store.describe(self._parent, self._words())
         self._store.view(VIEW, self._columns())
         self._store.json(self._parent, self.sweep.outline(), "question.json")
         self._store.json(self._parent, plain(self.sweep), RECORD)
         self._store.json(self._parent, provenance(), "provenance.json")
+
+    def _make(self, key: str, name: str, tags: dict[str, str], *, parent: str) -> None:
+        """A new run for `key`, unless one was made that nobody noted."""
+        if key in self._asked:
+            self._is_late = True
+            self._adopt()
+        if "run_id" in self._cursor[key]:
+            return
+        self._asked.add(key)
+        own = tags | {"key": key, IDENTITY: self._identity}
+        run_id = self._store.create(name, own, parent=parent)
+        self._cursor.note(key, run_id=run_id, open=True)
+        self._sent[key] = -1
+        self._asked.discard(key)
+
+    def _adopt(self) -> None:
+        """Note the runs of this folder that no note names, and disown those that stand twice: a
+        server that hung may have made one long after nobody waited for it any more."""
+        known = {note["run_id"] for _, note in self._cursor.items() if "run_id" in note}
+        for run in self._store.unknown(self._identity, known):
+            key, is_open = run.data.tags[f"{TAG}key"], run.info.status == "RUNNING"
+            if "run_id" not in self._cursor[key]:
+                self._cursor.note(key, run_id=run.info.run_id, open=is_open)
+            elif is_bare(run):
+                self._store.disown(run.info.run_id)
+
+    def _settle(self) -> None:
+        """Before the end: look for what was made late, where that can be."""
+        if self._is_late:
+            self._adopt()
 
     def _columns(self) -> list[str]:
         """Of the runs table: metric, further metrics, knobs, outcome."""
@@ -138,8 +199,7 @@ class MlflowMirror:
         key = _arm_key(entry.number)
         note = self._cursor[key]
         if "run_id" not in note:
-            run_id = self._store.create(str(entry.arm), {"level": "arm"}, parent=self._parent)
-            self._cursor.note(key, run_id=run_id, open=True)
+            self._make(key, str(entry.arm), {"level": "arm"}, parent=self._parent)
         elif not note.get("open"):
             self._store.reopen(note["run_id"])
             self._cursor.note(key, open=True)
@@ -153,7 +213,7 @@ class MlflowMirror:
     def _has_one_seed(self) -> bool:
         return len(self.sweep.seeds.all) == 1
 
-    def _is_complete(self, ended: dict[int, tuple[Result, int]]) -> bool:
+    def _is_complete(self, ended: dict[int, tuple[Entry, Result]]) -> bool:
         """Whether an arm has all the seeds of a phase, and none of a later one. Where fewer may do,
         only the end of the sweep says that it has all it gets."""
         seeds = self.sweep.seeds
@@ -164,25 +224,33 @@ class MlflowMirror:
         """The mean over the seeds that the table reports, or over those that screened where the arm
         has no others, so that arms can be compared in the UI."""
         ended, note = self._ended[number], self._cursor[_arm_key(number)]
-        signature = [[seed, result.outcome] for seed, (result, _) in sorted(ended.items())]
+        signature = [[seed, result.outcome] for seed, (_, result) in sorted(ended.items())]
         known = all(pair in note.get("done", []) for pair in signature)
         if not note or (known and not note.get("open")):
             return
         confirmed = {seed: own for seed, own in ended.items() if seed in self.sweep.seeds.confirm}
         own = list((confirmed or ended).values())
-        finished = [result for result, _ in own if result.outcome == "finished"]
-        outcomes = [result.outcome for result, _ in own]
+        finished = [pair for pair in own if pair[1].outcome == "finished"]
+        outcomes = [result.outcome for _, result in own]
         if finished:
-            images, now = max(r.images for r in finished), max(when for _, when in own)
-            names = [n for n in finished[0].metrics if all(n in r.metrics for r in finished)]
-            mean = self.sweep.mean
-            means = {name: mean(name, (r.metrics[name] for r in finished)) for name in names}
-            self._store.points(note["run_id"], [(k, v, now, images) for k, v in means.items()])
+            self._send_means(number, finished)
         counts = {name: str(outcomes.count(name)) for name in ("finished", *LOST)}
         self._store.tag(note["run_id"], counts)
-        failed = any(result.outcome == "failed" for result, _ in ended.values())
+        failed = any(result.outcome == "failed" for _, result in ended.values())
         self._store.end(note["run_id"], "FAILED" if failed else "FINISHED")
         self._cursor.note(_arm_key(number), open=False, done=signature)
+
+    def _send_means(self, number: int, finished: list[tuple[Entry, Result]]) -> None:
+        """At the time of the last of these ends: the same whenever it is sent."""
+        results, key = [result for _, result in finished], _arm_key(number)
+        run_id, when = self._cursor[key]["run_id"], max(_end_of(*pair) for pair in finished)
+        images, mean = max(own.images for own in results), self.sweep.mean
+        names = [name for name in results[0].metrics if all(name in r.metrics for r in results)]
+        means = [(n, mean(n, (r.metrics[n] for r in results)), when, images) for n in names]
+        if self._sent.pop(key, None) == -1:
+            self._store.points(run_id, [means])
+        else:
+            self._store.supersede(run_id, means)
 
     # ---- seeds
 
@@ -190,7 +258,7 @@ class MlflowMirror:
         """The run of a trial: created, opened again, or as it is."""
         note = self._cursor[entry.key]
         if "run_id" not in note:
-            self._create(entry)
+            self._make_seed(entry)
         elif not note.get("open"):
             self._arm_run(entry)
             self._store.reopen(note["run_id"])
@@ -204,7 +272,7 @@ class MlflowMirror:
             self._cursor.note(entry.key, described=True)
         return note["run_id"]
 
-    def _create(self, entry: Entry) -> None:
+    def _make_seed(self, entry: Entry) -> None:
         tags = {
             "level": "seed",
             "values": json.dumps(dict(entry.arm)),
@@ -215,32 +283,44 @@ class MlflowMirror:
             "outcome": "running",
         }
         name = str(entry.arm) if self._has_one_seed else str(entry)
-        run_id = self._store.create(name, tags, parent=self._arm_run(entry))
-        self._cursor.note(entry.key, run_id=run_id, open=True)
+        self._make(entry.key, name, tags, parent=self._arm_run(entry))
 
     def _send(self, entry: Entry) -> None:
-        run_id, sent = self._open(entry), self._cursor[entry.key].get("images", -1)
-        new = [own for own in entry.folder.measurements() if own.images > sent]
+        run_id = self._open(entry)
+        new = [own for own in entry.folder.measurements() if own.images > self._last(entry)]
         if new:
             self._store.file(run_id, entry.folder.log)  # first: a run with points has a log
-            self._store.points(run_id, [point for own in new for point in _points(own)])
-            self._cursor.note(entry.key, images=new[-1].images)
+            self._send_points(entry, new)
         shown = self._cursor[entry.key].get("pictures", -1)
         for images, path in entry.folder.pictures():
             if images > shown:
                 self._store.picture(run_id, path, images=images)
                 self._cursor.note(entry.key, pictures=images)
 
+    def _last(self, entry: Entry) -> int:
+        """Images of the last point that was sent, noted or not. A trial that goes on from a
+        checkpoint measures again what came after it, at another time: MLflow would keep both."""
+        if (last := self._sent.get(entry.key)) is None:
+            note = self._cursor[entry.key]
+            last = max(note.get("images", -1), self._store.last_step(note["run_id"], CLOCK))
+            self._sent[entry.key] = last
+        return last
+
+    def _send_points(self, entry: Entry, new: list[Measurement]) -> None:
+        self._sent.pop(entry.key, None)  # until there is an answer, only the store knows
+        self._store.points(self._cursor[entry.key]["run_id"], [_points(own) for own in new])
+        self._cursor.note(entry.key, images=new[-1].images)
+        self._sent[entry.key] = new[-1].images
+
     def _close(self, entry: Entry, result: Result) -> None:
         run_id = self._cursor[entry.key]["run_id"]
         for path in entry.folder.exports():
             self._store.file(run_id, path)
         spent = {"seconds": result.seconds, "peak_memory_bytes": result.peak_memory_bytes}
-        if result.images > max(self._cursor[entry.key].get("images", -1), 0):
-            last = Measurement(
-                images=result.images, **spent, metrics={}, timestamp_ms=_end_of(entry)
-            )
-            self._store.points(run_id, _points(last))
+        if result.images > max(self._last(entry), 0):
+            when = _end_of(entry, result)
+            last = Measurement(images=result.images, **spent, metrics={}, timestamp_ms=when)
+            self._send_points(entry, [last])
         end = json.dumps({"images": result.images, **spent})
         self._store.tag(run_id, {"outcome": result.outcome, "cause": result.cause, "end": end})
         if entry.folder.failure.exists():
@@ -257,15 +337,17 @@ def _arm_key(number: int) -> str:
 
 def _points(own: Measurement) -> list[Point]:
     """All that a measurement says, costs by the clock included."""
-    spent = {
-        "cost/seconds": own.seconds,
-        "cost/peak_memory_bytes": float(own.peak_memory_bytes),
-    }
+    spent = {CLOCK: own.seconds, "cost/peak_memory_bytes": float(own.peak_memory_bytes)}
     values = own.metrics | spent
     return [(name, value, own.timestamp_ms, own.images) for name, value in values.items()]
 
 
-def _end_of(entry: Entry) -> int:
-    """When a trial ended, in milliseconds since 1970: the same whenever it is asked."""
-    path = entry.folder.ending if entry.folder.ending.exists() else entry.folder.path
-    return int(path.stat().st_mtime * 1000)
+def _end_of(entry: Entry, result: Result) -> int:
+    """When a trial ended, in milliseconds since 1970, as its log says: a file's own time changes
+    when it is copied."""
+    measurements = entry.folder.measurements()
+    if not measurements:
+        path = entry.folder.ending if entry.folder.ending.exists() else entry.folder.path
+        return int(path.stat().st_mtime * 1000)
+    last = measurements[-1]
+    return last.timestamp_ms + round(max(0.0, result.seconds - last.seconds) * 1000)

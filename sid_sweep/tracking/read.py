@@ -19,7 +19,7 @@ from sid_sweep.trials.folder import HOST, LOG, STUDENT
 from sid_sweep.trials.rows import Columns, rows, stacked
 
 from .client import connect, reason, redact, require_store
-from .store import TAG
+from .store import TAG, is_bare
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -158,10 +158,10 @@ def _seed_runs(client: "MlflowClient", parent: "Run") -> list["Run"]:
         token = page.token
         if not token:
             break
-    # A kill between making a run and noting it leaves one that nobody feeds: the newest counts.
-    oldest_first = sorted(found, key=lambda run: run.info.start_time)
-    newest = {(int(_tag(run, "arm")), int(_tag(run, "seed"))): run for run in oldest_first}
-    return [run for _, run in sorted(newest.items(), key=lambda item: item[0])]
+    # A server that hung may have made a run twice: the oldest that holds something counts.
+    worst_first = sorted(found, key=lambda run: (not is_bare(run), -run.info.start_time))
+    best = {(int(_tag(run, "arm")), int(_tag(run, "seed"))): run for run in worst_first}
+    return [run for _, run in sorted(best.items(), key=lambda item: item[0])]
 
 
 class _Fetcher:

@@ -1,14 +1,22 @@
 """MLflow's nouns, said once: runs, tags, params, points, pictures and files of one experiment."""
 
 import json
-from collections.abc import Iterable
+import tempfile
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .client import redact
+from .identity import IDENTITY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+NOTE = "mlflow.note.content"  # Markdown that MLflow shows on top
+PAGE = 100  # runs of one answer
+PREVIEW = 256  # pixels of a small picture's longer side, as MLflow has it
 
 MAX_PARAM_CHARACTERS = 500
 MAX_TAG_CHARACTERS = 5000
@@ -30,7 +38,7 @@ class Store:
                 client.restore_experiment(found.experiment_id)
             return
         kind = {"mlflow.experimentKind": "custom_model_development"}
-        tags = {"mlflow.note.content": redact(description), **kind}
+        tags = {NOTE: redact(description), **kind}
         self.experiment_id = client.create_experiment(name, tags=tags)
 
     def create(self, name: str, tags: dict[str, str], *, parent: str) -> str:
@@ -42,21 +50,40 @@ class Store:
         made = self.client.create_run(self.experiment_id, run_name=redact(name), tags=every)
         return made.info.run_id
 
-    def restore(self, run_ids: set[str]) -> None:
-        """Bring back those of these runs that somebody deleted: the folders still have them."""
+    def unknown(self, identity: str, known: set[str]) -> list["Run"]:
+        """The runs of a sweep's folder that are not among the known ones: those first that hold
+        something, then the oldest. The newest are read first, until a page holds known ones alone.
+        """
+        found: list[Run] = []
+        for page in self._pages(identity, order_by=["attributes.start_time DESC"]):
+            new = [run for run in page if run.info.run_id not in known]
+            found += new
+            if not new:
+                break
+        return sorted(found, key=lambda run: (is_bare(run), run.info.start_time))
+
+    def restore(self, identity: str) -> None:
+        """Bring back those runs of a sweep that somebody deleted: the folders still have them."""
         from mlflow.entities import ViewType
 
-        deleted: set[str] = set()
-        token = None
+        for page in list(self._pages(identity, run_view_type=ViewType.DELETED_ONLY)):
+            for run in page:
+                self.client.restore_run(run.info.run_id)
+
+    def disown(self, run_id: str) -> None:
+        """Take away a run that was made in vain, which nobody knows any more from then on."""
+        self.tag(run_id, {IDENTITY: ""})
+        self.client.delete_run(run_id)
+
+    def _pages(self, identity: str, **options: Any) -> Iterator[list["Run"]]:
+        own, token = f"tags.`{TAG}{IDENTITY}` = '{identity}'", None
         while True:
             page = self.client.search_runs(
-                [self.experiment_id], run_view_type=ViewType.DELETED_ONLY, page_token=token
+                [self.experiment_id], own, max_results=PAGE, page_token=token, **options
             )
-            deleted |= {run.info.run_id for run in page}
+            yield list(page)
             if not (token := page.token):
-                break
-        for run_id in sorted(deleted & run_ids):
-            self.client.restore_run(run_id)
+                return
 
     def reopen(self, run_id: str) -> bool:
         """Let a run be running again; whether there is such a run."""
@@ -76,7 +103,7 @@ class Store:
 
     def describe(self, run_id: str, text: str) -> None:
         """Markdown that MLflow shows on top of a run."""
-        self._log_tags(run_id, {"mlflow.note.content": text})
+        self._log_tags(run_id, {NOTE: text})
 
     def tag(self, run_id: str, tags: dict[str, str]) -> None:
         """Tags of ours, which may change."""
@@ -90,21 +117,48 @@ class Store:
         for start in range(0, len(params), MAX_PARAMS):
             self.client.log_batch(run_id, params=params[start : start + MAX_PARAMS])
 
-    def points(self, run_id: str, points: Iterable[Point]) -> None:
-        """Values of metrics; one that is there already, with its time, is ignored."""
+    def last_step(self, run_id: str, name: str) -> int:
+        """Up to where the store has a metric; -1: it has none of it."""
+        history = self.client.get_metric_history(run_id, name)
+        return max((point.step for point in history), default=-1)
+
+    def points(self, run_id: str, rows: list[list[Point]]) -> None:
+        """Values of metrics, those of a row all or none. One that is there already, with its time,
+        is ignored."""
         from mlflow.entities import Metric
 
-        metrics = [Metric(*point) for point in points]
-        for start in range(0, len(metrics), MAX_POINTS):
-            self.client.log_batch(run_id, metrics=metrics[start : start + MAX_POINTS])
+        num = max(1, MAX_POINTS // max(map(len, rows), default=1))
+        for start in range(0, len(rows), num):
+            own = [Metric(*point) for row in rows[start : start + num] for point in row]
+            self.client.log_batch(run_id, metrics=own)
+
+    def supersede(self, run_id: str, points: list[Point]) -> None:
+        """Values that stand for those before them at the same step: a store shows the latest. One
+        that was sent before is not sent again."""
+        new: list[Point] = []
+        for name, value, when, step in points:
+            old = self.client.get_metric_history(run_id, name)
+            if all((point.step, point.value) != (step, value) for point in old):
+                when = max([when, *(point.timestamp + 1 for point in old)])
+                new.append((name, value, when, step))
+        if new:
+            self.points(run_id, [new])
 
     def picture(self, run_id: str, path: Path, *, images: int) -> None:
-        """A picture for MLflow's slider."""
+        """A picture for MLflow's slider, under the names that MLflow gives, but for the random part
+        and the time: the same picture replaces itself."""
         from PIL import Image
 
-        with Image.open(path) as picture:
-            shown = picture.copy()
-        self.client.log_image(run_id, shown, key="samples", step=images, synchronous=True)
+        name = f"samples+step+{images}+timestamp+{images}+{uuid.UUID(int=images)}"
+        with tempfile.TemporaryDirectory() as folder, Image.open(path) as picture:
+            full, small = Path(folder, f"{name}.png"), Path(folder, f"{name}+compressed.webp")
+            picture.save(full)
+            scale = PREVIEW / max(picture.size)
+            width, height = (max(1, round(side * scale)) for side in picture.size)
+            picture.resize((width, height)).save(small)
+            for file in (full, small):
+                self.client.log_artifact(run_id, str(file), "images")
+        self._log_tags(run_id, {"mlflow.loggedImages": "True"})
 
     def file(self, run_id: str, path: Path) -> None:
         """A file as it is."""
@@ -129,6 +183,11 @@ class Store:
 
         values = [RunTag(key, redact(value)[:MAX_TAG_CHARACTERS]) for key, value in tags.items()]
         self.client.log_batch(run_id, tags=values)
+
+
+def is_bare(run: "Run") -> bool:
+    """Whether nothing was ever sent to a run but that it be made."""
+    return not (run.data.params or run.data.metrics or NOTE in run.data.tags)
 
 
 def _redacted(values: Any) -> Any:

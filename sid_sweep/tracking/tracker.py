@@ -7,18 +7,20 @@ a store is made of is a `Mirror`'s business; a new one needs nothing here.
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 from sid_sweep.trials import Entry, Result
 
-from .client import redact
+from .client import reason, remedy
 
 RETRY_SECONDS = 5.0
-PATIENCE_SECONDS = 40.0  # at the end, for a store that takes nothing any more
-MAX_FAILURES = 2  # in a row, after which nothing more is tried at the end
+PATIENCE_SECONDS = 20.0  # at the end, for a store that takes nothing any more
+MAX_FAILURES = 2  # in a row, after which nothing more of a kind is tried at the end
 INTERRUPTED_SECONDS = 10.0  # to close what is open, for somebody who pressed Ctrl-C
 POLL_SECONDS = 0.2
 
@@ -44,29 +46,45 @@ class Mirror(Protocol):
         """All trials have an end: keep the comparison, in Markdown."""
 
 
-Task = Callable[[Mirror], None]
+@dataclass(frozen=True)
+class Task:
+    """Something to tell a mirror."""
+
+    tell: Callable[[Mirror], None]
+    is_last: bool = False
+    """Whether all else comes before it, also what has to be tried again."""
 
 
 class Tracker(AbstractContextManager["Tracker"]):
     """A watcher that feeds a mirror."""
 
-    def __init__(self, open_mirror: Callable[[], Mirror], *, store: str, hint: str) -> None:
+    def __init__(
+        self,
+        open_mirror: Callable[[], Mirror],
+        *,
+        store: str,
+        hint: str,
+        remarks: Sequence[str] = (),
+    ) -> None:
         """
         Args:
             open_mirror: called in the thread, again and again until it succeeds.
             store: its name for the user, without secrets.
             hint: how to look at it, as long as it could not be reached.
+            remarks: what the mirror has to say besides, a line each; it may grow.
         """
         self.store = store
         self.unsent = 0
         """After the end: things that could not be sent."""
         self.trouble = ""
         """Why not."""
+        self.remarks = remarks
         self._hint = hint
         self._open_mirror = open_mirror
         self._mirror: Mirror | None = None
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._closing = threading.Event()
+        self._is_over = self._is_drained = False
         self._done = self._given = self._failures = 0
         self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
 
@@ -85,7 +103,8 @@ class Tracker(AbstractContextManager["Tracker"]):
             self.drain(patience=INTERRUPTED_SECONDS)
         self._closing.set()
         self._tasks.put(None)
-        self._thread.join(RETRY_SECONDS if self.pending else None)
+        waited = POLL_SECONDS if self._is_drained else RETRY_SECONDS
+        self._thread.join(waited if self.pending else None)
         if self._thread.is_alive():
             self.unsent += self.pending
             self.trouble = self.trouble or "it answers too slowly"
@@ -94,6 +113,11 @@ class Tracker(AbstractContextManager["Tracker"]):
     def pending(self) -> int:
         """Things that are still to be sent."""
         return self._given - self._done
+
+    @property
+    def remedy(self) -> str:
+        """What sends the rest later."""
+        return remedy(self.trouble)
 
     @property
     def hint(self) -> str:
@@ -110,6 +134,7 @@ class Tracker(AbstractContextManager["Tracker"]):
             show: called with what is left, several times a second; may raise to stop waiting.
         """
         self._failures = 0
+        self._is_drained = True
         self._closing.set()
         left, since = self.pending, time.monotonic()
         while self.pending and time.monotonic() - since < patience:
@@ -130,34 +155,58 @@ class Tracker(AbstractContextManager["Tracker"]):
         self._give(lambda mirror: mirror.end(entry, result))
 
     def interrupted(self) -> None:
-        self._give(lambda mirror: mirror.interrupt())
+        self._give(lambda mirror: mirror.interrupt(), is_last=True)
 
     def concluded(self, report: str, *, failed: bool) -> None:
-        self._give(lambda mirror: mirror.conclude(report, failed=failed))
+        self._give(lambda mirror: mirror.conclude(report, failed=failed), is_last=True)
 
-    def _give(self, task: Task) -> None:
+    def _give(self, tell: Callable[[Mirror], None], *, is_last: bool = False) -> None:
         self._given += 1
-        self._tasks.put(task)
+        self._tasks.put(Task(tell, is_last))
 
     # ---- the thread
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            self._do(task)
+        """What fails is tried again after all that is new: a trial that a store refuses, or whose
+        folder is damaged, holds up no other."""
+        again: deque[Task] = deque()
+        last: deque[Task] = deque()
+        while again or last or not self._is_over:
+            if (task := self._next(again, last)) is None:
+                continue
+            if self._is_hopeless(task):
+                self.unsent += 1
+            elif not self._succeeds(task):
+                last.appendleft(task) if task.is_last else again.append(task)
+                continue
             self._done += 1
 
-    def _do(self, task: Task) -> None:
-        """Do it, again and again while there is time; else count it as unsent."""
-        while not (self._closing.is_set() and self._failures >= MAX_FAILURES):
-            try:
-                self._mirror = self._mirror or self._open_mirror()
-                task(self._mirror)
-            except Exception as error:  # whatever a server, a database or a disk can do
-                self._failures += 1
-                lines = str(error).strip().splitlines() or [type(error).__name__]
-                self.trouble = redact(lines[0])
-                self._closing.wait(RETRY_SECONDS)
-            else:
-                self._failures = 0
-                return
-        self.unsent += 1
+    def _next(self, again: deque[Task], last: deque[Task]) -> Task | None:
+        """What is new, then what has failed, then what comes last; None: look again."""
+        try:
+            task = self._tasks.get(block=not (again or last))
+        except queue.Empty:
+            return (again or last).popleft()
+        if task is None:
+            self._is_over = True
+        elif task.is_last:
+            last.append(task)
+            task = None
+        return task
+
+    def _is_hopeless(self, task: Task) -> bool:
+        """Whether so much has failed at the end that this is not tried."""
+        most = MAX_FAILURES * (2 if task.is_last else 1)
+        return self._closing.is_set() and self._failures >= most
+
+    def _succeeds(self, task: Task) -> bool:
+        try:
+            self._mirror = self._mirror or self._open_mirror()
+            task.tell(self._mirror)
+        except Exception as error:  # whatever a server, a database or a disk can do
+            self._failures += 1
+            self.trouble = reason(error)
+            self._closing.wait(RETRY_SECONDS)
+            return False
+        self._failures = 0
+        return True

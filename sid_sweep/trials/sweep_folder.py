@@ -6,6 +6,7 @@ ledger.journal          Optuna's journal
 commands.jsonl          a line per command that ran trials: code, versions, hardware
 trials/<digest>/        a folder per trial
 tracking-<store>.jsonl  what a tracker has sent where
+identity.json           what trackers know the folder by, wherever it lies
 logs/, ray/             Ray's own logs of the last run; what it writes on a cluster
 driver.lock             held by the command that runs the sweep
 """

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from sqlalchemy import Engine, event
 
 from sid_sweep.files import write_json
 from sid_sweep.spec import Sweep
 from sid_sweep.tracking.client import connect
+from sid_sweep.tracking.identity import identity
 from sid_sweep.tracking.mlflow_mirror import MlflowMirror, cursor_of
 from sid_sweep.trials import Entry, Measurement, Result, SweepFolder, TrialFolder, agreement
 
@@ -51,23 +53,28 @@ def folder_of(sweep: Sweep, root: Path) -> SweepFolder:
 # ---- what a worker writes
 
 
-def measurement(entry: Entry, images: int) -> Measurement:
-    """Figures that no decimal holds exactly, different for every arm, seed and evaluation."""
+def measurement(entry: Entry, images: int, *, later_ms: int = 0) -> Measurement:
+    """Figures that no decimal holds exactly, different for every arm, seed and evaluation.
+
+    Args:
+        later_ms: how much later it was than it would have been undisturbed.
+    """
     value = (1 + entry.number + 2 * entry.seed) / (images + 3)
     return Measurement(
         images=images,
         seconds=images / 7,
         peak_memory_bytes=2**29 + images,
         metrics={"js": value, "off_modes": 0.1, "mode_kl": 0.01, "modes": 8.0},
-        timestamp_ms=BEGAN_MS + images,
+        timestamp_ms=BEGAN_MS + images + later_ms,
     )
 
 
-def train(entry: Entry, *evaluations: int, after: int = -1) -> None:
+def train(entry: Entry, *evaluations: int, after: int = -1, later_ms: int = 0) -> None:
     """An attempt that was evaluated at these images, each time with a picture.
 
     Args:
         after: where its checkpoint stood; -1: it had none.
+        later_ms: as of a measurement.
     """
     entry.folder.begin(entry.trial, images=after)
     write_json(entry.folder.references, {"sw2": 0.1})
@@ -75,7 +82,7 @@ def train(entry: Entry, *evaluations: int, after: int = -1) -> None:
         path = entry.folder.picture(images)
         path.parent.mkdir(exist_ok=True)
         Image.new("RGB", (3, 2), (entry.number, entry.seed, images % 256)).save(path)
-        entry.folder.append(measurement(entry, images))
+        entry.folder.append(measurement(entry, images, later_ms=later_ms))
 
 
 def finish(entry: Entry, *evaluations: int) -> Result:
@@ -121,6 +128,12 @@ def _end(folder: TrialFolder, result: Result) -> Result:
 # ---- MLflow
 
 
+@event.listens_for(Engine, "connect")
+def _hurry(connection: Any, record: Any) -> None:
+    """A test's store need not outlive a power cut."""
+    connection.execute("pragma synchronous = off")
+
+
 def store_in(folder: Path) -> str:
     """The URI of a new, empty store below `folder`, which must be the current one: MLflow puts its
     files there."""
@@ -141,7 +154,8 @@ def empty_database() -> bytes:
 def open_mirror(sweep: Sweep, folder: SweepFolder, uri: str) -> MlflowMirror:
     """As the tracker opens it."""
     client = connect(uri)
-    return MlflowMirror(client, sweep, cursor_of(folder, client.tracking_uri), uri=uri)
+    cursor = cursor_of(folder, client.tracking_uri)
+    return MlflowMirror(client, sweep, cursor, identity=identity(folder), uri=uri)
 
 
 def mirror_all(mirror: MlflowMirror, folder: SweepFolder) -> None:

@@ -13,7 +13,18 @@ from sid_sweep.tracking.client import absolute, redact
             "run --tracking-uri https://token@host:5000 now",
             "run --tracking-uri https://***@host:5000 now",
         ),
+        ("http://me:p@ss@host:5000/x", "http://***@host:5000/x"),
+        ("mysql+pymysql://me:pa/ss@host/db", "mysql+pymysql://***@host/db"),
+        ('{"uri": "http://me:secret@host"}', '{"uri": "http://***@host"}'),
+        (
+            "postgresql://host/db?user=me&password=secret",
+            "postgresql://host/db?user=me&password=***",
+        ),
+        ("https://host/?access_token=secret&page=2", "https://host/?access_token=***&page=2"),
+        ("http://host/?viewStateShareKey=sid_sweep", "http://host/?viewStateShareKey=sid_sweep"),
+        ("see http://host/a, write to me@host", "see http://host/a, write to me@host"),
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
         ("mail me@host.org", "mail me@host.org"),
     ],
 )

@@ -30,6 +30,7 @@ from sid_sweep.spec.paths import leaves
 from sid_sweep.tracking import run_ids, track
 from sid_sweep.tracking import tracker as tracker_module
 from sid_sweep.tracking.client import connect
+from sid_sweep.tracking.identity import identity
 from sid_sweep.tracking.mlflow_mirror import cursor_of
 from sid_sweep.trials import TrialFolder
 from sid_sweep.trials.host import this_host
@@ -136,9 +137,10 @@ def place(tmp_path, monkeypatch):
 
 
 def tags(run):
-    """Our own tags."""
-    prefix = "sid_sweep."
-    return {k.removeprefix(prefix): v for k, v in run.data.tags.items() if k.startswith(prefix)}
+    """Our own tags, without those that every run is found by."""
+    prefix, common = "sid_sweep.", ("identity", "key")
+    own = {k.removeprefix(prefix): v for k, v in run.data.tags.items() if k.startswith(prefix)}
+    return {name: value for name, value in own.items() if name not in common}
 
 
 @contextmanager
@@ -199,6 +201,15 @@ def test_a_trials_run_has_its_specification_as_params_and_its_place_as_tags(plac
     arm = place.run("arm 1")
     assert arm.data.params == {"loss.lambda": "1.0"}
     assert tags(arm) == {"level": "arm"}
+
+
+def test_every_run_names_the_folder_that_it_is_of_and_its_place_in_it(place):
+    train(place.entries[3], 0)
+    place.mirrored()
+    for key in ("sweep", "arm 1", "1/1"):
+        found = place.run(key).data.tags
+        assert found["sid_sweep.identity"] == identity(place.folder)
+        assert found["sid_sweep.key"] == key
 
 
 def test_the_sweeps_run_keeps_what_was_asked_and_where_it_was_computed(place, monkeypatch):
@@ -481,28 +492,6 @@ def test_opening_again_and_ending_again_doubles_nothing(place):
     assert {table: count(place.uri, table) for table in tables} == before
     assert len(list(place.root.glob("mlruns/**/*.*"))) == files
     assert place.statuses() == statuses
-
-
-def test_a_kill_before_a_note_doubles_no_point(place):
-    """Whatever was sent without being noted is sent again, as the same points."""
-    first, second, *_ = place.entries
-    finish(first, 0, 100)
-    diverge(second, 0, at=30)
-    mirror = place.mirror()
-    (path,) = place.folder.cursors()
-    for entry in (first, second):  # first of all, their runs
-        mirror._open(entry)
-    opened = path.read_bytes()
-    mirror_all(mirror, place.folder)
-    points = [place.points(key) for key in ("0/0", "0/1", "arm 0")]
-    lines = path.read_bytes().removeprefix(opened).splitlines(keepends=True)
-    assert len(lines) > 5
-    for kept in range(len(lines)):
-        path.write_bytes(opened + b"".join(lines[:kept]))
-        place.mirrored()
-        assert [place.points(key) for key in ("0/0", "0/1", "arm 0")] == points
-    assert set(place.statuses().values()) == {"RUNNING", "FINISHED"}
-    assert place.run("arm 0").info.status == "FINISHED"
 
 
 def test_a_deleted_store_is_filled_anew(place):
