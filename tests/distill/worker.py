@@ -36,9 +36,10 @@ def main(rank: int, meeting_place: str, folder: Path, cache: Path) -> None:
     runs += [(name, "Passes", Ranks, in_passes(name)) for name in IN_PASSES]
     runs += [("sid", "Unsynchronised", Unsynchronised, small("sid"))]
     for name, case, kind, trial in runs:
-        *_, last = distill(trial, cache=cache, ranks=kind(rank, 2))
+        *first, last = distill(trial, cache=cache, ranks=kind(rank, 2))
         end = {"state": last.state(), "metrics": last.metrics, "images": last.images}
         end["samples"] = last.samples
+        end["course"] = [own.metrics for own in [*first, last]]
         torch.save(end, folder / f"{case}-{name}-{rank}.pt")
     for name in RESUMED:
         place, state = folder / f"state-{name}", state_between(small(name), cache, Ranks(rank, 2))
@@ -46,9 +47,9 @@ def main(rank: int, meeting_place: str, folder: Path, cache: Path) -> None:
             torch.save(state, place)
         dist.barrier()
         state = torch.load(place, weights_only=True)
-        resumed = list(distill(small(name), cache=cache, ranks=Ranks(rank, 2), resume=state))
-        end = {"images": resumed[0].images, "metrics": [own.metrics for own in resumed]}
-        torch.save(end, folder / f"Resumed-{name}-{rank}.pt")
+        resumed = distill(small(name), cache=cache, ranks=Ranks(rank, 2), resume=state)
+        course = [own.metrics for own in resumed]
+        torch.save({"course": course}, folder / f"Resumed-{name}-{rank}.pt")
     dist.destroy_process_group()
 
 
