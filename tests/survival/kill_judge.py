@@ -97,9 +97,6 @@ def _runs(home: Home) -> Iterator[tuple[str, Any]]:
                 "status": status,
                 "params": params,
                 "outcome": tags.get("sid_sweep.outcome"),
-                "params": dict(
-                    _query(home, f"select key, value from params where run_uuid='{run_id}'")
-                ),
                 "points": _points(home, run_id),
                 "pictures": _pictures(home, run_id),
             },

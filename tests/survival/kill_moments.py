@@ -63,7 +63,7 @@ def in_table(home: Home, draw: random.Random, reference: dict[str, float]) -> Mo
     """All trials have ended, and the command has not."""
     while len(_in_trials(home, "result.json")) < reference["trials"]:
         yield
-    yield from _after(draw.uniform(0, reference["table_seconds"]))
+    yield from _after(draw.uniform(0, 0.5 * reference["table_seconds"]))
 
 
 MOMENTS: dict[str, Callable[[Home, random.Random, dict[str, float]], Moment]] = {

@@ -393,7 +393,10 @@ def main() -> int:
     failed = [own for own in verdicts if own.problems]
     print(f"\n{table(verdicts)}\n\n{by_kind(verdicts)}")
     print(*(f"kept: {own.folder}" for own in failed), sep="\n")
-    print(f"{len(verdicts)} cases, {len(failed)} failed")
+    missed = sum(not own.killed for own in verdicts)
+    print(
+        f"{len(verdicts)} cases, {len(failed)} failed, {missed} ended before they could be killed"
+    )
     return bool(failed)
 
 
