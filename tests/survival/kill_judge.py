@@ -228,13 +228,16 @@ def ray_folders() -> set[Path]:
     return set(RAY_FOLDERS.glob("sid-ray-*"))
 
 
-def left_ray_folders(before: set[Path], drivers: list[int]) -> Iterator[str]:
+def left_ray_folders(before: set[Path], drivers: list[int], *, logs: Path) -> Iterator[str]:
     """Those that these commands have left: a session is called by its driver's process; a folder
-    without one, made since, may be anybody's."""
+    without one, made since, may be anybody's. They are removed; what they log goes to `logs`."""
     for folder in sorted(ray_folders() - before):
         sessions = [path.name for path in folder.glob("session_2*")]
         if any(int(name.rpartition("_")[2]) in drivers for name in sessions):
             yield f"left folder: {folder}"
+            for own in folder.glob("session_2*/logs"):
+                shutil.copytree(own, logs / own.parent.name, ignore_dangling_symlinks=True)
+            shutil.rmtree(folder, ignore_errors=True)
         elif not sessions and not _is_new(folder):
             yield f"left folder: {folder} (empty, perhaps another's)"
 

@@ -39,14 +39,14 @@ VARIANTS: dict[str, list[str]] = {
     "plain": [],
     "teacher": [
         "teacher={kind: trained, images: 100_000, net: {kind: mlp, width: 16, depth: 2}}",
-        "scientific.generator.optim.lr.choice=[0.001, 1000.0]",
+        "scientific.generator.optim.lr={choice: [0.001, 1000.0]}",
     ],
     "workers": [
         "resources.workers=2",
-        "scientific.generator.optim.lr.choice=[0.001]",
+        "scientific.generator.optim.lr={choice: [0.001]}",
         "budget.images=12_000",
     ],
-    "server": ["scientific.generator.optim.lr.choice=[0.001, 1000.0]"],
+    "server": ["scientific.generator.optim.lr={choice: [0.001, 1000.0]}"],
 }
 """What each kind of sweep changes: all but the second train few arms, since they start slowly."""
 READY_SECONDS = 120.0

@@ -158,7 +158,9 @@ class Run:
             survivors(self.home.mark, seconds=SURVIVE_SECONDS)
             self.problems += judge.left_processes(self.home.mark)
             end_all(self.home.mark)
-        self.problems += judge.left_ray_folders(before, self.drivers)
+        self.problems += judge.left_ray_folders(
+            before, self.drivers, logs=self.home.path / "ray-logs"
+        )
         self.problems += self._tracebacks()
         case = self.case
         return Verdict(
@@ -298,7 +300,7 @@ def _flaws(home: Home) -> Iterator[str]:
 
 def play(case: Case, folder: Path) -> Verdict:
     """A case in a folder of its own below `folder`, beside the reference's."""
-    own = folder / f"case-{case.number:04d}"
+    own = folder / f"case-{case.seed}-{case.number:04d}"
     shutil.rmtree(own, ignore_errors=True)
     verdict = Run(case, own, Home(folder / f"reference-{case.variant}", case.variant)).play()
     if not verdict.problems:
@@ -308,7 +310,7 @@ def play(case: Case, folder: Path) -> Verdict:
 
 def play_apart(case: Case, folder: Path) -> Verdict:
     """The same in a process of its own, which can be given up."""
-    own = folder / f"case-{case.number:04d}"
+    own = folder / f"case-{case.seed}-{case.number:04d}"
     words = [sys.executable, __file__, "--seed", str(case.seed), "--case", str(case.number)]
     words += ["--folder", str(folder), "--json"]
     try:
