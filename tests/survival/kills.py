@@ -298,9 +298,14 @@ def _flaws(home: Home) -> Iterator[str]:
 # ---- many cases
 
 
+def place(folder: Path, case: Case) -> Path:
+    """Where a case lies."""
+    return folder / f"case-{case.seed}-{case.number:04d}"
+
+
 def play(case: Case, folder: Path) -> Verdict:
     """A case in a folder of its own below `folder`, beside the reference's."""
-    own = folder / f"case-{case.seed}-{case.number:04d}"
+    own = place(folder, case)
     shutil.rmtree(own, ignore_errors=True)
     verdict = Run(case, own, Home(folder / f"reference-{case.variant}", case.variant)).play()
     if not verdict.problems:
@@ -308,20 +313,41 @@ def play(case: Case, folder: Path) -> Verdict:
     return verdict
 
 
-def play_apart(case: Case, folder: Path) -> Verdict:
-    """The same in a process of its own, which can be given up."""
-    own = folder / f"case-{case.seed}-{case.number:04d}"
-    words = [sys.executable, __file__, "--seed", str(case.seed), "--case", str(case.number)]
-    words += ["--folder", str(folder), "--json"]
-    try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, timeout=CASE_SECONDS, cwd=folder
-        )
-        return Verdict(**json.loads(done.stdout.splitlines()[-1]))
-    except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
+class Apart:
+    """Cases in processes of their own, which can be given up, and which end with this one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[Path, subprocess.Popen[str]] = {}
+
+    def play(self, case: Case) -> Verdict:
+        """One of them."""
+        own = place(self._folder, case)
+        words = [sys.executable, __file__, "--seed", str(case.seed), "--case", str(case.number)]
+        words += ["--folder", str(self._folder), "--json"]
+        child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=self._folder)
+        self._running[own] = child
+        try:
+            output, _ = child.communicate(timeout=CASE_SECONDS)
+            return Verdict(**json.loads(output.splitlines()[-1]))
+        except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
+            self._give_up(own)
+            problem = f"harness: {type(error).__name__}: {str(error)[-300:]}"
+            return Verdict(str(case), case.victim, case.moment, [problem], folder=str(own))
+        finally:
+            self._running.pop(own, None)
+
+    def _give_up(self, own: Path) -> None:
+        self._running[own].kill()
         end_all(str(own))
-        problem = f"harness: {type(error).__name__}: {str(error)[-300:]}"
-        return Verdict(str(case), case.victim, case.moment, [problem], folder=str(own))
+
+    def end(self, number: int, frame: object) -> None:
+        """A signal: nothing of any case, nor of a reference, is left behind."""
+        for own in list(self._running):
+            self._give_up(own)
+        for variant in VARIANTS:
+            end_all(str(self._folder / f"reference-{variant}"))
+        os._exit(128 + number)
 
 
 def table(verdicts: list[Verdict]) -> str:
@@ -382,6 +408,9 @@ def main() -> int:
     if unknown := only - {*MATRIX, *VARIANTS, *(m for own in MATRIX.values() for m in own)}:
         print(f"--only: no victim, moment or variant is called {', '.join(sorted(unknown))}")
         return 2
+    apart = Apart(folder)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, apart.end)
     chosen = list(itertools.islice(cases(options.seed, only=only), options.kills))
     print(f"seed {options.seed}, {len(chosen)} cases in {folder}", flush=True)
     for variant in dict.fromkeys(case.variant for case in chosen):
@@ -389,7 +418,7 @@ def main() -> int:
         print(f"undisturbed, {variant}: {read_durations(home)['seconds']:.0f} s", flush=True)
     verdicts = []
     with ThreadPoolExecutor(options.jobs) as pool:
-        for verdict in pool.map(lambda case: play_apart(case, folder), chosen):
+        for verdict in pool.map(apart.play, chosen):
             print(verdict, flush=True)
             verdicts.append(verdict)
     failed = [own for own in verdicts if own.problems]
