@@ -145,6 +145,9 @@ def differences(expected: Any, found: Any, path: str = "") -> Iterator[str]:
         for key in dict.fromkeys([*expected, *found]):
             own = f"{path}/{key}" if path else str(key)
             yield from differences(expected.get(key), found.get(key), own)
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for place, pair in enumerate(zip(expected, found, strict=True)):
+            yield from differences(*pair, f"{path}/{place}")
     elif expected != found:
         yield f"{path}: {_short(found)}, undisturbed {_short(expected)}"
 

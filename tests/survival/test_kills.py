@@ -14,7 +14,7 @@ import kill_judge as judge
 import pytest
 from kill_moments import _nth
 from kill_processes import MARK, end_all, marked
-from kill_sweeps import NAME, Home
+from kill_sweeps import Home
 from kills import MATRIX, cases, make_case, make_reference, play
 
 from sid_sweep.trials import SweepFolder
@@ -68,11 +68,12 @@ def test_a_moment_comes_when_a_file_appears_for_the_nth_time():
 
 
 def test_differences_name_every_leaf_that_is_not_the_same():
-    expected = {"same": 1, "other": {"value": 1.0}, "lost": [1]}
-    found = {"same": 1, "other": {"value": 1.5}, "new": None, "twice": 2}
+    expected = {"same": 1, "other": {"value": [0, 1.0]}, "lost": [1], "some": [1, 2]}
+    found = {"same": 1, "other": {"value": [0, 1.5]}, "twice": 2, "some": [1]}
     assert list(judge.differences(expected, found)) == [
-        "other/value: 1.5, undisturbed 1.0",
+        "other/value/1: 1.5, undisturbed 1.0",
         "lost: None, undisturbed [1]",
+        "some: [1], undisturbed [1, 2]",
         "twice: 2, undisturbed None",
     ]
 
@@ -159,16 +160,21 @@ DAMAGE = {
 """What is done to a sound sweep, by what must be said of it."""
 
 
+@pytest.fixture(scope="module")
+def sound(folder):
+    """The undisturbed sweep, and what is compared with it."""
+    home = Home(folder / "reference-plain", "plain")
+    return home, judge.snapshot(home)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_whatever_is_lost_or_twice_is_seen(folder, kind):
-    sound = Home(folder / "reference-plain", "plain")
-    assert SweepFolder(sound.sweep).exists()
-    assert sound.sweep.name == NAME
-    copy = Home(Path(shutil.copytree(sound.path, folder / "copy")), "plain")
+def test_whatever_is_lost_or_twice_is_seen(folder, sound, kind):
+    home, expected = sound
+    copy = Home(Path(shutil.copytree(home.path, folder / "copy")), "plain")
     try:
         DAMAGE[kind](copy)
-        found = [*judge.differences(judge.snapshot(sound), judge.snapshot(copy))]
-        assert any(text.startswith(kind) for text in [*found, *judge.flaws(copy)]), found
+        found = [*judge.differences(expected, judge.snapshot(copy)), *judge.flaws(copy)]
+        assert any(text.startswith(kind) for text in found), found
     finally:
         shutil.rmtree(copy.path)
