@@ -12,7 +12,7 @@ from sid_sweep.nets.ranks import SOLO, Ranks
 
 
 class Meters:
-    """Means since the last reset, over all ranks: of everything, and by bin.
+    """Means since the last reset: of everything, and by bin.
 
     Within a bin, samples count by their `ratio`, the likelihood ratio that they were drawn with, so
     that a mean is that of the unchanged distribution of levels.
@@ -24,7 +24,6 @@ class Meters:
         *,
         bins: Sequence[str] = (),
         device: torch.device | str = "cpu",
-        ranks: Ranks = SOLO,
     ) -> None:
         """
         Args:
@@ -32,7 +31,7 @@ class Meters:
             bins: names of the bins.
         """
         self.names, self.bins = tuple(names), tuple(bins)
-        self._device, self._ranks = device, ranks
+        self._device = device
         self.reset()
 
     def add(
@@ -54,9 +53,7 @@ class Meters:
 
     def means(self) -> dict[str, float]:
         """`name` for all samples and `name/bin` for those of a bin; no bin that stayed empty."""
-        sums, counts = self._sums.clone(), self._counts.clone()
-        self._ranks.average([sums, counts])
-        means, counts = (sums / counts).tolist(), counts.tolist()
+        means, counts = (self._sums / self._counts).tolist(), self._counts.tolist()
         labels = [*(f"/{name}" for name in self.bins), ""]
         return {
             f"{name}{label}": value
@@ -76,6 +73,11 @@ class Meters:
         """A number that is finite if and only if all sums are."""
         return self._sums.sum() * 0
 
+    @property
+    def tables(self) -> list[Tensor]:
+        """The sums so far, themselves; their mean over ranks gives the means over all ranks."""
+        return [self._sums, self._counts]
+
     def state(self) -> dict[str, Any]:
         """The sums so far."""
         return {"sums": self._sums, "counts": self._counts}
@@ -86,7 +88,11 @@ class Meters:
 
 
 class Monitor:
-    """All meters of a method by name, and how far out the student's samples lie."""
+    """All meters of a method by name, and how far out the student's samples lie.
+
+    A look, `trouble`, shares the sums: every rank then holds their mean over ranks. So means are
+    those of the last look, and the state of one rank is that of all.
+    """
 
     def __init__(self, *, device: torch.device | str = "cpu", ranks: Ranks = SOLO) -> None:
         self._device, self._ranks = device, ranks
@@ -99,7 +105,7 @@ class Monitor:
 
     def add(self, name: str, quantities: Sequence[str], *, bins: Sequence[str] = ()) -> None:
         """A new table of means."""
-        self._meters[name] = Meters(quantities, bins=bins, device=self._device, ranks=self._ranks)
+        self._meters[name] = Meters(quantities, bins=bins, device=self._device)
 
     def watch(self, name: str, scale: LossScale) -> None:
         """Count the steps that the factor of a loss costs, and see that it does not collapse."""
@@ -111,7 +117,7 @@ class Monitor:
         self._largest = torch.maximum(self._largest, x0.detach().abs().amax())
 
     def means(self) -> dict[str, float]:
-        """Of everything since the last reset, over all ranks."""
+        """Of everything from the last reset to the last look, over all ranks."""
         return {k: v for meters in self._meters.values() for k, v in meters.means().items()}
 
     def reset(self) -> None:
@@ -121,11 +127,12 @@ class Monitor:
         self._largest.zero_()
 
     def trouble(self, *, largest: float) -> str:
-        """Why training cannot go on, or "": a number that is not finite, a sample beyond
+        """A look: why training cannot go on, or "": a number that is not finite, a sample beyond
         `largest`."""
         totals = [meters.total for meters in self._meters.values()]
+        tables = [table for meters in self._meters.values() for table in meters.tables]
         numbers = torch.stack([*totals, self._largest])
-        self._ranks.average([numbers])  # a NaN on any rank is a NaN on all
+        self._ranks.average([numbers, *tables])  # a NaN on any rank is a NaN on all
         if not bool(numbers.isfinite().all()):
             return "a loss is not finite"
         for name, scale in self._scales.items():

@@ -47,6 +47,8 @@ SHARED_OUT = [name for name in TRAINED_METHODS if name != "dropout"]
 """Those that workers and passes share; what dropout takes away depends on the passes."""
 IN_PASSES = ("sid", "importance", "dde", "shared")
 """Those that two workers train in several passes too."""
+RESUMED = ("sid", "importance", "float16", "gan", "dde")
+"""Those that two workers take up again from the state of the first."""
 TOLERANCES = {"bfloat16": 2e-2, "float16": 2e-2, "gan": 1e-4}
 """Relative error of a sum in another order: half precision, and a game that amplifies it."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from methods import IN_PASSES, PLAIN_TEACHERS, SHARED_OUT, TOLERANCES, in_passes, small
+from methods import IN_PASSES, PLAIN_TEACHERS, RESUMED, SHARED_OUT, TOLERANCES, in_passes, small
 
 from sid_sweep.distill import distill
 
@@ -65,6 +65,16 @@ def test_two_workers_train_what_one_trains(ends, cache, name):
 def test_two_workers_in_several_passes_train_what_one_trains(ends, cache, name):
     *_, solo = distill(small(name), cache=cache)
     assert distance(ends[f"Passes-{name}-0"], weights(solo.state())) < TOLERANCES.get(name, 1e-5)
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_two_workers_go_on_from_the_state_of_the_first_bitwise(ends, name):
+    """Diagnostics included: a look in mid-training leaves the same sums on both ranks."""
+    for rank in (0, 1):
+        course, whole = (ends[f"{case}-{name}-{rank}"]["course"] for case in ("Resumed", "Ranks"))
+        assert course[0]  # the evaluation that the interrupted sums enter
+        assert any("diagnostics/" in metric for metric in course[0])
+        assert course == whole[-len(course) :]
 
 
 @every_method

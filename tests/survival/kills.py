@@ -1,0 +1,435 @@
+"""Kill a sweep again and again, in every way and at every nasty moment, and see that nothing is
+lost: `python tests/survival/kills.py --kills N --seed S`.
+
+A case starts a small sweep, kills one of its processes at its moment, waits for the command to end,
+runs the same command until it exits with 0, and compares all that is left with an undisturbed run
+of the same sweep. `--only` takes victims and moments; `--seed S --case K` runs one case again, as
+far as timing allows. What failed keeps its folder.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from kill_moments import MOMENTS, durations, read_durations
+from kill_processes import end_all, of_role, survivors
+from kill_sweeps import VARIANTS, Home, kill_server
+
+LOOK_SECONDS = 0.001
+END_SECONDS = 120.0  # within which a command ends after a kill, beside what is left of the sweep
+LEAST_SECONDS = 600.0  # for a run that nobody disturbs
+SURVIVE_SECONDS = 30.0  # within which all processes of an ended command are gone
+CASE_SECONDS = 1800.0
+RERUNS = 3
+SIGNALS = {
+    "SIGKILL": [signal.SIGKILL],
+    "SIGTERM": [signal.SIGTERM],
+    "SIGINT": [signal.SIGINT],
+    "SIGINT twice": [signal.SIGINT, signal.SIGINT],
+}
+"""What the command itself gets; all other victims get SIGKILL."""
+ALWAYS = ("random", "report", "checkpoint", "result", "table")
+MATRIX = {
+    "SIGKILL": ("random", "report", "checkpoint", "result", "migration", "teacher", "table",
+                "twice"),
+    "SIGTERM": (*ALWAYS, "migration", "teacher"),
+    "SIGINT": (*ALWAYS, "migration", "teacher"),
+    "SIGINT twice": (*ALWAYS, "migration", "teacher"),
+    "actor": ("random", "report", "checkpoint", "result", "twice"),
+    "worker": ("random", "report", "checkpoint", "result"),
+    "raylet": (*ALWAYS, "twice"),
+    "gcs": (*ALWAYS, "twice"),
+    "mlflow": ("random", "report", "result", "table", "twice"),
+}  # fmt: skip
+"""Which victims are killed at which moments."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Who is killed when; a function of seed and number."""
+
+    seed: int
+    number: int
+    victim: str
+    moment: str
+    variant: str
+
+    @property
+    def draw(self) -> random.Random:
+        """Its random numbers, from the start."""
+        return random.Random(f"{self.seed}/{self.number}")
+
+    def __str__(self) -> str:
+        return (
+            f"case {self.number} seed {self.seed}  {self.victim} at {self.moment} ({self.variant})"
+        )
+
+
+@dataclass
+class Verdict:
+    """How a case went."""
+
+    case: str
+    victim: str
+    moment: str
+    problems: list[str]
+    statuses: list[int] = field(default_factory=list)
+    killed: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    folder: str = ""
+
+    def __str__(self) -> str:
+        how = "FAILED" if self.problems else "ok"
+        kills = "; ".join(self.killed) or "nobody"
+        line = f"{self.case}  killed {kills}  status {self.statuses}  {self.seconds:.0f} s  {how}"
+        return "\n".join([line, *(f"    {text}" for text in self.problems)])
+
+
+def make_case(seed: int, number: int) -> Case:
+    """Every pair of victim and moment in turn, in an order that the seed shuffles."""
+    pairs = [(victim, moment) for victim, moments in MATRIX.items() for moment in moments]
+    random.Random(seed).shuffle(pairs)
+    victim, moment = pairs[number % len(pairs)]
+    variant = {"worker": "workers", "mlflow": "server"}.get(victim, "plain")
+    if moment == "teacher":
+        variant = "teacher"
+    return Case(seed, number, victim, moment, variant)
+
+
+def cases(seed: int, *, only: set[str]) -> Iterator[Case]:
+    """All cases that are asked for, without end."""
+    every = (make_case(seed, number) for number in itertools.count())
+    return (case for case in every if not only or only & {case.victim, case.moment, case.variant})
+
+
+# ---- one case
+
+
+class Run:
+    """A case in its folder: kills, runs again, and says what is wrong."""
+
+    def __init__(self, case: Case, folder: Path, reference: Home) -> None:
+        self.case, self.draw = case, case.draw
+        self.home = Home(folder, case.variant)
+        self.reference = reference
+        self.times = read_durations(reference)
+        self.problems: list[str] = []
+        self.statuses: list[int] = []
+        self.killed: list[str] = []
+        self.drivers: list[int] = []
+        self._server = self.home.start_server() if self.home.has_server else None
+
+    def play(self) -> Verdict:
+        """All of it; nothing of the case lives afterwards."""
+        import kill_judge as judge
+
+        began, before = time.monotonic(), judge.ray_folders()
+        try:
+            for _ in range(2 if self.case.moment == "twice" else 1):
+                self._disturbed()
+            done = self._results()
+            self._restart_server()
+            self._rerun()
+            if self._results() | done != self._results():
+                self.problems.append("done twice: a trial that had a result has another one")
+            self.problems += judge.differences(
+                judge.snapshot(self.reference), judge.snapshot(self.home)
+            )
+            self.problems += judge.flaws(self.home)
+        except Exception as error:
+            self.problems.append(f"unreadable: {type(error).__name__}: {error}")
+        finally:
+            self._stop_server()
+            survivors(self.home.mark, seconds=SURVIVE_SECONDS)
+            self.problems += judge.left_processes(self.home.mark)
+            end_all(self.home.mark)
+        self.problems += judge.left_ray_folders(
+            before, self.drivers, logs=self.home.path / "ray-logs"
+        )
+        self.problems += self._tracebacks()
+        case = self.case
+        return Verdict(
+            str(case), case.victim, case.moment, judge.shortened(self.problems), self.statuses,
+            self.killed, time.monotonic() - began, str(self.home.path),
+        )  # fmt: skip
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = self.home.start(len(self.drivers))
+        self.drivers.append(process.pid)
+        return process
+
+    def _disturbed(self) -> None:
+        """Run the command, and kill at the moment; it ends in bounded time."""
+        began, process = time.monotonic(), self._start()
+        kind = "random" if self.case.moment == "twice" else self.case.moment
+        moment = MOMENTS[kind](self.home, self.draw, self.times)
+        for _ in moment:
+            if process.poll() is not None:
+                break
+            time.sleep(LOOK_SECONDS)
+        while process.poll() is None and not self._kill(process):
+            time.sleep(LOOK_SECONDS)
+        if process.poll() is None:
+            self.killed.append(f"{self.case.victim} after {time.monotonic() - began:.2f} s")
+        self._wait(process, END_SECONDS + self.times["seconds"])
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> bool:
+        """Kill the victim; False where there is none yet."""
+        victim = self.case.victim
+        if victim in SIGNALS:
+            for number, sent in enumerate(SIGNALS[victim]):
+                if number:
+                    time.sleep(self.draw.uniform(0.05, 1))
+                if process.poll() is None:
+                    _send(process, sent)
+            return True
+        if victim == "mlflow":
+            assert self._server is not None
+            kill_server(self._server)
+            self._server = None
+            if self.draw.random() < 0.5:
+                time.sleep(self.draw.uniform(0, 5))
+                self._restart_server()
+            return True
+        found = of_role(self.home.mark, victim)
+        if found:
+            os.kill(self.draw.choice(found).pid, signal.SIGKILL)
+        return bool(found)
+
+    def _wait(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        try:
+            self.statuses.append(process.wait(seconds))
+        except subprocess.TimeoutExpired:
+            self.problems.append(f"no end: the command went on for {seconds:.0f} s after the kill")
+            end_all(self.home.mark)
+            self._server = None
+            self.statuses.append(process.wait())
+
+    def _rerun(self) -> None:
+        """The same command until it exits with 0."""
+        for _ in range(RERUNS):
+            process = self._start()
+            self._wait(process, max(LEAST_SECONDS, 3 * self.times["seconds"]))
+            if self.statuses[-1] == 0:
+                return
+        self.problems.append(f"not resumed: the command exits with {self.statuses[-1]}")
+
+    def _restart_server(self) -> None:
+        if self.home.has_server and self._server is None:
+            self._server = self.home.start_server()
+
+    def _stop_server(self) -> None:
+        if self._server is not None:
+            kill_server(self._server)
+
+    def _results(self) -> set[tuple[str, int, int]]:
+        """Every result as the file that it is: one that is written again is another."""
+        paths = (self.home.sweep / "trials").glob("*/result.json")
+        stats = ((path.parent.name, path.stat()) for path in paths)
+        return {(name, stat.st_ino, stat.st_mtime_ns) for name, stat in stats}
+
+    def _tracebacks(self) -> Iterator[str]:
+        for turn in range(len(self.drivers)):
+            text = self.home.output(turn).read_text("utf-8", "replace")
+            if "Traceback" in text:
+                yield f"traceback: on the console, {self.home.output(turn)}"
+
+
+def _send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Ctrl-C reaches all of a terminal's foreground processes, other signals the command alone."""
+    if number is signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+
+
+# ---- references
+
+
+def make_reference(folder: Path, variant: str) -> Home:
+    """The undisturbed run of a variant, made at first use; it must be sound by itself.
+
+    Raises:
+        AssertionError: it is not.
+    """
+    home = Home(folder / f"reference-{variant}", variant)
+    if (home.path / "durations.json").exists():
+        return home
+    shutil.rmtree(home.path)
+    home = Home(home.path, variant)
+    try:
+        server = home.start_server() if home.has_server else None
+        began = time.time()
+        status = home.start(0).wait(LEAST_SECONDS)
+        ended = time.time()
+        found = [] if status else list(_flaws(home))
+        if server is not None:
+            kill_server(server)
+    finally:
+        end_all(home.mark)
+    assert status == 0, f"{variant}: exit status {status}, {home.output(0).read_text()}"
+    assert not found, f"{variant}: {found}"
+    times = durations(home, began=began, ended=ended)
+    (home.path / "durations.json").write_text(json.dumps(times))
+    return home
+
+
+def _flaws(home: Home) -> Iterator[str]:
+    import kill_judge as judge
+
+    return judge.flaws(home)
+
+
+# ---- many cases
+
+
+def place(folder: Path, case: Case) -> Path:
+    """Where a case lies."""
+    return folder / f"case-{case.seed}-{case.number:04d}"
+
+
+def play(case: Case, folder: Path) -> Verdict:
+    """A case in a folder of its own below `folder`, beside the reference's."""
+    own = place(folder, case)
+    shutil.rmtree(own, ignore_errors=True)
+    verdict = Run(case, own, Home(folder / f"reference-{case.variant}", case.variant)).play()
+    if not verdict.problems:
+        shutil.rmtree(own, ignore_errors=True)
+    return verdict
+
+
+class Apart:
+    """Cases in processes of their own, which can be given up, and which end with this one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[Path, subprocess.Popen[str]] = {}
+
+    def play(self, case: Case) -> Verdict:
+        """One of them."""
+        own = place(self._folder, case)
+        words = [sys.executable, __file__, "--seed", str(case.seed), "--case", str(case.number)]
+        words += ["--folder", str(self._folder), "--json"]
+        child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=self._folder)
+        self._running[own] = child
+        try:
+            output, _ = child.communicate(timeout=CASE_SECONDS)
+            return Verdict(**json.loads(output.splitlines()[-1]))
+        except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
+            self._give_up(own)
+            problem = f"harness: {type(error).__name__}: {str(error)[-300:]}"
+            return Verdict(str(case), case.victim, case.moment, [problem], folder=str(own))
+        finally:
+            self._running.pop(own, None)
+
+    def _give_up(self, own: Path) -> None:
+        self._running[own].kill()
+        end_all(str(own))
+
+    def end(self, number: int, frame: object) -> None:
+        """A signal: nothing of any case, nor of a reference, is left behind."""
+        for own in list(self._running):
+            self._give_up(own)
+        for variant in VARIANTS:
+            end_all(str(self._folder / f"reference-{variant}"))
+        os._exit(128 + number)
+
+
+def table(verdicts: list[Verdict]) -> str:
+    """Cases and failures by victim and moment, in Markdown."""
+    moments = list(dict.fromkeys(m for own in MATRIX.values() for m in own))
+    num = Counter((own.victim, own.moment) for own in verdicts)
+    bad = Counter((own.victim, own.moment) for own in verdicts if own.problems)
+
+    def cell(victim: str, moment: str) -> str:
+        return f"{num[victim, moment]} / {bad[victim, moment]}" if num[victim, moment] else "-"
+
+    lines = [
+        "| cases / failures | " + " | ".join(moments) + " |",
+        "| :--- |" + " ---: |" * len(moments),
+        *(
+            f"| {victim} | " + " | ".join(cell(victim, moment) for moment in moments) + " |"
+            for victim in MATRIX
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def by_kind(verdicts: list[Verdict]) -> str:
+    """How many cases show each kind of problem."""
+    from kill_judge import kind_of
+
+    kinds = Counter(kind for own in verdicts for kind in {kind_of(text) for text in own.problems})
+    return "\n".join(
+        f"{num:4d} of {len(verdicts)} cases: {kind}" for kind, num in kinds.most_common()
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20, help="number of cases")
+    parser.add_argument("--seed", type=int, default=0, help="of victims, moments and times")
+    parser.add_argument("--case", type=int, help="this one alone")
+    parser.add_argument("--only", default="", help="victims, moments, variants; comma-separated")
+    parser.add_argument("--jobs", type=int, default=1, help="cases at a time")
+    parser.add_argument("--folder", type=Path, help="where cases lie; kept (default: a new one)")
+    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    return parser
+
+
+def main() -> int:
+    """Run cases; 1 if any failed."""
+    options = parser().parse_args()
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="kills-", dir="/tmp"))
+    folder = folder.resolve()
+    if options.case is not None:
+        case = make_case(options.seed, options.case)
+        make_reference(folder, case.variant)
+        verdict = play(case, folder)
+        print(json.dumps(asdict(verdict)) if options.json else verdict, flush=True)
+        return bool(verdict.problems)
+    only = set(filter(None, options.only.split(",")))
+    if unknown := only - {*MATRIX, *VARIANTS, *(m for own in MATRIX.values() for m in own)}:
+        print(f"--only: no victim, moment or variant is called {', '.join(sorted(unknown))}")
+        return 2
+    apart = Apart(folder)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, apart.end)
+    chosen = list(itertools.islice(cases(options.seed, only=only), options.kills))
+    print(f"seed {options.seed}, {len(chosen)} cases in {folder}", flush=True)
+    for variant in dict.fromkeys(case.variant for case in chosen):
+        home = make_reference(folder, variant)
+        print(f"undisturbed, {variant}: {read_durations(home)['seconds']:.0f} s", flush=True)
+    verdicts = []
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for verdict in pool.map(apart.play, chosen):
+            print(verdict, flush=True)
+            verdicts.append(verdict)
+    failed = [own for own in verdicts if own.problems]
+    print(f"\n{table(verdicts)}\n\n{by_kind(verdicts)}")
+    print(*(f"kept: {own.folder}" for own in failed), sep="\n")
+    missed = sum(not own.killed for own in verdicts)
+    print(
+        f"{len(verdicts)} cases, {len(failed)} failed, {missed} ended before they could be killed"
+    )
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
