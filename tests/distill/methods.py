@@ -62,3 +62,8 @@ def in_passes(name: str) -> Trial:
     """The same trial, of which no more than three latents pass at once."""
     batch = BASE["batch"] | METHODS[name].get("batch", {})
     return small(name, batch={**batch, "per_worker": 3})
+
+
+def shown(progress):
+    """What of a record is a function of the trial."""
+    return (progress.images, progress.outcome, progress.cause, progress.metrics)

@@ -1,15 +1,11 @@
 """What the loop and its callers may expect of every method."""
 
-import functools
-import io
-from typing import NamedTuple
-
 import pytest
 import torch
-from methods import METHODS, TRAINED_METHODS, small
+from methods import METHODS, TRAINED_METHODS, shown, small
 
 from sid_sweep import data, quality, spec, teachers
-from sid_sweep.distill import Progress, distill
+from sid_sweep.distill import distill
 from sid_sweep.distill.build import build
 from sid_sweep.distill.method import Setting
 from sid_sweep.spec.base import variants
@@ -18,17 +14,8 @@ every_method = pytest.mark.parametrize("name", METHODS)
 every_trained = pytest.mark.parametrize("name", TRAINED_METHODS)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
 def method(trial, cache):
     return build(Setting(trial, teachers.load(trial, cache=cache), data.source(trial.data)))
-
-
-def shown(progress):
-    return (progress.images, progress.outcome, progress.cause, progress.metrics)
 
 
 def test_every_method_and_every_loss_is_among_them():
@@ -36,31 +23,6 @@ def test_every_method_and_every_loss_is_among_them():
     assert {trial.method.kind for trial in trials} == set(variants(spec.Method))
     for kind in set(variants(spec.Loss)) - {trial.loss.kind for trial in trials if trial.loss}:
         assert kind in ("naive", "middle", "full", "teacher_only")  # points of the plane, or a part
-
-
-class Run(NamedTuple):
-    """A run of a trial: what it has shown, and the state of each record, as a file has it."""
-
-    records: list
-    states: list[bytes]
-    last: Progress
-
-
-@pytest.fixture(scope="module")
-def straight(cache):
-    """The undisturbed run of a method; each is made once."""
-
-    @functools.cache
-    def run(name):
-        records, states = [], []
-        for progress in distill(small(name), cache=cache):
-            file = io.BytesIO()
-            torch.save(progress.state(), file)
-            records.append(shown(progress))
-            states.append(file.getvalue())
-        return Run(records, states, progress)
-
-    return run
 
 
 @every_method
@@ -75,9 +37,8 @@ def test_resumed_from_a_record_the_rest_is_bitwise_the_same(name, straight, cach
     """From the first, one in the middle, and the last: between evaluations and at one."""
     own = straight(name)
     for index in {0, len(own.records) // 2, len(own.records) - 1}:
-        state = torch.load(io.BytesIO(own.states[index]), weights_only=True)
-        rest = [shown(p) for p in distill(small(name), cache=cache, resume=state)]
-        assert rest == own.records[index + 1 :]
+        rest = distill(small(name), cache=cache, resume=own.state(index))
+        assert [shown(p) for p in rest] == own.records[index + 1 :]
 
 
 @every_method

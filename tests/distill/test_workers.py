@@ -6,17 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from methods import IN_PASSES, PLAIN_TEACHERS, RESUMED, SHARED_OUT, TOLERANCES, in_passes, small
+from methods import IN_PASSES, PLAIN_TEACHERS, RESUMED, SHARED_OUT, TOLERANCES, in_passes
 
 from sid_sweep.distill import distill
 
 WORKER = Path(__file__).with_name("worker.py")
 every_method = pytest.mark.parametrize("name", SHARED_OUT)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +46,9 @@ def test_ranks_hold_bitwise_the_same(ends, name):
 
 
 @every_method
-def test_two_workers_train_what_one_trains(ends, cache, name):
+def test_two_workers_train_what_one_trains(ends, straight, name):
     """Up to the order of sums, which half precision rounds more coarsely."""
-    *_, solo = distill(small(name), cache=cache)
+    solo = straight(name).last
     end = ends[f"Ranks-{name}-0"]
     assert distance(end, weights(solo.state())) < TOLERANCES.get(name, 1e-5)
     assert end["images"] == solo.images
@@ -62,8 +57,8 @@ def test_two_workers_train_what_one_trains(ends, cache, name):
 
 
 @pytest.mark.parametrize("name", IN_PASSES)
-def test_two_workers_in_several_passes_train_what_one_trains(ends, cache, name):
-    *_, solo = distill(small(name), cache=cache)
+def test_two_workers_in_several_passes_train_what_one_trains(ends, straight, name):
+    solo = straight(name).last
     assert distance(ends[f"Passes-{name}-0"], weights(solo.state())) < TOLERANCES.get(name, 1e-5)
 
 
@@ -78,9 +73,9 @@ def test_two_workers_go_on_from_the_state_of_the_first_bitwise(ends, name):
 
 
 @every_method
-def test_the_number_of_passes_changes_rounding_alone(cache, name):
+def test_the_number_of_passes_changes_rounding_alone(cache, straight, name):
     """Bitwise it is another sum, so this shows that there were passes at all."""
-    *_, whole = distill(small(name), cache=cache)
+    whole = straight(name).last
     *_, passes = distill(in_passes(name), cache=cache)
     end = {"state": passes.state()}
     assert 0 < distance(end, weights(whole.state())) < TOLERANCES.get(name, 1e-5)
@@ -89,17 +84,17 @@ def test_the_number_of_passes_changes_rounding_alone(cache, name):
 
 
 @pytest.mark.parametrize("name", PLAIN_TEACHERS)
-def test_two_workers_draw_and_judge_bitwise_what_one_does(ends, cache, name):
+def test_two_workers_draw_and_judge_bitwise_what_one_does(ends, straight, name):
     """Each its part, noise on the way included; both are told what the first has found."""
-    *_, solo = distill(small(name), cache=cache)
+    solo = straight(name).last
     first, second = (ends[f"Ranks-{name}-{rank}"] for rank in (0, 1))
     assert first["metrics"] == second["metrics"] == solo.metrics
     assert torch.equal(first["samples"], solo.samples)
     assert second["samples"] is None
 
 
-def test_ranks_that_do_not_speak_are_noticed(ends, cache):
-    *_, solo = distill(small("sid"), cache=cache)
+def test_ranks_that_do_not_speak_are_noticed(ends, straight):
+    solo = straight("sid").last
     first, second = (ends[f"Unsynchronised-sid-{rank}"] for rank in (0, 1))
     assert not torch.equal(weights(first["state"]), weights(second["state"]))
     assert distance(first, weights(solo.state())) > 1e-3
