@@ -144,7 +144,7 @@ def ended(path):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_cannot_be_used_is_said_with_what_helps_and_left_alone(path, ended, case):
+def test_what_cannot_be_used_is_said_with_what_helps_and_left_alone(path, ended, case, capfd):
     make, trouble, helps = CASES[case]
     make(path)
     before = path.read_bytes() if path.is_file() else None
@@ -159,6 +159,7 @@ def test_what_cannot_be_used_is_said_with_what_helps_and_left_alone(path, ended,
     # what helps does
     path.rename(path.with_name("away"))
     assert sent(*ended).unsent == 0
+    assert capfd.readouterr() == ("", "")  # MLflow is quiet
 
 
 @pytest.mark.parametrize(
