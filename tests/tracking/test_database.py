@@ -12,8 +12,10 @@ from contextlib import closing
 import pytest
 import small_sweep
 
+from sid_sweep.session import check_store
+from sid_sweep.spec import SpecError
 from sid_sweep.tracking import track
-from sid_sweep.tracking.client import connect, remedy, require_writable
+from sid_sweep.tracking.client import connect, remedy
 from sid_sweep.tracking.database import prepare
 
 
@@ -181,11 +183,11 @@ def test_each_trouble_has_its_remedy(trouble, helps):
 
 @pytest.mark.parametrize("uri", ["foo://x", "", "http://", "sqlite://", "./mlruns", "file:mlruns"])
 def test_what_is_no_store_is_refused_at_the_start(uri):
-    with pytest.raises(LookupError, match="name a database, such as"):
-        require_writable(uri)
+    with pytest.raises(SpecError, match=r"^--tracking-uri: .*; name a database, such as"):
+        check_store(uri)
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///new.db", "http://host:1", "postgresql://me:p@host/db"])
 def test_what_may_be_one_is_not(uri, path):
-    require_writable(uri)
+    check_store(uri)
     assert list(path.parent.iterdir()) == []
