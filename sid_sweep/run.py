@@ -131,18 +131,7 @@ def _load(options: argparse.Namespace) -> Sweep:
         overrides.append(f"sweep={options.name}")
     if options.storage.exists() and not options.storage.is_dir():
         raise SpecError(f"--storage {options.storage}: is a file; name a folder")
-    if options.tracking_uri is not None:
-        _check_store(options.tracking_uri)
     return load(options.space, overrides)
-
-
-def _check_store(uri: str) -> None:
-    from sid_sweep.tracking.client import require_writable
-
-    try:
-        require_writable(uri)
-    except LookupError as error:
-        raise SpecError(f"--tracking-uri: {error}") from None
 
 
 def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Console) -> int:
@@ -158,8 +147,15 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Co
     if options.dry_run:
         return 0
 
-    from sid_sweep.session import EXIT_INTERRUPTED, Session, check_teachers, decode_pictures
+    from sid_sweep.session import (
+        EXIT_INTERRUPTED,
+        Session,
+        check_store,
+        check_teachers,
+        decode_pictures,
+    )
 
+    check_store(options.tracking_uri)
     if not decode_pictures(plan, console=console):
         return EXIT_INTERRUPTED
     check_teachers(plan, console=console)

@@ -25,7 +25,7 @@ from sid_sweep.search import Ledger
 from sid_sweep.spec import Data, SpecError, Trial
 from sid_sweep.table_referee import TableReferee
 from sid_sweep.tracking import provenance, track
-from sid_sweep.tracking.client import redact
+from sid_sweep.tracking.client import redact, require_writable
 from sid_sweep.tracking.tracker import INTERRUPTED_SECONDS
 from sid_sweep.trials import Entry, Result, Watcher
 from sid_sweep.trials.rows import rows_of
@@ -69,6 +69,19 @@ def _decode(data: Data, plan: Plan, console: Console, report: Report) -> None:
         console.print(
             f"  [yellow]![/] {escape(text)}, such as {escape(skipped[0])}", soft_wrap=True
         )
+
+
+def check_store(uri: str | None) -> None:
+    """Refuse a tracking URI that nothing could ever be sent to.
+
+    Raises:
+        SpecError: it is none of a store.
+    """
+    try:
+        if uri is not None:
+            require_writable(uri)
+    except LookupError as error:
+        raise SpecError(f"--tracking-uri: {error}") from None
 
 
 def check_teachers(plan: Plan, *, console: Console) -> None:

@@ -39,10 +39,9 @@ _REMEDIES = {
 
 def connect(uri: str | None) -> "MlflowClient":
     """A client of the store at `uri`, or of MLflow's default."""
-    _prepare()
+    _import_quietly()
     from mlflow import MlflowClient
 
-    logging.getLogger("mlflow").setLevel(logging.ERROR)  # importing it sets its own
     return MlflowClient(tracking_uri=uri)
 
 
@@ -54,17 +53,20 @@ def connect_to_write(uri: str | None, *, remark: Callable[[str], None]) -> "Mlfl
     """
     if uri is not None:
         _require_known(uri)
+    _import_quietly()
     store = uri if uri is not None else _default_store()
     if (path := path_of(absolute(store))) is not None:
         prepare(path, remark=remark)
     return connect(uri)
 
 
-def _prepare() -> None:
-    """What MLflow reads when it is imported."""
+def _import_quietly() -> None:
+    """Set what MLflow reads when it is imported, import it, and undo what it sets itself."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it shows the URI's password
+    import mlflow  # noqa: F401
+
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # each error is told once
@@ -120,7 +122,7 @@ def _require_known(store: str) -> None:
 
 
 def _default_store() -> str:
-    _prepare()
+    _import_quietly()
     import mlflow
 
     return mlflow.get_tracking_uri()

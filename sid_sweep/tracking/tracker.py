@@ -20,6 +20,7 @@ from .client import reason, remedy
 
 RETRY_SECONDS = 5.0
 PATIENCE_SECONDS = 20.0  # at the end, for a store that takes nothing any more
+OPENING_SECONDS = 90.0  # at the end, for one that is still being opened: a database is made first
 MAX_FAILURES = 2  # in a row, after which nothing more of a kind is tried at the end
 INTERRUPTED_SECONDS = 10.0  # to close what is open, for somebody who pressed Ctrl-C
 POLL_SECONDS = 0.2
@@ -125,23 +126,29 @@ class Tracker(AbstractContextManager["Tracker"]):
         return self._mirror.hint if self._mirror is not None else self._hint
 
     def drain(
-        self, *, patience: float = PATIENCE_SECONDS, show: Callable[[int], None] = lambda left: None
+        self, *, patience: float | None = None, show: Callable[[int], None] = lambda left: None
     ) -> None:
         """Wait until all is sent, or until nothing could be sent for `patience` seconds; what fails
         from now on is not tried again.
 
         Args:
+            patience: None: as long as suits a store that is open, or is being opened.
             show: called with what is left, several times a second; may raise to stop waiting.
         """
         self._failures = 0
         self._is_drained = True
         self._closing.set()
         left, since = self.pending, time.monotonic()
-        while self.pending and time.monotonic() - since < patience:
+        while self.pending and time.monotonic() - since < (patience or self._patience):
             if self.pending < left:
                 left, since = self.pending, time.monotonic()
             show(left)
             time.sleep(POLL_SECONDS)
+
+    @property
+    def _patience(self) -> float:
+        is_opening = self._mirror is None and not self._failures
+        return OPENING_SECONDS if is_opening else PATIENCE_SECONDS
 
     # ---- events
 

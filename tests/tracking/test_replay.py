@@ -66,13 +66,17 @@ class Client:
 class Place:
     """The folder of a sweep that has ended, two seeds of an arm, and stores that it is sent to."""
 
-    def __init__(self, root):
-        self.sweep = small_sweep.sweep(scientific={"loss.lambda": {"choice": [0.5]}})
-        self.folder = small_sweep.folder_of(self.sweep, root)
-        self.entries = self.folder.entries(self.sweep)
+    def __init__(self, root, *, seeds=(0, 1)):
+        self.root, self._stores = root, 0
+        self.ask(seeds)
         finish(self.entries[0], 0, 100)
         diverge(self.entries[1], 0, at=30)
-        self.root, self._stores = root, 0
+
+    def ask(self, seeds):
+        """Ask for these seeds from now on."""
+        self.sweep = small_sweep.sweep(seeds=seeds, scientific={"loss.lambda": {"choice": [0.5]}})
+        self.folder = small_sweep.folder_of(self.sweep, self.root)
+        self.entries = self.folder.entries(self.sweep)
 
     def new_store(self):
         """The URI of an empty one, to which nothing was sent."""
@@ -324,13 +328,11 @@ def test_what_is_measured_again_at_another_time_is_one_point(place, tmp_path, no
 
 
 def test_a_mean_is_shown_as_it_last_was_and_stands_once(place, tmp_path):
-    """A seed that is added may have ended before the others: its folder was there already."""
-    own, uri = Place(tmp_path), place.new_store()
+    """A seed that is added may have ended as early as the others: its folder was there already."""
+    own, uri = Place(tmp_path, seeds=(3, 4)), place.new_store()
     finish(own.entries[1], 0, 100)
     own.send(Client(uri), uri)
-    own.sweep = small_sweep.sweep(seeds=(0, 1, 2), scientific={"loss.lambda": {"choice": [0.5]}})
-    own.folder = small_sweep.folder_of(own.sweep, tmp_path)
-    own.entries = own.folder.entries(own.sweep)
+    own.ask((3, 4, 0))
     finish(own.entries[2], 0, 100)
     mean = geometric_mean(entry.folder.result().metrics["js"] for entry in own.entries)
     for _ in range(3):

@@ -305,6 +305,21 @@ def test_a_store_that_hangs_is_left_behind():
     mirror.answers.set()
 
 
+def test_a_store_that_is_being_opened_is_waited_for_longer(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.05)
+    mirror = Memory()
+
+    def open_mirror():
+        time.sleep(0.5)
+        return mirror
+
+    with Tracker(open_mirror, store="memory", hint="not yet") as tracker:
+        tell_many(tracker)
+        tracker.drain()
+    assert mirror.told == many()
+    assert tracker.unsent == 0
+
+
 def test_a_slow_store_is_waited_for_as_long_as_it_moves():
     mirror = Memory(seconds=0.05)
     with tracking(mirror) as tracker:
