@@ -174,7 +174,7 @@ class _Mending:
             own.forget_attempts()
         elif wrong := self._checkpoint([] if wrong_log else measured or []):
             yield _aside(wrong, "the trial begins again")
-            if wrong.what == OTHERS:  # and nothing says which of the two is right
+            if wrong.what == OTHERS and own.log.exists():  # nothing says which of the two is right
                 yield _aside(Damaged(own.log, "its checkpoint knows others"), "made again")
 
     def _student(self) -> Damaged | None:
