@@ -5,23 +5,17 @@ import errno
 import fcntl
 import itertools
 import json
-import math
 import os
 import shutil
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic_core import from_json  # five times as fast as the standard library's
 
-T = TypeVar("T")
-
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LEAST_FREE_BYTES = 2**20  # below which a disk is called full where an error does not say so
-STAMP = "stamp.json"  # in an archive, beside torch's own records
 ANEW = "the command that runs its sweep sets it aside and makes it again"
 
 
@@ -255,35 +249,6 @@ def whole_lines(path: Path) -> list[bytes]:
     return lines
 
 
-# ---- archives: what torch saves is a zip file, with a sum of each record
-
-
-def stamp(path: Path, values: Any) -> None:
-    """Add words in JSON to an archive, to be read without torch."""
-    with zipfile.ZipFile(path, "a") as archive:
-        place = archive.namelist()[0].partition("/")[0]  # torch takes no second folder
-        archive.writestr(f"{place}/{STAMP}", json.dumps(values))
-
-
-def stamped(path: Path) -> Any:
-    """What `stamp` added. All records are summed on the way: torch itself does not look, and goes
-    on from weights whose bits have changed.
-
-    Raises:
-        Damaged: it is no such archive, or not a whole one.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if (rotten := archive.testzip()) is not None:
-                raise Damaged(path, f"its record {rotten} is not what was written")
-            place = archive.namelist()[0].partition("/")[0]
-            return from_json(archive.read(f"{place}/{STAMP}"))
-    except IsADirectoryError:
-        raise Damaged(path, "is a folder, not a file") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, NotImplementedError) as error:
-        raise Damaged(path, f"is no whole checkpoint ({error})") from None
-
-
 # ---- setting aside
 
 
@@ -296,54 +261,6 @@ def set_aside(path: Path) -> Path:
     path.rename(aside)
     _sync(path.parent)
     return aside
-
-
-def whole_or_made(
-    path: Path, *, read: Callable[[], T], make: Callable[[], None], others: tuple[Path, ...] = ()
-) -> T:
-    """What a file of a cache holds; it is made first if need be, while others wait. One that is
-    damaged is set aside and made again.
-
-    Args:
-        read: raises Damaged, or FileNotFoundError where there is none.
-        make: writes it.
-        others: files that are made with it.
-    """
-    with locked(path.with_suffix(".lock")):
-        try:
-            return read()
-        except FileNotFoundError:
-            pass
-        except Damaged:
-            for own in (path, *others):
-                if os.path.lexists(own):
-                    set_aside(own)
-        for own in (path, *others):
-            forget_partial(own)
-        make()
-        return read()
-
-
-def kept_figure(path: Path, name: str, measure: Callable[[], float]) -> float:
-    """A number of a cache, measured first if need be."""
-    read, make = (lambda: figure(path, name)), (lambda: write_json(path, {name: measure()}))
-    return whole_or_made(path, read=read, make=make)
-
-
-def figure(path: Path, name: str) -> float:
-    """A number in a file of JSON.
-
-    Raises:
-        Damaged: there is the file, and no finite number in it.
-        FileNotFoundError: there is no file.
-    """
-    try:
-        value = float(from_json(read_bytes(path))[name])
-    except (ValueError, TypeError, LookupError) as error:
-        raise Damaged(path, f"holds no {name} ({error})") from None
-    if not math.isfinite(value):
-        raise Damaged(path, f"its {name} is not finite")
-    return value
 
 
 # ---- locking

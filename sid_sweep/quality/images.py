@@ -20,11 +20,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sid_sweep import spec
+from sid_sweep.cache import kept_figure
 from sid_sweep.data import digits, halves
 from sid_sweep.data.digits import NUM_CLASSES
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.diffusion.solvers import sigma_steps, solve
-from sid_sweep.files import kept_figure
 from sid_sweep.spec import digest, plain
 from sid_sweep.streams import seeded, stream
 from sid_sweep.teachers import Teacher

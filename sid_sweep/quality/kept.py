@@ -8,7 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sid_sweep.files import Damaged, figure, replacing, whole_or_made, write_json
+from sid_sweep.cache import figure, whole_or_made
+from sid_sweep.files import Damaged, replacing, write_json
 
 
 def kept_tensors(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:

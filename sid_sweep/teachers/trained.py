@@ -12,17 +12,11 @@ import torch
 from torch import Tensor
 
 from sid_sweep import spec
+from sid_sweep.archives import stamp, stamped
+from sid_sweep.cache import whole_or_made
 from sid_sweep.data import Source
 from sid_sweep.diffusion import noise as diffusion
-from sid_sweep.files import (
-    Damaged,
-    forget_partial,
-    replacing,
-    set_aside,
-    stamp,
-    stamped,
-    whole_or_made,
-)
+from sid_sweep.files import Damaged, forget_partial, replacing, set_aside
 from sid_sweep.nets import average, weights
 from sid_sweep.nets.denoiser import Denoiser, build
 from sid_sweep.nets.optim import Optimiser

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from sid_sweep.files import replacing
+from sid_sweep.files import replacing, set_aside
 
 OURS = {"experiments", "runs"}  # MLflow's first tables
 ARTIFACTS = "./mlruns"  # where MLflow keeps the files of a database without a server
@@ -71,14 +71,6 @@ def prepare(path: Path, *, remark: Callable[[str], None]) -> None:
             _make(path)
         elif tables_of(path) and _holds_nothing(path) and not _opens(path):
             _replace(path, remark)
-
-
-def set_aside(path: Path) -> Path:
-    """Give what is damaged the next free name; it is never deleted."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    return path.rename(aside)
 
 
 def _replace(path: Path, remark: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ where MLflow's end; and whatever else is sent, tags, files, pictures, replaces i
 import json
 from typing import TYPE_CHECKING
 
+from sid_sweep.files import set_aside
 from sid_sweep.spec import LOST, Sweep, digest, plain
 from sid_sweep.spec.paths import leaves
 from sid_sweep.trials import Entry, Measurement, Result, SweepFolder
@@ -17,7 +18,6 @@ from sid_sweep.trials.sweep_folder import RECORD
 
 from .client import VIEW, absolute, connect_to_write, redact, ui_hint
 from .cursor import Cursor
-from .database import set_aside
 from .identity import IDENTITY, identity
 from .provenance import provenance
 from .store import TAG, Point, Store, is_bare

@@ -16,15 +16,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 
-from sid_sweep.files import (
-    Damaged,
-    drop_half_line,
-    set_aside,
-    stamped,
-    whole_lines,
-    write_json,
-    write_lines,
-)
+from sid_sweep.archives import stamped
+from sid_sweep.files import Damaged, drop_half_line, set_aside, whole_lines, write_json, write_lines
 from sid_sweep.spec import SpecError, Sweep, Trial, digest, plain
 
 from .checked import NOTE, parsed

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sid_sweep.archives import stamp
 from sid_sweep.distill import Progress
-from sid_sweep.files import Damaged, forget_partial, replacing, stamp
+from sid_sweep.files import Damaged, forget_partial, replacing
 from sid_sweep.spec import Trial, digest
 from sid_sweep.trials import TrialFolder
 from sid_sweep.trials.mend import check_checkpoint, sum_of

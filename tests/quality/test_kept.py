@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sid_sweep.files import kept_figure
+from sid_sweep.cache import kept_figure
 from sid_sweep.quality.kept import kept_network, kept_tensors
 
 DAMAGES = [b"", b"garbage", b"[1, 2]", b'{"fd": NaN}', b'{"fd": 1']

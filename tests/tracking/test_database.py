@@ -52,7 +52,7 @@ def test_a_new_database_is_whole_and_nothing_is_left_beside_it(path, remarks):
 
 def test_a_half_made_database_is_set_aside_and_made_anew(path, remarks):
     before = half_made(path)
-    path.with_name("mlflow.db.damaged-1").touch()
+    path.with_name("mlflow.db.damaged").touch()
     prepare(path, remark=remarks.append)
     aside = path.with_name("mlflow.db.damaged-2")
     assert aside.read_bytes() == before

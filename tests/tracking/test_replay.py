@@ -269,7 +269,7 @@ def test_notes_that_somebody_damaged_are_set_aside_and_said(place, undisturbed):
         tracker.concluded("a table", failed=False)
         tracker.drain()
     assert tracker.unsent == 0
-    aside = path.with_name(f"{path.name}.damaged-1")
+    aside = path.with_name(f"{path.name}.damaged")
     assert tracker.remarks == [f"{path} was damaged; it was set aside as {aside.name}"]
     assert aside.read_bytes().endswith(b'{"a": 1}\n')
     check(uri, expected, "after damaged notes")

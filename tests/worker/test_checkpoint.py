@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sid_sweep.files import Damaged, DiskFull, stamp
+from sid_sweep.archives import stamp
+from sid_sweep.files import Damaged, DiskFull
 from sid_sweep.spec import Trial, digest
 from sid_sweep.trials import Measurement, TrialFolder
 from sid_sweep.worker import checkpoint
