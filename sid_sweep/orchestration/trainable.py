@@ -3,7 +3,7 @@
 from typing import Any
 
 from .assignment import Assignment
-from .failures import explain
+from .failures import explain, is_passing
 
 
 def train_trial(config: dict[str, Any]) -> None:
@@ -15,6 +15,7 @@ def train_trial(config: dict[str, Any]) -> None:
     from ray import tune
 
     assignment: Assignment = config["assignment"]
+    passing = False
     try:
         from .groups import train  # loads torch, here and not in the driver
 
@@ -22,4 +23,5 @@ def train_trial(config: dict[str, Any]) -> None:
     except Exception as error:
         cause, trace = explain(error)
         assignment.job.folder.write_failure(cause, traceback=trace)
-    tune.report({"images": 0, "over": True})
+        passing = is_passing(error)
+    tune.report({"images": 0, "over": True, "passing": passing})

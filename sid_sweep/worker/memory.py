@@ -39,6 +39,10 @@ class OutOfMemory(RuntimeError):
     """A device has less memory than the trial asks for."""
 
 
+class OutOfGPUMemory(OutOfMemory):
+    """A GPU, which others may use too: another time there may be enough."""
+
+
 @contextmanager
 def told_what_to_lower() -> Iterator[None]:
     """What torch says of memory that is not there, as one line with the knobs to lower.
@@ -53,7 +57,8 @@ def told_what_to_lower() -> Iterator[None]:
         traceback.clear_frames(error.__traceback__)
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
-        raise OutOfMemory(
+        kind = OutOfGPUMemory if isinstance(error, torch.OutOfMemoryError) else OutOfMemory
+        raise kind(
             f"{wanted}; lower batch.per_worker (latents that pass a network at a time), or "
             "batch.latents"
         ) from error
