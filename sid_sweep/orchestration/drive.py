@@ -44,7 +44,8 @@ def drive(
             checkpoint_seconds=ledger.sweep.resources.checkpoint_seconds,
             threads=cluster.layout.cpus_per_worker,
         )
-        return {"assignment": Assignment(job, cluster.layout, scratch / "train")}
+        meeting = scratch / "meetings" if cluster.is_local else None
+        return {"assignment": Assignment(job, cluster.layout, scratch / "train", meeting)}
 
     handed = Handed(ledger, assign)
     logs = ledger.folder.logs if cluster.is_local else None

@@ -58,8 +58,8 @@ def end_writers(folder: Path) -> None:
 
 
 def _all() -> Iterator[tuple[Process, str, int]]:
-    for entry in os.scandir(PROC):
-        if entry.name.isdecimal() and (seen := _look(int(entry.name))) is not None:
+    for name in os.listdir(PROC):
+        if name.isdecimal() and (seen := _look(int(name))) is not None:
             yield seen
 
 
@@ -75,9 +75,15 @@ def _look(pid: int) -> tuple[Process, str, int] | None:
 
 
 def _writes_below(pid: int, folder: str) -> bool:
+    handles = PROC / str(pid) / "fd"
     with suppress(OSError):  # it has ended, or is another user's
-        for handle in os.scandir(PROC / str(pid) / "fd"):
-            mode = handle.stat(follow_symlinks=False).st_mode
-            if mode & stat.S_IWUSR and os.readlink(handle.path).startswith(folder):
-                return True
+        return any(_is_written_below(handles / name, folder) for name in os.listdir(handles))
+    return False
+
+
+def _is_written_below(handle: Path, folder: str) -> bool:
+    with suppress(OSError):  # it was closed just now
+        return bool(handle.lstat().st_mode & stat.S_IWUSR) and os.readlink(handle).startswith(
+            folder
+        )
     return False
