@@ -73,7 +73,7 @@ def test_a_home_that_is_held_is_left_alone_and_one_whose_holder_was_killed_is_no
 
 
 def test_the_next_home_clears_the_abandoned_one(start, place):
-    holder, path = start(HOLDER, place)
+    holder, _ = start(HOLDER, place)
     holder.kill()
     holder.wait()
     with home() as own:
