@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,10 +36,11 @@ ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # how often a group's controller looks
     "RAY_gcs_rpc_server_reconnect_timeout_s": "180",  # Ray then ends us; the guard comes before
 }
+ADDRESS = "127.0.0.1"
 LOOPBACK = {  # a Ray of our own is for this machine alone
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else 127.0.0.1 is changed into another address
     "RAY_AUTH_MODE": "token",
-    "GLOO_SOCKET_IFNAME": "lo",
+    "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
     "NCCL_SOCKET_IFNAME": "lo",
 }
 OTHERS = ("RAY_ADDRESS", "RAY_REDIS_ADDRESS", "RAY_AUTH_TOKEN")  # of a cluster of somebody else's
@@ -86,10 +88,13 @@ def local(layout: Layout, *, guard: Guard, logs: Path) -> Iterator[Cluster]:
             "resources": {GROUP_SLOT: NUM_SLOTS},
             "include_dashboard": False,
             "_temp_dir": str(own),
-            "_node_ip_address": "127.0.0.1",
+            "_node_ip_address": ADDRESS,
         }
         try:
             with _connected(guard, **options):
+                import ray
+
+                assert ray.util.get_node_ip_address() == ADDRESS, "ray was loaded before"
                 yield Cluster(layout, path / "scratch", is_local=True)
         finally:
             keep_logs(own, logs)

@@ -4,6 +4,7 @@ is told nothing."""
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 
@@ -157,3 +158,30 @@ def test_a_signal_comes_first():
     with pytest.raises(Interrupted):
         guard.check(True)
     guard._over.set()
+
+
+HANGING = """\
+import os, sys, threading
+from sid_sweep.orchestration import guard
+from sid_sweep.orchestration.guard import Guard
+from sid_sweep.orchestration.signals import Signals
+guard.TICK_SECONDS = 0.005
+def again(reason):
+    print(reason, flush=True)
+    os.execv(sys.executable, [sys.executable, "-c", "import os; print('again', os.getpid())"])
+own = Guard(Signals(), again)
+own.check(True)
+print(os.getpid())
+with own.watching():
+    threading.Event().wait()
+"""
+
+
+def test_a_command_whose_main_thread_hangs_can_become_a_new_one():
+    """From another thread, as the same process."""
+    command = [sys.executable, "-c", HANGING]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    own, reason, again = done.stdout.splitlines()
+    assert reason == "Tune has stood still for 60 s"
+    assert again == f"again {own}"
+    assert done.returncode == 0
