@@ -1,6 +1,7 @@
 """One run of the command, from a checked plan to the final table."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -216,6 +217,8 @@ class Session:
     ) -> AbstractContextManager[cluster.Cluster]:
         if address is None:
             assert self.plan.layout is not None
+            if LOSSES not in os.environ:
+                shutil.rmtree(self.folder.logs, ignore_errors=True)
             return cluster.local(self.plan.layout, guard=guard, logs=self.folder.logs)
         return cluster.remote(self.sweep, address, guard=guard, scratch=self.folder.scratch)
 

@@ -109,10 +109,9 @@ def _token(folder: Path) -> Path:
 
 
 def keep_logs(own: Path, logs: Path) -> None:
-    """Copy what Ray has logged, in the place of an older Ray's."""
+    """Copy what Ray has logged, beside what an earlier Ray of the same command has."""
     if (written := own / "session_latest" / "logs").is_dir():
-        shutil.rmtree(logs, ignore_errors=True)
-        shutil.copytree(written, logs, ignore_dangling_symlinks=True)
+        shutil.copytree(written, logs, ignore_dangling_symlinks=True, dirs_exist_ok=True)
 
 
 @contextmanager
