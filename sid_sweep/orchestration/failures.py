@@ -47,6 +47,7 @@ def is_passing(error: BaseException) -> bool:
 
 def _first(error: BaseException) -> tuple[BaseException, str]:
     """Of a group's failures the one that counts, and whose it is."""
+    error = getattr(error, "controller_failure", error)
     failures: dict[int, BaseException] = getattr(error, "worker_failures", None) or {}
     if not failures:
         return error, ""

@@ -6,6 +6,7 @@ Torch's own meeting point, a TCP store, listens to the whole network, whatever a
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,7 @@ class _Backend(_TorchBackend):
             "world_size": len(worker_group),
             "timeout": timedelta(seconds=backend_config.timeout_s),
         }
-        ray.get(
-            [
-                worker_group.execute_single_async(
-                    rank, dist.init_process_group, rank=rank, **options
-                )
-                for rank in range(len(worker_group))
-            ]
-        )
+        joins = [
+            partial(dist.init_process_group, rank=r, **options) for r in range(len(worker_group))
+        ]
+        ray.get([worker_group.execute_single_async(r, join) for r, join in enumerate(joins)])

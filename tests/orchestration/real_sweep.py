@@ -21,9 +21,9 @@ fixed:
   generator: {init: {kind: random, net: {kind: mlp, width: 16, depth: 2}}}
   fake_score: {init: {kind: random, net: {kind: mlp, width: 16, depth: 2}}}
   batch: {latents: 64}
-  budget: {images: 100_000}
+  budget: {images: 40_000}
   evaluation: {times: 5, samples: 256}
-resources: {checkpoint_seconds: 0}
+resources: {checkpoint_seconds: 0.3}
 """
 
 

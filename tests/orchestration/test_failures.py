@@ -2,7 +2,7 @@
 
 import pytest
 from ray.exceptions import ActorDiedError
-from ray.train import WorkerGroupError
+from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import (
     UserExceptionWithTraceback,
     WorkerHealthCheckFailedError,
@@ -47,6 +47,11 @@ def test_an_exception_is_its_type_and_its_first_line(error, line):
     assert str(error) in trace
 
 
+def test_what_a_groups_controller_hands_on_is_what_went_wrong():
+    cause, _ = explain(raised(ControllerError(BROKEN)))
+    assert cause == "ValueError: the batch is empty"
+
+
 @pytest.mark.parametrize(
     ("failures", "line"),
     [
@@ -75,6 +80,8 @@ def test_of_a_group_the_first_rank_counts_that_is_no_echo_of_another(failures, l
         (WorkerGroupError("", {0: of_a_rank(REFUSED), 1: of_a_rank(BROKEN)}), False),
         (WorkerGroupError("", {0: of_a_rank(REFUSED), 1: of_a_rank(OutOfGPUMemory())}), True),
         (WorkerGroupError("", {0: of_a_rank(REFUSED)}), True),  # of a rank that was killed
+        (ControllerError(BROKEN), False),
+        (ControllerError(ActorDiedError()), True),
         (WorkerGroupError("", {1: WorkerHealthCheckFailedError("", ActorDiedError())}), True),
     ],
 )

@@ -60,7 +60,7 @@ def test_a_lost_ray_is_started_again_and_nothing_is_lost(command, name, number):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_trial_whose_process_dies_or_is_stopped_is_tried_again(command, number):
     command.wait_for_checkpoint(num=2)
-    worker = command.named("ray::ImplicitFun")[0]
+    worker = command.named("ray::Implicit")[0]
     os.kill(worker.pid, number)
     began = time.monotonic()
     wait_for(lambda: "tried again (1 of 2)" in command.output, seconds=2 * BOUND_SECONDS)
