@@ -1,7 +1,12 @@
 """One run of the command, from a checked plan to the final table."""
 
+import os
+import shutil
+import sys
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
+from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +24,7 @@ from sid_sweep.console import Board, duration
 from sid_sweep.foreign.pictures import Report, pictures
 from sid_sweep.orchestration import cluster
 from sid_sweep.orchestration.drive import drive
+from sid_sweep.orchestration.guard import Guard, Lost
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Plan, costs, lines
 from sid_sweep.search import Ledger
@@ -31,6 +37,8 @@ from sid_sweep.trials import Entry, Result, Watcher
 from sid_sweep.trials.rows import rows_of
 
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+LOSSES = "SID_SWEEP_LOSSES"  # how often Ray was lost in a row, and how many results there were then
+MAX_LOSSES = 3
 
 
 def decode_pictures(plan: Plan, *, console: Console) -> bool:
@@ -124,7 +132,7 @@ class Session:
 
     def run(self, *, address: str | None) -> int:
         """Train what is missing, track it, show the table; returns the exit status."""
-        began = time.monotonic()
+        began, leave = time.monotonic(), None
         with self.signals.installed(), ExitStack() as stack:
             for tracker in self.trackers:
                 stack.enter_context(tracker)
@@ -144,6 +152,11 @@ class Session:
                 self._send_rest()
             except Interrupted:
                 status = self._interrupt(ledger)
+            except Lost as lost:
+                status, leave = EXIT_FAILED, self._lose(str(lost), can_start=address is None)
+                self._stop_watchers()
+        if leave is not None:
+            leave()
         self._say_unsent()
         if status != EXIT_INTERRUPTED:
             self._say_next()
@@ -203,19 +216,45 @@ class Session:
         return wanted if torch.cuda.is_available() else "cpu"
 
     def _train_students(self, ledger: Ledger, address: str | None) -> None:
-        status = self._waiting("starting Ray")
-        with status, self._cluster(address) as connected:
+        def leave_at_once(reason: str) -> None:
+            if self.signals.received is not None:
+                os._exit(EXIT_INTERRUPTED)
+            self.console.show_cursor()
+            self._lose(reason, can_start=address is None)()
+
+        status, guard = self._waiting("starting Ray"), Guard(self.signals, leave_at_once)
+        with guard.watching(), status, self._cluster(address, guard) as connected:
             status.stop()
             with self.board:
-                drive(ledger, connected, watchers=self.watchers, signals=self.signals)
+                drive(ledger, connected, watchers=self.watchers, guard=guard, say=self._warn)
 
-    def _cluster(self, address: str | None) -> AbstractContextManager[cluster.Cluster]:
+    def _cluster(
+        self, address: str | None, guard: Guard
+    ) -> AbstractContextManager[cluster.Cluster]:
         if address is None:
             assert self.plan.layout is not None
-            logs = self.folder.logs
-            return cluster.local(self.plan.layout, signals=self.signals, logs=logs)
-        scratch = self.folder.scratch
-        return cluster.remote(self.sweep, address, signals=self.signals, scratch=scratch)
+            if LOSSES not in os.environ:
+                shutil.rmtree(self.folder.logs, ignore_errors=True)
+            return cluster.local(self.plan.layout, guard=guard, logs=self.folder.logs)
+        return cluster.remote(self.sweep, address, guard=guard, scratch=self.folder.scratch)
+
+    def _lose(self, reason: str, *, can_start: bool) -> Callable[[], NoReturn]:
+        """Say that Ray is lost; returns what to do then. It is started again for as long as trials
+        get done in between, and a few times more."""
+        losses, before = map(int, os.environ.get(LOSSES, "0 -1").split())
+        results = len(self.folder.results())
+        losses = losses + 1 if results == before else 1
+        os.environ[LOSSES] = f"{losses} {results}"
+        again = can_start and losses < MAX_LOSSES
+        self._warn(
+            f"Ray is lost: {reason}; "
+            + (
+                "it is started again, and trials go on from their checkpoints"
+                if again
+                else f"what was done is kept; to go on:\n\n  {redact(self.command)}\n"
+            )
+        )
+        return _run_again if again else _leave
 
     def _conclude(self, ledger: Ledger, *, began: float) -> int:
         """The table and its warnings, for the screen and the watchers, as the folders say; returns
@@ -231,7 +270,7 @@ class Session:
         comparison = make_comparison(frame, question)
         self.console.print(comparison.terminal())
         for warning in comparison.warnings:
-            self.console.print(f"  [yellow]![/] {escape(warning)}", soft_wrap=True)
+            self._warn(warning)
         standings = [(entry, entry.folder.standing()) for entry in entries]
         lost = [pair for pair in standings if pair[1].outcome not in ("finished", "diverged")]
         for entry, standing in lost:
@@ -243,17 +282,20 @@ class Session:
         return EXIT_FAILED if lost else EXIT_DONE
 
     def _interrupt(self, ledger: Ledger) -> int:
-        for watcher in self.watchers:
-            watcher.interrupted()
         done = sum(entry.folder.result() is not None for entry in ledger.entries())
         self.console.print(
             f"\n  interrupted, {done} of {self.board.total} trials done; to go on:\n\n"
             f"  {escape(redact(self.command))}\n",
             soft_wrap=True,
         )
+        self._stop_watchers()
+        return EXIT_INTERRUPTED
+
+    def _stop_watchers(self) -> None:
+        for watcher in self.watchers:
+            watcher.interrupted()
         for tracker in self.trackers:
             tracker.drain(patience=INTERRUPTED_SECONDS)
-        return EXIT_INTERRUPTED
 
     def _send_rest(self) -> None:
         """Wait for the trackers, and show what they still have to send."""
@@ -269,6 +311,9 @@ class Session:
                     tracker.drain(show=show)
 
     # ---- words
+
+    def _warn(self, text: str) -> None:
+        self.console.print(f"  [yellow]![/] {escape(text)}", soft_wrap=True)
 
     def _waiting(self, text: str) -> Status:
         """A line with a spinner; nothing where there is no terminal."""
@@ -289,3 +334,15 @@ class Session:
     def _say_next(self) -> None:
         looks = "".join(f"  look    {escape(tracker.hint)}\n" for tracker in self.trackers)
         self.console.print(f"\n{looks}  report  {escape(redact(self.report))}\n", soft_wrap=True)
+
+
+def _run_again() -> NoReturn:
+    """Become the same command, begun anew: nothing is left of a Ray that is lost."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _leave() -> NoReturn:
+    """End without Ray's farewells, which wait for what is gone."""
+    sys.stdout.flush()
+    os._exit(EXIT_FAILED)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from sid_sweep import session as sessions
 from sid_sweep.foreign.cached import teacher_file, teacher_name
+from sid_sweep.orchestration.guard import Lost
 from sid_sweep.orchestration.machine import Layout
 from sid_sweep.plan import make_plan
 from sid_sweep.search import Ledger
@@ -253,3 +254,67 @@ def test_a_teacher_is_trained_where_its_students_are_if_this_machine_can(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     run = Run(tmp_path, f"resources.gpus_per_worker={gpus}", layout=layout)
     assert run.session._teacher_device() == (device if gpu else "cpu")
+
+
+class Begun(Exception):
+    """In the place of what replaces or ends the process."""
+
+
+@pytest.fixture
+def left(monkeypatch):
+    """How the process was left."""
+    left = []
+
+    def note(kind):
+        def leave():
+            left.append(kind)
+            raise Begun
+
+        return leave
+
+    monkeypatch.setattr(sessions, "_run_again", note("again"))
+    monkeypatch.setattr(sessions, "_leave", note("for good"))
+    monkeypatch.setattr(
+        sessions, "track", lambda *_, uri: Tracker(Listener, store="a list", hint="")
+    )
+    monkeypatch.setenv(sessions.LOSSES, "0 -1")
+    return left
+
+
+def lose(run, monkeypatch, *, address=None):
+    """A run whose Ray is lost."""
+
+    def train(ledger, address):
+        raise Lost("its raylet has died")
+
+    monkeypatch.setattr(run.session, "_train_students", train)
+    with pytest.raises(Begun):
+        run.session.run(address=address)
+
+
+def test_where_ray_is_lost_the_command_begins_anew_for_as_long_as_trials_get_done(
+    tmp_path, monkeypatch, left
+):
+    for number in range(3):
+        run = Run(tmp_path)
+        finish(run.ledger().entries()[number])
+        lose(run, monkeypatch)
+        assert "! Ray is lost: its raylet has died; it is started again" in run.printed
+        assert run.listener.heard[-1] == "interrupted"
+    assert left == ["again"] * 3
+
+
+def test_after_three_losses_in_a_row_the_command_ends_and_says_how_to_go_on(
+    tmp_path, monkeypatch, left
+):
+    for _ in range(3):
+        run = Run(tmp_path)
+        lose(run, monkeypatch)
+    assert left == ["again", "again", "for good"]
+    assert run.printed.count("Ray is lost") == 1
+    assert run.printed.rstrip().endswith(COMMAND)
+
+
+def test_a_cluster_of_others_is_not_started_again(tmp_path, monkeypatch, left):
+    lose(Run(tmp_path), monkeypatch, address="10.0.0.1:6379")
+    assert left == ["for good"]

@@ -16,3 +16,5 @@ class Assignment:
     layout: Layout
     train_folder: Path
     """Where Ray Train may write what nobody reads."""
+    meeting_folder: Path | None
+    """Where a group's workers meet, if they are all on this machine; else at an address."""

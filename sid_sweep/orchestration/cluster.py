@@ -1,19 +1,23 @@
 """A connected Ray: the one at an address, or one of our own on this machine."""
 
+import atexit
 import logging
 import os
+import secrets
 import shutil
-import tempfile
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sid_sweep.spec import Sweep
+from sid_sweep.spec import SpecError, Sweep
 
+from .guard import CORE, Guard, Lost
+from .home import home
 from .machine import Capacity, Layout, lay_out
-from .signals import Signals
+from .processes import Process, children_of
 
 # Ray reads these when it is imported. A user who debugs can set them otherwise.
 ENVIRONMENT = {
@@ -30,7 +34,16 @@ ENVIRONMENT = {
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # how often a group's controller looks
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "180",  # Ray then ends us; the guard comes before
 }
+ADDRESS = "127.0.0.1"
+LOOPBACK = {  # a Ray of our own is for this machine alone
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else 127.0.0.1 is changed into another address
+    "RAY_AUTH_MODE": "token",
+    "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
+    "NCCL_SOCKET_IFNAME": "lo",
+}
+OTHERS = ("RAY_ADDRESS", "RAY_REDIS_ADDRESS", "RAY_AUTH_TOKEN")  # of a cluster of somebody else's
 GROUP_SLOT = "sid_sweep_group"  # what a trial holds that only waits for its own workers
 NUM_SLOTS = 1024
 
@@ -55,43 +68,80 @@ class Cluster:
 
 
 @contextmanager
-def local(layout: Layout, *, signals: Signals, logs: Path) -> Iterator[Cluster]:
-    """Start a Ray on this machine, and stop it at the end.
+def local(layout: Layout, *, guard: Guard, logs: Path) -> Iterator[Cluster]:
+    """Start a Ray on this machine, for this command alone, and stop it at the end.
 
     Args:
         logs: where its logs are kept.
+
+    Raises:
+        Lost: it could not be started.
     """
-    # Ray's sockets lie below this folder, and the path of a socket has at most 107 bytes.
-    home = Path(tempfile.mkdtemp(prefix="sid-ray-", dir="/tmp"))
-    own = {"resources": {GROUP_SLOT: NUM_SLOTS}, "include_dashboard": False, "_temp_dir": str(home)}
-    try:
-        with _connected(signals, num_cpus=layout.concurrency * layout.cpus, **own):
-            yield Cluster(layout, home / "scratch", is_local=True)
-    finally:
-        if (written := home / "session_latest" / "logs").is_dir():
-            shutil.rmtree(logs, ignore_errors=True)
-            with suppress(OSError):  # on a full disk there are worse things to say
-                shutil.copytree(written, logs, ignore_dangling_symlinks=True)
-        shutil.rmtree(home, ignore_errors=True)
+    with home() as path:
+        own = path / "ray"  # which Ray opens to everybody; nobody else gets below its parent
+        os.environ.update(LOOPBACK | {"RAY_AUTH_TOKEN_PATH": str(_token(path))})
+        for name in OTHERS:
+            os.environ.pop(name, None)
+        options = {
+            "address": "local",
+            "num_cpus": layout.concurrency * layout.cpus,
+            "resources": {GROUP_SLOT: NUM_SLOTS},
+            "include_dashboard": False,
+            "_temp_dir": str(own),
+            "_node_ip_address": ADDRESS,
+        }
+        try:
+            with _connected(guard, **options):
+                import ray
+
+                assert ray.util.get_node_ip_address() == ADDRESS, "ray was loaded before"
+                yield Cluster(layout, path / "scratch", is_local=True)
+        finally:
+            keep_logs(own, logs)
+
+
+def _token(folder: Path) -> Path:
+    """A new secret, in a file that Ray's processes read."""
+    path = folder / "token"
+    path.touch(0o600)
+    path.write_text(secrets.token_hex(32))
+    return path
+
+
+def keep_logs(own: Path, logs: Path) -> None:
+    """Copy what Ray has logged, beside what an earlier Ray of the same command has."""
+    if (written := own / "session_latest" / "logs").is_dir():
+        with suppress(OSError):  # on a full disk there are worse things to say
+            shutil.copytree(written, logs, ignore_dangling_symlinks=True, dirs_exist_ok=True)
 
 
 @contextmanager
-def remote(sweep: Sweep, address: str, *, signals: Signals, scratch: Path) -> Iterator[Cluster]:
+def remote(sweep: Sweep, address: str, *, guard: Guard, scratch: Path) -> Iterator[Cluster]:
     """Connect to the Ray at `address`.
 
     Raises:
-        SpecError: not even one trial fits on it.
+        SpecError: there is none, or not even one trial fits on it.
     """
-    with _connected(signals, address=address):
-        import ray
+    try:
+        with _connected(guard, address=address):
+            import ray
 
-        total = ray.cluster_resources()
-        capacity = Capacity(int(total.get("CPU", 0)), total.get("GPU", 0.0))
-        yield Cluster(lay_out(sweep, capacity), scratch, is_local=False)
+            total = ray.cluster_resources()
+            capacity = Capacity(int(total.get("CPU", 0)), total.get("GPU", 0.0))
+            yield Cluster(lay_out(sweep, capacity), scratch, is_local=False)
+    except NotStarted as error:
+        raise SpecError(
+            f"--address {address}: {error}; is Ray running there, with this token "
+            "(RAY_AUTH_MODE=token, RAY_AUTH_TOKEN_PATH)?"
+        ) from None
+
+
+class NotStarted(Lost):
+    """Ray could not be started or reached."""
 
 
 @contextmanager
-def _connected(signals: Signals, **options: object) -> Iterator[None]:
+def _connected(guard: Guard, **options: object) -> Iterator[None]:
     """Ray, quietly."""
     os.environ.update({k: v for k, v in ENVIRONMENT.items() if k not in os.environ})
     warnings.filterwarnings("ignore", module=r"ray\b")
@@ -99,10 +149,30 @@ def _connected(signals: Signals, **options: object) -> Iterator[None]:
 
     try:
         ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)  # pyright: ignore
-        signals.install()  # ray.init takes SIGTERM for itself
-        # Ray prints the death of a worker on stdout, and has no public switch for it.
-        ray._private.worker._worker_logs_enabled = False  # pyright: ignore
-        logging.getLogger("ray").setLevel(logging.CRITICAL)
+    except Exception as error:
+        raise NotStarted(f"it cannot be started: {str(error).strip().splitlines()[0]}") from error
+    finally:
+        guard.signals.install()  # ray.init takes SIGTERM for itself
+    # Ray prints the death of a worker on stdout, and has no public switch for it.
+    ray._private.worker._worker_logs_enabled = False  # pyright: ignore
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    guard.connected(_core(), _has_node)
+    try:
         yield
     finally:
-        ray.shutdown()
+        if guard.loss:  # who says goodbye to what is gone waits for ever
+            atexit.unregister(ray.shutdown)
+        else:
+            ray.shutdown()
+
+
+def _core() -> list[Process]:
+    """Raylet and GCS where they are our own, the raylet first."""
+    found = [process for process in children_of(os.getpid()) if process.name in CORE]
+    return sorted(found, key=lambda process: CORE.index(process.name))
+
+
+def _has_node() -> bool:
+    import ray
+
+    return any(node["Alive"] for node in ray.nodes())

@@ -1,6 +1,6 @@
 """Ray Tune drives a sweep: trials out of the ledger, results into it, watchers told on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sid_sweep.search import Ledger
@@ -9,17 +9,26 @@ from sid_sweep.worker.job import Job
 
 from .assignment import Assignment
 from .cluster import Cluster
-from .signals import Signals
+from .guard import Guard
 from .trainable import train_trial
 
 
 def drive(
-    ledger: Ledger, cluster: Cluster, *, watchers: Sequence[Watcher], signals: Signals
+    ledger: Ledger,
+    cluster: Cluster,
+    *,
+    watchers: Sequence[Watcher],
+    guard: Guard,
+    say: Callable[[str], None],
 ) -> None:
     """Run all that the ledger asks for.
 
+    Args:
+        say: tells the user a line.
+
     Raises:
         Interrupted: a signal came; what was running goes on from its checkpoints next time.
+        Lost: Ray cannot be used any more; as for Interrupted.
     """
     from ray import tune
 
@@ -35,9 +44,12 @@ def drive(
             checkpoint_seconds=ledger.sweep.resources.checkpoint_seconds,
             threads=cluster.layout.cpus_per_worker,
         )
-        return {"assignment": Assignment(job, cluster.layout, scratch / "train")}
+        meeting = scratch / "meetings" if cluster.is_local else None
+        return {"assignment": Assignment(job, cluster.layout, scratch / "train", meeting)}
 
     handed = Handed(ledger, assign)
+    logs = ledger.folder.logs if cluster.is_local else None
+    relay = Relay(handed, watchers, check=guard.check, say=say, logs=logs)
     tuner = tune.Tuner(
         tune.with_resources(train_trial, cluster.reservation),
         tune_config=tune.TuneConfig(
@@ -52,7 +64,7 @@ def drive(
             name="tune",
             storage_path=str(scratch),
             verbose=0,
-            callbacks=[Relay(handed, watchers, check=signals.check)],
+            callbacks=[relay],
             failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
         ),
     )

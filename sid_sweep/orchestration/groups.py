@@ -7,7 +7,6 @@ reported to Tune only says that there is something new to read.
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import ray.train
@@ -21,8 +20,9 @@ from sid_sweep.trials import TrialFolder
 from sid_sweep.worker.run import run
 
 from .assignment import Assignment
+from .meeting import MeetAtFile
 
-COLLECTIVE_TIMEOUT = timedelta(minutes=10)
+COLLECTIVE_SECONDS = 600
 POLL_SECONDS = 0.5
 
 
@@ -51,14 +51,10 @@ def _train_in_group(assignment: Assignment) -> None:
     resources = {"CPU": float(layout.cpus_per_worker)}
     if layout.gpus_per_worker:
         resources["GPU"] = layout.gpus_per_worker
-    whole_gpus = layout.gpus_per_worker >= 1
     trainer = TorchTrainer(
         _rank_loop,
         train_loop_config={"job": assignment.job},
-        torch_config=TorchConfig(
-            backend="nccl" if whole_gpus else "gloo",  # NCCL refuses two ranks on one GPU
-            timeout_s=int(COLLECTIVE_TIMEOUT.total_seconds()),
-        ),
+        torch_config=_torch_config(assignment),
         scaling_config=ScalingConfig(
             num_workers=layout.workers,
             use_gpu=bool(layout.gpus_per_worker),
@@ -67,6 +63,16 @@ def _train_in_group(assignment: Assignment) -> None:
         run_config=_config(assignment),
     )
     _follow(trainer.fit, assignment.job.folder)
+
+
+def _torch_config(assignment: Assignment) -> TorchConfig:
+    whole_gpus = assignment.layout.gpus_per_worker >= 1
+    backend = "nccl" if whole_gpus else "gloo"  # NCCL refuses two ranks on one GPU
+    if assignment.meeting_folder is None:
+        return TorchConfig(backend=backend, timeout_s=COLLECTIVE_SECONDS)
+    return MeetAtFile(
+        backend=backend, timeout_s=COLLECTIVE_SECONDS, folder=assignment.meeting_folder
+    )
 
 
 def _rank_loop(config: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ end.
 What is called trial here is Tune's: a slip with an id, under which one of our trials is run.
 """
 
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,15 +27,27 @@ class Handed:
     ledger: Ledger
     config: Callable[[Entry], dict[str, Any]]
     entries: dict[str, Entry] = field(default_factory=dict)
+    """What is out: handed out and not yet ended."""
+    _again: deque[Entry] = field(default_factory=deque)
+    _tries: Counter[str] = field(default_factory=Counter)
 
     def take(self, trial_id: str) -> dict[str, Any] | str | None:
         """The configuration of the next entry. None: Tune asks again, since what is next depends on
-        a trial that it still runs; FINISHED: nothing is left."""
-        entry = self.ledger.next_entry()
+        a trial that is out, if only on whether it must be tried again; FINISHED: nothing is
+        left."""
+        entry = self._again.popleft() if self._again else self.ledger.next_entry()
         if entry is None:
-            return None if self.ledger.waits else Searcher.FINISHED
+            return None if self.entries else Searcher.FINISHED
         self.entries[trial_id] = entry
         return self.config(entry)
+
+    def put_back(self, entry: Entry) -> int | None:
+        """Have a trial tried again; which try that is, None where it has had them all."""
+        if self._tries[entry.key] == self.ledger.sweep.resources.retries:
+            return None
+        self._again.append(entry)
+        self._tries[entry.key] += 1
+        return self._tries[entry.key]
 
     def __reduce__(self) -> Any:
         return (str, ("handed",))  # Tune pickles its parts into snapshots that nobody restores
@@ -64,19 +77,36 @@ class Relay(tune.Callback):
     """Tells ledger and watchers what happens; between two of Tune's steps it is safe to stop."""
 
     def __init__(
-        self, handed: Handed, watchers: Sequence[Watcher], *, check: Callable[[], None]
+        self,
+        handed: Handed,
+        watchers: Sequence[Watcher],
+        *,
+        check: Callable[[bool], None],
+        say: Callable[[str], None],
+        logs: Path | None,
     ) -> None:
+        """
+        Args:
+            check: called at every step, with whether a trial runs or none is out; may raise.
+            say: tells the user a line.
+            logs: where Ray's logs will lie, if on this machine.
+        """
         self._handed = handed
         self._watchers = watchers
         self._check = check
+        self._say = say
+        self._logs = logs
+        self._running: set[str] = set()
+        self._passing: set[str] = set()
 
     def __reduce__(self) -> Any:
         return (tune.Callback, ())  # as for Handed
 
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
-        self._check()
+        self._check(bool(self._running) or not self._handed.entries)
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        self._running.add(trial.trial_id)
         for watcher in self._watchers:
             watcher.started(self._handed.entries[trial.trial_id])
 
@@ -84,6 +114,7 @@ class Relay(tune.Callback):
         self, iteration: int, trials: list, trial: Any, result: dict, **info: Any
     ) -> None:
         if result.get("over"):
+            self._passing |= {trial.trial_id} if result["passing"] else set()
             return
         entry = self._handed.entries[trial.trial_id]
         metrics = {name: result[name] for name in entry.trial.metrics if name in result}
@@ -91,27 +122,30 @@ class Relay(tune.Callback):
             watcher.progressed(entry, result["images"], metrics)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self._end(self._handed.entries[trial.trial_id])
+        self._end(trial, "", died=False)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         """The process died: whatever a trial raises by itself is in its folder already."""
-        entry = self._handed.entries[trial.trial_id]
-        if entry.folder.result() is None:
-            _note_death(entry, Path(trial.error_file).read_text())
-        self._end(entry)
+        self._check(True)  # for what dies with the whole of Ray, no trial is to blame
+        self._end(trial, Path(trial.error_file).read_text(), died=True)
 
-    def _end(self, entry: Entry) -> None:
-        """Its folder says how it ended."""
-        if not entry.folder.standing().is_end:
-            _note_death(entry, "")
+    def _end(self, trial: Any, report: str, *, died: bool) -> None:
+        """Its folder says how it ended; what may well go better another time is tried again."""
+        self._running.discard(trial.trial_id)
+        entry = self._handed.entries.pop(trial.trial_id)
+        if (died and entry.folder.result() is None) or not entry.folder.standing().is_end:
+            cause, trace = explain_death(report, logs=self._logs)
+            entry.folder.write_failure(cause, traceback=trace)
+            died = True
         result = entry.folder.standing()
         if full := disk_full(result.cause):  # no other trial could be written either
             raise full
+        passing = died or trial.trial_id in self._passing
+        self._passing.discard(trial.trial_id)
+        if result.outcome == "failed" and passing and (attempt := self._handed.put_back(entry)):
+            most = self._handed.ledger.sweep.resources.retries
+            self._say(f"{entry}: {result.cause}; tried again ({attempt} of {most})")
+            return
         self._handed.ledger.tell(entry, result)
         for watcher in self._watchers:
             watcher.ended(entry, result)
-
-
-def _note_death(entry: Entry, report: str) -> None:
-    cause, trace = explain_death(report)
-    entry.folder.write_failure(cause, traceback=trace)

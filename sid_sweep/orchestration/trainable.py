@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from .assignment import Assignment
-from .failures import explain
+from .failures import explain, is_passing
 
 
 def train_trial(config: dict[str, Any]) -> None:
@@ -16,6 +16,7 @@ def train_trial(config: dict[str, Any]) -> None:
     from ray import tune
 
     assignment: Assignment = config["assignment"]
+    passing = False
     try:
         from .groups import train  # loads torch, here and not in the driver
 
@@ -24,4 +25,5 @@ def train_trial(config: dict[str, Any]) -> None:
         cause, trace = explain(error)
         with suppress(OSError):  # where it cannot be written, the driver says so
             assignment.job.folder.write_failure(cause, traceback=trace)
-    tune.report({"images": 0, "over": True})
+        passing = is_passing(error)
+    tune.report({"images": 0, "over": True, "passing": passing})

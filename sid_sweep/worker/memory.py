@@ -8,9 +8,24 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+
+@dataclass
+class _Process:
+    """What this process holds on the CPU when a trial begins; the trials are run in turn."""
+
+    num_trials: int = 0
+    warm_bytes: int = 0
+    """With all libraries loaded, as at the beginning of the second."""
+    left_bytes: int = 0
+    """Of that, what earlier trials have left: caches, and what the allocator keeps."""
+
+
+_PROCESS = _Process()
 
 
 def reset_peak(device: torch.device | str) -> None:
@@ -21,22 +36,38 @@ def reset_peak(device: torch.device | str) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")  # 5 resets VmHWM (proc(5))
+        _note_beginning(_PROCESS, _status_bytes("VmRSS"))
+
+
+def _note_beginning(process: _Process, resident_bytes: int) -> None:
+    process.num_trials += 1
+    if process.num_trials <= 2:
+        process.warm_bytes = resident_bytes
+    process.left_bytes = max(0, resident_bytes - process.warm_bytes)
 
 
 def peak_bytes(device: torch.device | str) -> int:
-    """Peak since the reset: allocated on the GPU, or resident on the CPU (the process, all
-    told)."""
+    """Peak since the reset: allocated on the GPU, or resident on the CPU (the process, all told,
+    but for what earlier trials have left in it)."""
     if torch.device(device).type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform == "linux":
-        status = Path("/proc/self/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+        return _status_bytes("VmHWM") - _PROCESS.left_bytes
     factor = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * factor
 
 
+def _status_bytes(field: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{field}:")[1].split()[0]) * 1024
+
+
 class OutOfMemory(RuntimeError):
     """A device has less memory than the trial asks for."""
+
+
+class OutOfGPUMemory(OutOfMemory):
+    """A GPU, which others may use too: another time there may be enough."""
 
 
 @contextmanager
@@ -53,7 +84,8 @@ def told_what_to_lower() -> Iterator[None]:
         traceback.clear_frames(error.__traceback__)
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
-        raise OutOfMemory(
+        kind = OutOfGPUMemory if isinstance(error, torch.OutOfMemoryError) else OutOfMemory
+        raise kind(
             f"{wanted}; lower batch.per_worker (latents that pass a network at a time), or "
             "batch.latents"
         ) from error

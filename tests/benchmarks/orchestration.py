@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sid_sweep.orchestration import cluster
 from sid_sweep.orchestration.drive import drive
+from sid_sweep.orchestration.guard import Guard
 from sid_sweep.orchestration.machine import lay_out, this_machine
 from sid_sweep.orchestration.signals import Signals
 from sid_sweep.search import Ledger
@@ -45,13 +46,13 @@ def near_empty(num_trials: int) -> Sweep:
 
 def ours(num_trials: int, folder: Path) -> tuple[float, float]:
     """(seconds all told, seconds in Tune) of a sweep as the command runs it."""
-    sweep, signals = near_empty(num_trials), Signals()
+    sweep, guard = near_empty(num_trials), Guard(Signals(), print)
     began = time.perf_counter()
     ledger = Ledger(SweepFolder(folder), sweep)
     layout = lay_out(sweep, this_machine())
-    with cluster.local(layout, signals=signals, logs=folder / "logs") as connected:
+    with cluster.local(layout, guard=guard, logs=folder / "logs") as connected:
         driving = time.perf_counter()
-        drive(ledger, connected, watchers=[], signals=signals)
+        drive(ledger, connected, watchers=[], guard=guard, say=print)
         drove = time.perf_counter() - driving
     standings = [entry.folder.standing() for entry in ledger.entries()]
     assert all(standing.outcome == "finished" for standing in standings)

@@ -2,10 +2,14 @@
 
 import pytest
 from ray.exceptions import ActorDiedError
-from ray.train import WorkerGroupError
-from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
+from ray.train import ControllerError, WorkerGroupError
+from ray.train.v2._internal.exceptions import (
+    UserExceptionWithTraceback,
+    WorkerHealthCheckFailedError,
+)
 
-from sid_sweep.orchestration.failures import explain, explain_death
+from sid_sweep.orchestration.failures import explain, explain_death, is_passing
+from sid_sweep.worker.memory import OutOfGPUMemory, OutOfMemory
 
 BROKEN = ValueError("the batch is empty\nand so is the next")
 REFUSED = RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer")
@@ -43,6 +47,11 @@ def test_an_exception_is_its_type_and_its_first_line(error, line):
     assert str(error) in trace
 
 
+def test_what_a_groups_controller_hands_on_is_what_went_wrong():
+    cause, _ = explain(raised(ControllerError(BROKEN)))
+    assert cause == "ValueError: the batch is empty"
+
+
 @pytest.mark.parametrize(
     ("failures", "line"),
     [
@@ -59,6 +68,25 @@ def test_of_a_group_the_first_rank_counts_that_is_no_echo_of_another(failures, l
     assert cause == line
     assert trace.startswith("Traceback of the worker")
     assert trace.splitlines()[1] in str(failures[int(line[5])])
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        (BROKEN, False),
+        (OutOfMemory("this machine has no 3 GiB left"), False),
+        (OutOfGPUMemory("the GPU has no 3 GiB left"), True),
+        (ActorDiedError(), True),
+        (WorkerGroupError("", {0: of_a_rank(REFUSED), 1: of_a_rank(BROKEN)}), False),
+        (WorkerGroupError("", {0: of_a_rank(REFUSED), 1: of_a_rank(OutOfGPUMemory())}), True),
+        (WorkerGroupError("", {0: of_a_rank(REFUSED)}), True),  # of a rank that was killed
+        (ControllerError(BROKEN), False),
+        (ControllerError(ActorDiedError()), True),
+        (WorkerGroupError("", {1: WorkerHealthCheckFailedError("", ActorDiedError())}), True),
+    ],
+)
+def test_what_was_killed_or_found_its_gpu_full_may_go_better_another_time(error, passing):
+    assert is_passing(raised(error)) is passing
 
 
 COLOURED = "\x1b[36mray::ImplicitFunc.train()\x1b[39m ran out of memory. Lower it.\n  more"

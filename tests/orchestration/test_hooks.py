@@ -9,6 +9,7 @@ import pytest
 from ray.exceptions import ActorDiedError
 from ray.tune.search import Searcher
 
+from sid_sweep.orchestration.guard import Guard, Lost
 from sid_sweep.orchestration.hooks import Dispatcher, Handed, Relay
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.search import Ledger
@@ -18,6 +19,7 @@ from sid_sweep.trials import Result, SweepFolder
 LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 SMALL = ("seeds=[0, 1]", "scientific.loss.lambda={choice: [0.5, 1.0]}")
 METRICS = {"js": 0.5, "cost/evaluations": 1200.0}
+OVER = {"images": 0, "over": True, "passing": False}
 DEATH = f"Failure # 1 (occurred at noon)\n{ActorDiedError()}\n"
 FINISHED = Result(outcome="finished", images=480_000, seconds=9.0, metrics=METRICS)
 
@@ -58,8 +60,15 @@ class Sweeping:
         handed = Handed(self.ledger, lambda entry: {"assignment": entry})
         self.dispatcher = Dispatcher(handed)
         self.listeners = [Listener(), Listener()]
-        self.signals = Signals()
-        self.relay = Relay(handed, self.listeners, check=self.signals.check)
+        self.guard = Guard(Signals(), lambda reason: None)
+        self.said = []
+        self.relay = Relay(
+            handed,
+            self.listeners,
+            check=self.guard.check,
+            say=self.said.append,
+            logs=Path("the/logs"),
+        )
         self.errors = folder / "error.txt"
 
     @property
@@ -86,13 +95,16 @@ class Sweeping:
 
 @pytest.fixture
 def sweeping(tmp_path):
-    return Sweeping(tmp_path)
+    return Sweeping(tmp_path, "resources.retries=0")
 
 
 def test_every_entry_is_handed_out_once_and_then_there_is_nothing(sweeping):
-    entries = [sweeping.dispatcher.suggest(f"id{n}") for n in range(4)]
-    keys = [config["assignment"].key for config in entries]
-    assert keys == ["0/0", "0/1", "1/0", "1/1"]
+    entries = [sweeping.start(f"id{n}") for n in range(4)]
+    assert [entry.key for entry in entries] == ["0/0", "0/1", "1/0", "1/1"]
+    for number, entry in enumerate(entries):
+        assert sweeping.dispatcher.suggest("id4") is None  # one that is out may have to be again
+        entry.folder.write_result(FINISHED)
+        sweeping.call("on_trial_complete", f"id{number}")
     assert sweeping.dispatcher.suggest("id4") == Searcher.FINISHED
     assert sweeping.dispatcher.suggest("id5") == Searcher.FINISHED
 
@@ -108,7 +120,10 @@ def test_tune_asks_again_while_a_trial_that_runs_decides_what_is_next(tmp_path):
         assert sweeping.dispatcher.suggest("three") is None
         entry.folder.write_result(FINISHED)
         sweeping.call("on_trial_complete", name)
-    assert sweeping.start("three").key == "0/1"
+    third = sweeping.start("three")
+    assert third.key == "0/1"
+    third.folder.write_result(FINISHED)
+    sweeping.call("on_trial_complete", "three")
     assert sweeping.dispatcher.suggest("four") == Searcher.FINISHED
 
 
@@ -117,7 +132,7 @@ def test_watchers_hear_of_a_trial_in_order_and_the_ledger_once(sweeping):
     for images in (0, 480_000):
         result = {"images": images, "seconds": 1.0, "training_iteration": 3, **METRICS}
         sweeping.call("on_trial_result", result=result)
-    sweeping.call("on_trial_result", result={"images": 0, "over": True})
+    sweeping.call("on_trial_result", result=OVER)
     entry.folder.write_result(FINISHED)
     sweeping.call("on_trial_complete")
     assert sweeping.heard == [
@@ -149,7 +164,7 @@ def test_a_cost_that_is_the_objective_passes_through(tmp_path):
 def test_what_the_trial_has_noted_of_its_failure_is_what_is_told(sweeping):
     entry = sweeping.start()
     entry.folder.write_failure("ValueError: no", traceback="...")
-    sweeping.call("on_trial_result", result={"images": 0, "over": True})
+    sweeping.call("on_trial_result", result=OVER)
     sweeping.call("on_trial_complete")
     assert sweeping.heard == [("started", "0/0"), ("ended", "0/0", "failed", "ValueError: no")]
 
@@ -194,9 +209,65 @@ def test_a_trial_that_ends_without_result_or_failure_has_failed(sweeping):
     assert sweeping.heard[-1] == ("ended", "0/0", "failed", "its process died (no reason given)")
 
 
+def test_a_trial_whose_process_died_is_tried_again_so_often_as_stated(tmp_path):
+    """Neither ledger nor watchers hear of it before that is spent; others are not touched."""
+    sweeping = Sweeping(tmp_path, "resources.retries=2")
+    for attempt, name in enumerate(("one", "two", "three"), start=1):
+        entry = sweeping.start(name)
+        assert entry.key == "0/0"
+        sweeping.die(name)
+        assert len(sweeping.said) == min(attempt, 2)
+    assert sweeping.said == [f"{entry}: {DIED}; tried again ({n} of 2)" for n in (1, 2)]
+    assert [told[0] for told in sweeping.ledger.told] == ["0/0"]
+    assert sweeping.heard == [("started", "0/0")] * 3 + [("ended", "0/0", "failed", DIED)]
+    assert sweeping.start("four").key == "0/1"
+
+
+@pytest.mark.parametrize(("passing", "tries"), [(True, 2), (False, 1)])
+def test_a_full_gpu_is_tried_again_and_a_deterministic_error_is_not(tmp_path, passing, tries):
+    sweeping = Sweeping(tmp_path, "resources.retries=1")
+    for attempt in range(tries):
+        assert not sweeping.ledger.told
+        entry = sweeping.start(str(attempt))
+        entry.folder.write_failure("the cause", traceback="")
+        sweeping.call("on_trial_result", str(attempt), result={**OVER, "passing": passing})
+        sweeping.call("on_trial_complete", str(attempt))
+    assert [told[0] for told in sweeping.ledger.told] == ["0/0"]
+    assert len(sweeping.said) == tries - 1
+
+
+def test_the_log_of_a_dead_process_is_named(sweeping):
+    entry = sweeping.start()
+    sweeping.die(report=DEATH + "\tpid: 4711\n")
+    assert entry.folder.standing().cause == f"{DIED}; its log: the/logs/worker-*-4711.err"
+
+
+def test_a_trial_that_dies_with_all_of_ray_is_not_to_blame(sweeping):
+    entry = sweeping.start()
+    sweeping.guard.loss = "its raylet has died"
+    with pytest.raises(Lost):
+        sweeping.die()
+    assert entry.folder.standing().outcome == "running"
+    assert sweeping.heard == [("started", "0/0")]
+
+
+def test_the_guard_hears_whether_trials_wait_while_none_runs(sweeping):
+    heard = []
+    sweeping.relay._check = heard.append
+    sweeping.relay.on_step_begin(iteration=0, trials=[])
+    entry = sweeping.dispatcher.suggest("one")["assignment"]
+    sweeping.relay.on_step_begin(iteration=1, trials=[])
+    sweeping.call("on_trial_start")
+    sweeping.relay.on_step_begin(iteration=2, trials=[])
+    entry.folder.write_result(FINISHED)
+    sweeping.call("on_trial_complete")
+    sweeping.relay.on_step_begin(iteration=3, trials=[])
+    assert heard == [True, False, True, True]
+
+
 def test_a_step_begins_unless_a_signal_has_come(sweeping):
     sweeping.relay.on_step_begin(iteration=0, trials=[])
-    sweeping.signals.received = 2
+    sweeping.guard.signals.received = 2
     with pytest.raises(Interrupted):
         sweeping.relay.on_step_begin(iteration=1, trials=[])
 

@@ -111,7 +111,7 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
 
 def test_a_killed_worker_is_a_failed_trial_and_the_others_go_on(folder):
     began = time.time()
-    process = start(folder)
+    process = start(folder, "--set", "resources.retries=0")
     wait_for(lambda: _newest_checkpoint(folder) > began)
     os.kill(_worker(process.pid), signal.SIGKILL)
     output, _ = process.communicate(timeout=240)

@@ -1,6 +1,8 @@
 """What is out of memory says what to lower, lets go of what it held, and is not confused with what
 is broken."""
 
+import subprocess
+import sys
 import traceback
 import weakref
 
@@ -62,3 +64,23 @@ def test_what_the_failed_step_held_is_let_go():
     trace = "".join(traceback.format_exception(caught.value.__cause__))
     assert "in step" in trace
     assert held[0]() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_peak_is_the_trials_own_whatever_earlier_ones_have_left():
+    """In a process of its own: 64 MiB that stay, and then the same trial again."""
+    code = """\
+import torch
+from sid_sweep.worker.memory import peak_bytes, reset_peak
+held, peaks = [], []
+for _ in range(5):
+    reset_peak("cpu")
+    passing = torch.ones(2**23)  # 32 MiB
+    del passing
+    peaks.append(peak_bytes("cpu") / 2**20)
+    held.append(torch.ones(2**24))
+print(*peaks)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    _, second, *later = map(float, done.stdout.split())
+    assert later == pytest.approx([second] * 3, abs=4)

@@ -1,0 +1,43 @@
+"""Where the workers of a group meet on one machine: at a file.
+
+Torch's own meeting point, a TCP store, listens to the whole network, whatever address it is given.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch.distributed as dist
+from ray.train.torch import TorchConfig
+from ray.train.torch.config import _TorchBackend
+
+
+@dataclass
+class MeetAtFile(TorchConfig):
+    """A process group that comes together at a new file of a folder that all workers see."""
+
+    folder: Path = Path()
+
+    @property
+    def backend_cls(self) -> type[_TorchBackend]:
+        return _Backend
+
+
+class _Backend(_TorchBackend):
+    def on_start(self, worker_group: Any, backend_config: Any) -> None:
+        folder: Path = backend_config.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        options = {
+            "backend": backend_config.backend,
+            "init_method": f"file://{folder / uuid.uuid4().hex}",
+            "world_size": len(worker_group),
+            "timeout": timedelta(seconds=backend_config.timeout_s),
+        }
+        joins = [
+            partial(dist.init_process_group, rank=r, **options) for r in range(len(worker_group))
+        ]
+        ray.get([worker_group.execute_single_async(r, join) for r, join in enumerate(joins)])
