@@ -18,11 +18,6 @@ from alone import command, small, table
 from faults import DIED, Faults
 
 KINDS = ("ENOSPC", "EIO", "die")
-TPE = {
-    "search": {"sampler": "tpe", "arms": 3},
-    "scientific": {"loss.lambda": {"uniform": [0.0, 1.0]}},
-    "baseline": {},
-}
 STRIDE = 29  # of the fast test
 PARTS = 4  # of the slow one, half a minute each
 
