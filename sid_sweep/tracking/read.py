@@ -11,6 +11,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from sid_sweep.files import read_json
 from sid_sweep.spec.names import sweep_name, trial_name
@@ -165,19 +166,35 @@ def _seed_runs(client: "MlflowClient", parent: "Run") -> list["Run"]:
 
 
 class _Fetcher:
-    """Copies of files that runs keep."""
+    """Files that runs keep: copies, or themselves where a database without a server says where they
+    lie."""
 
     def __init__(self, folder: Path, tracking_uri: str) -> None:
         self._folder, self._tracking_uri = folder, tracking_uri
 
     def __call__(self, run: "Run", name: str) -> Path:
-        """A file of a run, in a folder of its own."""
+        """A file of a run.
+
+        Raises:
+            OSError: it is not there.
+        """
+        uri = f"{run.info.artifact_uri}/{name}"
+        if self._tracking_uri.startswith("sqlite:") and (path := _local(uri)) is not None:
+            path.stat()
+            return path
         from mlflow.artifacts import download_artifacts
 
         own = tempfile.mkdtemp(dir=self._folder)  # a server's words name no place on this disk
-        uri = f"{run.info.artifact_uri}/{name}"
         options = {"dst_path": own, "tracking_uri": self._tracking_uri}
         return Path(download_artifacts(artifact_uri=uri, **options))
+
+
+def _local(uri: str) -> Path | None:
+    """The place on this disk that a URI names, if it does."""
+    if uri.startswith("/"):
+        return Path(uri)
+    scheme, host, path, *_ = urlsplit(uri)
+    return Path(unquote(path)) if scheme == "file" and not host else None
 
 
 def _rows(sweep: str, run: "Run", fetch: _Fetcher) -> Columns:
