@@ -6,7 +6,6 @@ Torch's own meeting point, a TCP store, listens to the whole network, whatever a
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,9 @@ class _Backend(_TorchBackend):
             "world_size": len(worker_group),
             "timeout": timedelta(seconds=backend_config.timeout_s),
         }
-        joins = [
-            partial(dist.init_process_group, rank=r, **options) for r in range(len(worker_group))
-        ]
-        ray.get([worker_group.execute_single_async(r, join) for r, join in enumerate(joins)])
+        ranks = range(len(worker_group))
+        ray.get([worker_group.execute_single_async(rank, _join, rank, options) for rank in ranks])
+
+
+def _join(rank: int, options: dict[str, Any]) -> None:
+    dist.init_process_group(rank=rank, **options)
