@@ -41,6 +41,7 @@ def clone(tmp_path_factory):
 LONG = ("digits", "mnist")  # their teachers take minutes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line", [line for line in commands() if not any(name in line for name in LONG)]
 )
@@ -98,6 +99,7 @@ def test_the_table_of_teachers_names_them_all():
     assert [kind for kind in variants(Teacher) if f"| `{kind}` |" not in table] == []
 
 
+@pytest.mark.slow
 def test_the_network_of_ones_own_is_a_teacher(clone):
     """As typed, in the file that the text names."""
     (text,) = [text for text in blocks("python") if "def load" in text]

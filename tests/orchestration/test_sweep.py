@@ -97,6 +97,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
     process = start(folder)
     wait_for(lambda: any(trial.checkpoint.exists() for trial in trials(folder).values()))

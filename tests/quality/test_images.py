@@ -52,6 +52,7 @@ def redrawn(num, *, seed):
     return digits()[0][torch.randint(1797, (num,), generator=random)]
 
 
+@pytest.mark.slow
 def test_a_perfect_student_reads_one(judge):
     """On average over 40 draws, within 4 standard errors; one draw scatters by an eighth."""
     reads = [judge.measure(redrawn(NUM_SAMPLES, seed=s))["fd_ratio_real"] for s in range(40)]

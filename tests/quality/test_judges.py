@@ -100,6 +100,7 @@ def test_a_teacher_is_trained_once_and_deterministically(cache, tmp_path):
         assert torch.equal(one, three)
 
 
+@pytest.mark.slow
 def test_digits_are_judged_relative_to_real_ones(cache):
     trial = Trial.model_validate(DIGITS)
     judge = quality.judge(trial, teachers.load(trial, cache=cache), cache=cache)

@@ -129,6 +129,7 @@ def test_a_convolutional_teacher_learns_digits(tmp_path):
     assert errors[1] < 0.6 * errors[0]
 
 
+@pytest.mark.slow
 def test_a_teacher_is_told_the_classes_that_the_data_have_for_networks():
     """Two classes, grey pictures of one brightness each: told which, it denoises them from pure
     noise; told the other, it denoises to the other."""
