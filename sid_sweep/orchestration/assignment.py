@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sid_sweep.worker.job import Job
 
@@ -18,3 +19,7 @@ class Assignment:
     """Where Ray Train may write what nobody reads."""
     meeting_folder: Path | None
     """Where a group's workers meet, if they are all on this machine; else at an address."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Assignment":
+        """Itself: nothing in it changes, and Tune would keep several copies for each trial."""
+        return self

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .processes import end_writers
+from .processes import end_writers, writers
 
 PLACE = Path("/tmp")  # Ray's sockets lie below, and the path of a socket has at most 107 bytes
 PREFIX = "sid-ray-"
 OWNER = "owner.lock"
-UNHELD_SECONDS = 60.0  # after which a folder that nobody has held is abandoned
+UNHELD_SECONDS = 60.0  # after which a folder that nobody has held may be abandoned
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def clear_abandoned() -> None:
     """End what killed commands of this user have left running, and remove their folders."""
     for path in PLACE.glob(f"{PREFIX}*"):
         with suppress(OSError):
-            ours = path.lstat().st_uid == os.getuid() and not _is_new(path)
+            ours = path.lstat().st_uid == os.getuid() and not _may_be_used(path)
             if ours and (lock := _hold(path)) is not None:
                 clear(path)
                 os.close(lock)
@@ -50,9 +50,12 @@ def clear(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _is_new(path: Path) -> bool:
-    """Whether nobody has held it yet and somebody may be about to."""
-    return not (path / OWNER).exists() and time.time() - path.stat().st_mtime < UNHELD_SECONDS
+def _may_be_used(path: Path) -> bool:
+    """Whether nobody has held it, but somebody may be about to, or uses it without (as older
+    versions did)."""
+    if (path / OWNER).exists():
+        return False
+    return time.time() - path.stat().st_mtime < UNHELD_SECONDS or bool(writers(path))
 
 
 def _hold(path: Path) -> int | None:

@@ -80,6 +80,21 @@ def test_the_next_home_clears_the_abandoned_one(start, place):
         assert list(place.iterdir()) == [own]
 
 
+def test_a_folder_without_a_lock_is_left_alone_while_somebody_writes_there(place, start):
+    used = place / "sid-ray-used"
+    used.mkdir()
+    writer, _ = start(WRITER, used / "log")
+    past = time.time() - 61
+    os.utime(used, (past, past))
+    clear_abandoned()
+    assert used.exists()
+    assert writer.poll() is None
+    writer.kill()
+    writer.wait()
+    clear_abandoned()
+    assert not used.exists()
+
+
 def test_a_folder_that_nobody_holds_yet_is_given_a_minute(place):
     new = place / "sid-ray-new"
     new.mkdir()

@@ -23,10 +23,6 @@ def command(tmp_path):
     command.kill()
 
 
-def homes():
-    return set(PLACE.glob(f"{PREFIX}*"))
-
-
 def all_done(command):
     return len(list(command.sweep.path.glob("trials/*/result.json"))) == 2
 
@@ -73,9 +69,11 @@ def test_a_trial_whose_process_dies_or_is_stopped_is_tried_again(command, number
 
 @pytest.mark.slow
 def test_what_a_killed_command_leaves_is_cleared_away_by_the_next(command, tmp_path):
-    before = homes()
     command.wait_for_checkpoint()
     tree = command.tree()
+    (raylet,) = command.named("raylet")
+    home = re.findall(f"{PLACE}/{PREFIX}\\w+", Path(f"/proc/{raylet.pid}/cmdline").read_text())[0]
+    assert Path(home).exists()
     os.kill(command.process.pid, signal.SIGKILL)
     began = time.monotonic()
     command.process.wait()
@@ -90,5 +88,5 @@ def test_what_a_killed_command_leaves_is_cleared_away_by_the_next(command, tmp_p
     finally:
         again.kill()
     assert not any(process.state() for process in tree)
-    assert homes() <= before
+    assert not Path(home).exists()
     assert not re.search("Traceback|lost", again.output)
