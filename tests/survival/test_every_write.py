@@ -19,7 +19,8 @@ from faults import DIED, Faults
 
 KINDS = ("ENOSPC", "EIO", "die")
 STRIDE = 29  # of the fast test
-PARTS = 4  # of the slow one, half a minute each
+WAYS = {"all": 1, "third": len(KINDS)}
+"""All points in each of three ways, or each point in one of them."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,12 +89,13 @@ def test_a_sample_of_writes_that_fail(straight, tmp_path, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_write_that_fails(straight, tmp_path, kind, part):
-    """All of them; `pytest -s` prints how many, and how the disturbed runs ended."""
+def test_every_write_that_fails(straight, tmp_path, kind):
+    """Each in one of three ways, with SID_EVERY_WRITE=all in each; `pytest -s` prints how many, and
+    how the disturbed runs ended."""
+    stride = WAYS[os.environ.get("SID_EVERY_WRITE", "third")]
     ends, wrong = collections.Counter(), []
-    for nth, point in list(enumerate(straight[1], 1))[part::PARTS]:
+    for nth, point in list(enumerate(straight[1], 1))[KINDS.index(kind) % stride :: stride]:
         try:
             ends[check(tmp_path / "sweeps", nth, kind, straight[0])] += 1
         except BaseException as error:
