@@ -83,6 +83,7 @@ def test_the_table_of_data_names_them_all():
     assert [kind for kind in variants(Data) if f"| `{kind}` |" not in table] == []
 
 
+@pytest.mark.slow
 def test_the_lines_of_python_draw_from_a_student(clone):
     """As typed, where a trial has left its file."""
     (text,) = [text for text in blocks("python") if "Student.load" in text]

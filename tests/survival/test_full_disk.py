@@ -25,7 +25,7 @@ def disk(tmp_path):
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("needs the right to mount")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def fill(disk, *, but=0):
