@@ -9,29 +9,32 @@ from pathlib import Path
 from sid_sweep.orchestration.processes import Process, _all
 from sid_sweep.trials import SweepFolder
 
-SPACE = """\
-question: Does it go on?
+TINY = """\
+question: {question}
 sweep: tiny
-objective: {metric: js}
+objective: {{metric: js}}
 seeds: [0, 1]
 scientific:
-  generator.optim.lr: {choice: [0.001]}
+  generator.optim.lr: {{choice: {rates}}}
+baseline: {{generator.optim.lr: 0.001}}
 fixed:
-  data: {kind: mixture, name: ring8}
-  generator: {init: {kind: random, net: {kind: mlp, width: 16, depth: 2}}}
-  fake_score: {init: {kind: random, net: {kind: mlp, width: 16, depth: 2}}}
-  batch: {latents: 64}
-  budget: {images: 40_000}
-  evaluation: {times: 5, samples: 256}
-resources: {checkpoint_seconds: 0.3}
+  data: {{kind: mixture, name: ring8}}
+  generator: {{init: {{kind: random, net: {{kind: mlp, width: 16, depth: 2}}}}}}
+  fake_score: {{init: {{kind: random, net: {{kind: mlp, width: 16, depth: 2}}}}}}
+  batch: {{latents: 64}}
+  budget: {{images: 40_000}}
+  evaluation: {{times: 5, samples: 256}}
+resources: {{checkpoint_seconds: {checkpoint_seconds}}}
 """
+"""A sweep of seconds, for the real command."""
 
 
 class Command:
     """The command, running in a folder of its own."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
-        (folder / "space.yaml").write_text(SPACE)
+        space = TINY.format(question="Does it go on?", rates="[0.001]", checkpoint_seconds=0.3)
+        (folder / "space.yaml").write_text(space)
         self.sweep = SweepFolder(folder / "sweeps" / "tiny")
         self._output = folder / "output.txt"
         with self._output.open("w") as output:

@@ -13,7 +13,7 @@ from real_sweep import Command, wait_for
 
 from sid_sweep.orchestration.home import PLACE, PREFIX
 
-BOUND_SECONDS = 120.0  # to notice; starting anew comes on top
+BOUND_SECONDS = 60.0  # to notice; starting anew comes on top
 
 SIGNALS = [signal.SIGKILL] + ([signal.SIGSTOP] if "SID_STOPPED" in os.environ else [])
 """What was stopped is waited for: with SID_STOPPED=1, where there is time for that."""

@@ -14,28 +14,15 @@ import time
 from pathlib import Path
 
 import pytest
+from real_sweep import TINY
 from row_wise import row_wise
 
 from sid_sweep.tracking import read_sweep
 from sid_sweep.trials import TrialFolder
 
-SPACE = """\
-question: Does it all hold together?
-sweep: tiny
-objective: {metric: js}
-seeds: [0, 1]
-scientific:
-  generator.optim.lr: {choice: [0.001, 0.002, 1000.0]}
-baseline: {generator.optim.lr: 0.001}
-fixed:
-  data: {kind: mixture, name: ring8}
-  generator: {init: {kind: random, net: {kind: mlp, width: 16, depth: 2}}}
-  fake_score: {init: {kind: random, net: {kind: mlp, width: 16, depth: 2}}}
-  batch: {latents: 64}
-  budget: {images: 40_000}
-  evaluation: {times: 5, samples: 256}
-resources: {checkpoint_seconds: 0}
-"""
+SPACE = TINY.format(
+    question="Does it all hold together?", rates="[0.001, 0.002, 1000.0]", checkpoint_seconds=0
+)
 
 STRAIGHT = """\
 import json, sys, torch

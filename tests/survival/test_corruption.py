@@ -7,12 +7,10 @@ import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from analysis import sources
 from analysis.record import from_folder
-from sid_sweep import quality
 from sid_sweep.files import Damaged
 from sid_sweep.spec import SpecError
 from sid_sweep.student import Student
@@ -22,6 +20,8 @@ from sid_sweep.worker.run import run
 
 sys.path.insert(0, str(Path(__file__).parent))
 from alone import command, small, table
+
+pytestmark = pytest.mark.usefixtures("small_pictures")
 
 OTHER = small(sweep="other", fixed=small().fixed | {"data": {"kind": "mixture", "radius": 1.5}})
 
@@ -50,15 +50,8 @@ def half_done(storage, sweep):
     own.write_failure("a reason", traceback="...")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _small_pictures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quality, "picture", lambda *own, **more: np.zeros((8, 8), np.uint8))
-        yield
-
-
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory):
+def begun(tmp_path_factory, small_pictures):
     """Two storages, of the sweep and of another, with what the first comes to undisturbed."""
     storage = tmp_path_factory.mktemp("begun")
     for sweep in (small(), OTHER):

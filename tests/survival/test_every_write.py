@@ -7,15 +7,15 @@ import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from sid_sweep import quality
 from sid_sweep.trials import SweepFolder
 
 sys.path.insert(0, str(Path(__file__).parent))
 from alone import command, small, table
 from faults import DIED, Faults
+
+pytestmark = pytest.mark.usefixtures("small_pictures")
 
 KINDS = ("ENOSPC", "EIO", "die")
 STRIDE = 29  # of the fast test
@@ -23,15 +23,8 @@ WAYS = {"all": 1, "third": len(KINDS)}
 """All points in each of three ways, or each point in one of them."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _small_pictures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quality, "picture", lambda *own, **more: np.zeros((8, 8), np.uint8))
-        yield
-
-
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory):
+def straight(tmp_path_factory, small_pictures):
     """What an undisturbed run comes to, and all that it does to the disk."""
     storage = tmp_path_factory.mktemp("straight")
     with Faults(storage).installed() as faults:

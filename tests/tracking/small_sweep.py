@@ -1,6 +1,7 @@
 """A small sweep whose trials are written by hand, and an MLflow of its own, for all tests of
 tracking."""
 
+import json
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -8,11 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
+from safetensors.numpy import save
 from sqlalchemy import Engine, event
 
 from sid_sweep.files import write_json
-from sid_sweep.spec import Sweep
+from sid_sweep.spec import Sweep, plain
 from sid_sweep.tracking.client import connect
 from sid_sweep.tracking.identity import identity
 from sid_sweep.tracking.mlflow_mirror import MlflowMirror, cursor_of
@@ -88,7 +91,7 @@ def train(entry: Entry, *evaluations: int, after: int = -1, later_ms: int = 0) -
 def finish(entry: Entry, *evaluations: int) -> Result:
     """A trial that spent its budget."""
     train(entry, *evaluations)
-    entry.folder.student.write_bytes(f"weights of {entry}".encode())
+    entry.folder.student.write_bytes(student_of(entry))
     last = measurement(entry, evaluations[-1])
     return _end(
         entry.folder,
@@ -100,6 +103,12 @@ def finish(entry: Entry, *evaluations: int) -> Result:
             metrics=last.metrics,
         ),
     )
+
+
+def student_of(entry: Entry) -> bytes:
+    """A student's file, of this trial and with weights of its own."""
+    header = {"sid_sweep": json.dumps({"trial": plain(entry.trial)})}
+    return save({"weight": np.array([entry.number, entry.seed], np.float32)}, metadata=header)
 
 
 def diverge(entry: Entry, *evaluations: int, at: int) -> Result:

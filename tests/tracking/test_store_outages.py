@@ -19,8 +19,7 @@ from sid_sweep.tracking import tracker as tracker_module
 from sid_sweep.tracking.store import TAG
 
 pytestmark = pytest.mark.slow
-MOST_SECONDS = 60.0  # from the end of the last trial to the end of the sending, with a hung server
-STARTING_SECONDS = 600.0  # of a whole sweep, on a machine that does other things too
+MOST_SECONDS = 30.0  # from the end of the last trial to the end of the sending, with a hung server
 SECRET = "hunter2"
 
 
@@ -83,7 +82,7 @@ class Sweep:
             server.database, f"select 1 from tags join runs using (run_uuid) where {owned}"
         )
         assert len(keys) == len(runs)
-        assert self.slowest < 2.0  # a busy machine; far below what a server that hangs takes
+        assert self.slowest < 0.1
 
 
 def wait_for(condition, *, seconds=60.0):
@@ -198,7 +197,7 @@ class Command:
     def seconds_to_end(self) -> float:
         began = time.monotonic()
         try:
-            self._process.wait(timeout=STARTING_SECONDS)
+            self._process.wait(timeout=120)
         finally:
             self._process.kill()
         return time.monotonic() - began
@@ -208,7 +207,7 @@ def test_the_command_ends_in_time_when_the_server_hangs(server, tmp_path):
     server.start()
     server.freeze()
     command = Command(tmp_path, "hung", server.uri)
-    wait_for(command.has_shown_its_table, seconds=STARTING_SECONDS)
+    wait_for(command.has_shown_its_table)
     took = command.seconds_to_end()
     print(f"hung: the command ended {took:.1f} s after its table")
     server.start()
@@ -224,13 +223,13 @@ def test_ctrl_c_ends_the_sending_to_a_server_that_hangs(server, tmp_path):
     server.start()
     server.freeze()
     command = Command(tmp_path, "stopped", server.uri)
-    wait_for(command.has_shown_its_table, seconds=STARTING_SECONDS)
+    wait_for(command.has_shown_its_table)
     time.sleep(1)
     command.interrupt()
     took = command.seconds_to_end()
     print(f"Ctrl-C: the command ended {took:.1f} s later")
     server.start()
-    assert took < MOST_SECONDS
+    assert took < 10
     assert "they are kept: the same command sends them" in command.words
 
 
