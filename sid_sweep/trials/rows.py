@@ -54,14 +54,15 @@ def rows(
         "cause": standing.cause,
         **{f"param.{knob}": value for knob, value in params.items()},
     }
-    names = dict.fromkeys(name for own in shown for name in own.metrics)
+    metrics = [own.metrics for own in shown]
+    names = dict.fromkeys(chain.from_iterable(metrics))
     return {
         **{name: [value] * len(shown) for name, value in common.items()},
         "images": [own.images for own in shown],
         "seconds": [own.seconds for own in shown],
         "peak_memory_bytes": [float(own.peak_memory_bytes) for own in shown],
         "final": [False] * (len(shown) - 1) + [True],
-        **{f"metric.{name}": [own.metrics.get(name) for own in shown] for name in names},
+        **{f"metric.{name}": [own.get(name) for own in metrics] for name in names},
     }
 
 

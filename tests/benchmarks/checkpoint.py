@@ -45,7 +45,7 @@ def main() -> None:
     own = method(options.width, torch.device(options.device))
     with tempfile.TemporaryDirectory() as place:
         folder = TrialFolder(Path(place))
-        checkpoints = Checkpoints(folder, seconds=0.001)
+        checkpoints = Checkpoints(folder, own.trial, seconds=0.001)
         took: dict[str, list[float]] = {"before": [], "during": [], "after": []}
         pause = written = begun = 0.0
         for turn in range(options.steps):
