@@ -72,7 +72,7 @@ def test_the_command_says_it_in_one_line_and_goes_on_from_what_is_there(disk, tm
     argv = [sys.executable, "-m", "sid_sweep.run", str(space), "--storage", str(disk)]
 
     def ran():
-        return subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path, timeout=600)
+        return subprocess.run(argv, capture_output=True, text=True, cwd=tmp_path, timeout=200)
 
     fill(disk, but=150_000)  # a trial or two
     done = ran()
