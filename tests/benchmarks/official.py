@@ -2,7 +2,7 @@
 
     git clone https://github.com/mingyuanzhou/SiD
     python tests/benchmarks/official.py SiD [--device cuda] [--batch 16] [--channels 32]
-        [--rounds 9] [--threads 1] [--only float32 bfloat16]
+        [--rounds 9] [--steps 1] [--threads 1] [--only float32 bfloat16]
 
 The official side is its own networks, losses and optimisers in the order of its `training_loop`, on
 one worker without accumulation; its data loader, which only gives shapes, and its wrappers for
@@ -29,16 +29,28 @@ from sid_sweep.data import Source
 from sid_sweep.distill.method import Setting
 from sid_sweep.distill.score_distillation import ScoreDistillation
 from sid_sweep.nets.denoiser import Denoiser, build
+from sid_sweep.nets.training import apply_globally
 from sid_sweep.spec.base import fill
 from sid_sweep.teachers import Teacher
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "float32": {},
+    "tf32": {"compute": {"tf32": True}},
     "bfloat16": {"precision": "bfloat16"},
+    "bfloat16, channels last": {"precision": "bfloat16", "compute": {"channels_last": True}},
     "shared draws": {"batch": {"shared": True}},
     "shared, bfloat16": {"batch": {"shared": True}, "precision": "bfloat16"},
     "compiled": {"compute": {"compile": True}},
     "compiled, bfloat16": {"compute": {"compile": True}, "precision": "bfloat16"},
+    "compiled, bfloat16, channels last": {
+        "compute": {"compile": True, "channels_last": True},
+        "precision": "bfloat16",
+    },
+    "all of these": {
+        "compute": {"compile": True, "channels_last": True},
+        "precision": "bfloat16",
+        "batch": {"shared": True},
+    },
 }
 SIGMA_DATA, SIGMA_INIT, ALPHA, T_MAX = 0.5, 2.5, 1.2, 800
 LOSS_SCALE, LR, EMA_IMAGES, EMA_RAMP_UP = 100.0, 1e-5, 500_000, 0.05
@@ -83,6 +95,7 @@ class Official:
         self.batch, self.images = batch, 0
 
     def step(self) -> None:
+        apply_globally(spec.Compute())  # it, too, rounds no float32 product
         self.fake_score.train().requires_grad_(True)
         self.of_fake_score.zero_grad(set_to_none=True)
         images = self._generate()
@@ -129,6 +142,8 @@ class Ours:
             "data": {"kind": "digits"},
             "teacher": {"kind": "trained"},
             "batch": {"latents": 2 * batch},
+            "generator": {"dropout": 0.0},
+            "fake_score": {"dropout": 0.0, "augment": 0.0},
         }
         trial = spec.Trial.model_validate(fill(base, values))
         placed = torch.device(device)
@@ -140,6 +155,7 @@ class Ours:
         self.images = 0
 
     def step(self) -> None:
+        apply_globally(self.method.trial.compute)
         self.method.step(self.images)
         self.images += self.method.images_per_step
         if trouble := self.method.monitor.trouble(largest=1e9):  # more often than the loop looks

@@ -33,8 +33,8 @@ def in_checkpoint(home: Home, draw: random.Random, reference: dict[str, float]) 
 
 def at_result(home: Home, draw: random.Random, reference: dict[str, float]) -> Moment:
     """A trial has its result, and the ledger does not know."""
-    num = int(reference["trials"])
-    yield from _nth(lambda: _in_trials(home, "result.json"), draw.randint(1, num - 1))
+    left = int(reference["trials"]) - len(_in_trials(home, "result.json"))
+    yield from _nth(lambda: _in_trials(home, "result.json"), draw.randint(1, max(1, left - 1)))
 
 
 def in_migration(home: Home, draw: random.Random, reference: dict[str, float]) -> Moment:

@@ -3,13 +3,15 @@ lost: `python tests/survival/kills.py --kills N --seed S`.
 
 A case starts a small sweep, kills one of its processes at its moment, waits for the command to end,
 runs the same command until it exits with 0, and compares all that is left with an undisturbed run
-of the same sweep. `--only` takes victims and moments; `--seed S --case K` runs one case again, as
-far as timing allows. What failed keeps its folder.
+of the same sweep. With `--each K` it is killed K times in turn before it may finish, first early in
+the sweep and then later. `--only` takes victims and moments; `--seed S --case K` runs one case
+again, as far as timing allows. What failed keeps its folder.
 """
 
 import argparse
 import itertools
 import json
+import math
 import os
 import random
 import shutil
@@ -23,6 +25,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -59,14 +62,23 @@ MATRIX = {
 """Which victims are killed at which moments."""
 
 
+class Strike(NamedTuple):
+    """Who is killed when."""
+
+    victim: str
+    moment: str
+
+    def __str__(self) -> str:
+        return f"{self.victim} at {self.moment}"
+
+
 @dataclass(frozen=True)
 class Case:
-    """Who is killed when; a function of seed and number."""
+    """Who is killed when, one after another; a function of seed, number and how often."""
 
     seed: int
     number: int
-    victim: str
-    moment: str
+    strikes: tuple[Strike, ...]
     variant: str
 
     @property
@@ -75,9 +87,8 @@ class Case:
         return random.Random(f"{self.seed}/{self.number}")
 
     def __str__(self) -> str:
-        return (
-            f"case {self.number} seed {self.seed}  {self.victim} at {self.moment} ({self.variant})"
-        )
+        told = ", ".join(map(str, self.strikes))
+        return f"case {self.number} seed {self.seed}  {told} ({self.variant})"
 
 
 @dataclass
@@ -85,36 +96,59 @@ class Verdict:
     """How a case went."""
 
     case: str
-    victim: str
-    moment: str
     problems: list[str]
     statuses: list[int] = field(default_factory=list)
-    killed: list[str] = field(default_factory=list)
+    killed: list[tuple[str, str, float]] = field(default_factory=list)
+    """Victims, moments, and seconds since the command's start."""
     seconds: float = 0.0
     folder: str = ""
 
     def __str__(self) -> str:
         how = "FAILED" if self.problems else "ok"
-        kills = "; ".join(self.killed) or "nobody"
+        kills = ", ".join(f"{own[0]} after {own[2]:.2f} s" for own in self.killed) or "nobody"
         line = f"{self.case}  killed {kills}  status {self.statuses}  {self.seconds:.0f} s  {how}"
         return "\n".join([line, *(f"    {text}" for text in self.problems)])
 
 
-def make_case(seed: int, number: int) -> Case:
-    """Every pair of victim and moment in turn, in an order that the seed shuffles."""
-    pairs = [(victim, moment) for victim, moments in MATRIX.items() for moment in moments]
+PAIRS = [Strike(victim, moment) for victim, moments in MATRIX.items() for moment in moments]
+VARIANT_OF = {"worker": "workers", "mlflow": "server"}
+ORDER = ("migration", "teacher", "random", "report", "checkpoint", "result", "table")
+"""The moments as a sweep comes by them."""
+
+
+def make_case(seed: int, number: int, *, each: int = 1) -> Case:
+    """Every pair of victim and moment in turn, in an order that the seed shuffles; and beside it
+    `each` - 1 others that the same sweep can meet."""
+    pairs = list(PAIRS)
     random.Random(seed).shuffle(pairs)
-    victim, moment = pairs[number % len(pairs)]
-    variant = {"worker": "workers", "mlflow": "server"}.get(victim, "plain")
-    if moment == "teacher":
-        variant = "teacher"
-    return Case(seed, number, victim, moment, variant)
+    first = pairs[number % len(pairs)]
+    if first.moment == "twice":
+        strikes, each = [Strike(first.victim, "random")] * 2, max(2, each)
+    else:
+        strikes = [first]
+    variant = VARIANT_OF.get(first.victim, "teacher" if first.moment == "teacher" else "plain")
+    draw = random.Random(f"{seed}/{number}/others")
+    others = [own for own in pairs if own.moment != "twice" and _meets(variant, own)]
+    strikes += [draw.choice(others) for _ in range(each - len(strikes))]
+    strikes.sort(key=lambda own: ORDER.index(own.moment))
+    return Case(seed, number, tuple(strikes), variant)
 
 
-def cases(seed: int, *, only: set[str]) -> Iterator[Case]:
+def _meets(variant: str, strike: Strike) -> bool:
+    """Whether a variant has the victim and the moment."""
+    wanted = VARIANT_OF.get(strike.victim, variant)
+    return wanted == variant and (strike.moment != "teacher" or variant == "teacher")
+
+
+def cases(seed: int, *, only: set[str], each: int = 1) -> Iterator[Case]:
     """All cases that are asked for, without end."""
-    every = (make_case(seed, number) for number in itertools.count())
-    return (case for case in every if not only or only & {case.victim, case.moment, case.variant})
+    every = (make_case(seed, number, each=each) for number in itertools.count())
+    return (case for case in every if not only or only & _words(case))
+
+
+def _words(case: Case) -> set[str]:
+    """What `--only` may call it."""
+    return {case.variant, *itertools.chain.from_iterable(case.strikes)}
 
 
 # ---- one case
@@ -130,7 +164,7 @@ class Run:
         self.times = read_durations(reference)
         self.problems: list[str] = []
         self.statuses: list[int] = []
-        self.killed: list[str] = []
+        self.killed: list[tuple[str, str, float]] = []
         self.drivers: list[int] = []
         self._server = self.home.start_server() if self.home.has_server else None
 
@@ -140,8 +174,9 @@ class Run:
 
         began, before = time.monotonic(), judge.ray_folders()
         try:
-            for _ in range(2 if self.case.moment == "twice" else 1):
-                self._disturbed()
+            for strike in self.case.strikes:
+                self._restart_server()
+                self._disturbed(strike)
             done = self._results()
             self._restart_server()
             self._rerun()
@@ -162,10 +197,9 @@ class Run:
             before, self.drivers, logs=self.home.path / "ray-logs"
         )
         self.problems += self._tracebacks()
-        case = self.case
         return Verdict(
-            str(case), case.victim, case.moment, judge.shortened(self.problems), self.statuses,
-            self.killed, time.monotonic() - began, str(self.home.path),
+            str(self.case), judge.shortened(self.problems), self.statuses, self.killed,
+            time.monotonic() - began, str(self.home.path),
         )  # fmt: skip
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -173,24 +207,23 @@ class Run:
         self.drivers.append(process.pid)
         return process
 
-    def _disturbed(self) -> None:
+    def _disturbed(self, strike: Strike) -> None:
         """Run the command, and kill at the moment; it ends in bounded time."""
         began, process = time.monotonic(), self._start()
-        kind = "random" if self.case.moment == "twice" else self.case.moment
-        moment = MOMENTS[kind](self.home, self.draw, self.times)
-        for _ in moment:
+        for _ in MOMENTS[strike.moment](self.home, self.draw, self.times):
             if process.poll() is not None:
                 break
             time.sleep(LOOK_SECONDS)
-        while process.poll() is None and not self._kill(process):
+        while process.poll() is None:
+            seconds = time.monotonic() - began
+            if self._kill(process, strike.victim):
+                self.killed.append((*strike, seconds))
+                break
             time.sleep(LOOK_SECONDS)
-        if process.poll() is None:
-            self.killed.append(f"{self.case.victim} after {time.monotonic() - began:.2f} s")
         self._wait(process, END_SECONDS + self.times["seconds"])
 
-    def _kill(self, process: subprocess.Popen[bytes]) -> bool:
+    def _kill(self, process: subprocess.Popen[bytes], victim: str) -> bool:
         """Kill the victim; False where there is none yet."""
-        victim = self.case.victim
         if victim in SIGNALS:
             for number, sent in enumerate(SIGNALS[victim]):
                 if number:
@@ -316,15 +349,15 @@ def play(case: Case, folder: Path) -> Verdict:
 class Apart:
     """Cases in processes of their own, which can be given up, and which end with this one."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, each: int) -> None:
+        self._folder, self._each = folder, each
         self._running: dict[Path, subprocess.Popen[str]] = {}
 
     def play(self, case: Case) -> Verdict:
         """One of them."""
         own = place(self._folder, case)
         words = [sys.executable, __file__, "--seed", str(case.seed), "--case", str(case.number)]
-        words += ["--folder", str(self._folder), "--json"]
+        words += ["--each", str(self._each), "--folder", str(self._folder), "--json"]
         child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=self._folder)
         self._running[own] = child
         try:
@@ -333,7 +366,7 @@ class Apart:
         except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
             self._give_up(own)
             problem = f"harness: {type(error).__name__}: {str(error)[-300:]}"
-            return Verdict(str(case), case.victim, case.moment, [problem], folder=str(own))
+            return Verdict(str(case), [problem], folder=str(own))
         finally:
             self._running.pop(own, None)
 
@@ -351,16 +384,17 @@ class Apart:
 
 
 def table(verdicts: list[Verdict]) -> str:
-    """Cases and failures by victim and moment, in Markdown."""
-    moments = list(dict.fromkeys(m for own in MATRIX.values() for m in own))
-    num = Counter((own.victim, own.moment) for own in verdicts)
-    bad = Counter((own.victim, own.moment) for own in verdicts if own.problems)
+    """Kills by victim and moment, and how many of them lie in cases that failed, in Markdown."""
+    moments = list(ORDER)
+    num = Counter((who, when) for own in verdicts for who, when, _ in own.killed)
+    bad = Counter((who, when) for own in verdicts if own.problems for who, when, _ in own.killed)
 
     def cell(victim: str, moment: str) -> str:
-        return f"{num[victim, moment]} / {bad[victim, moment]}" if num[victim, moment] else "-"
+        pair = victim, moment
+        return f"{num[pair]} / {bad[pair]}" if num[pair] else "-"
 
     lines = [
-        "| cases / failures | " + " | ".join(moments) + " |",
+        "| kills / in cases that failed | " + " | ".join(moments) + " |",
         "| :--- |" + " ---: |" * len(moments),
         *(
             f"| {victim} | " + " | ".join(cell(victim, moment) for moment in moments) + " |"
@@ -383,7 +417,8 @@ def by_kind(verdicts: list[Verdict]) -> str:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20, help="number of cases")
+    parser.add_argument("--kills", type=int, default=20, help="how many, at least")
+    parser.add_argument("--each", type=int, default=1, help="kills of one sweep, in turn")
     parser.add_argument("--seed", type=int, default=0, help="of victims, moments and times")
     parser.add_argument("--case", type=int, help="this one alone")
     parser.add_argument("--only", default="", help="victims, moments, variants; comma-separated")
@@ -399,7 +434,7 @@ def main() -> int:
     folder = options.folder or Path(tempfile.mkdtemp(prefix="kills-", dir="/tmp"))
     folder = folder.resolve()
     if options.case is not None:
-        case = make_case(options.seed, options.case)
+        case = make_case(options.seed, options.case, each=options.each)
         make_reference(folder, case.variant)
         verdict = play(case, folder)
         print(json.dumps(asdict(verdict)) if options.json else verdict, flush=True)
@@ -408,10 +443,11 @@ def main() -> int:
     if unknown := only - {*MATRIX, *VARIANTS, *(m for own in MATRIX.values() for m in own)}:
         print(f"--only: no victim, moment or variant is called {', '.join(sorted(unknown))}")
         return 2
-    apart = Apart(folder)
+    apart = Apart(folder, each=options.each)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, apart.end)
-    chosen = list(itertools.islice(cases(options.seed, only=only), options.kills))
+    num = math.ceil(options.kills / options.each)
+    chosen = list(itertools.islice(cases(options.seed, only=only, each=options.each), num))
     print(f"seed {options.seed}, {len(chosen)} cases in {folder}", flush=True)
     for variant in dict.fromkeys(case.variant for case in chosen):
         home = make_reference(folder, variant)
@@ -424,9 +460,10 @@ def main() -> int:
     failed = [own for own in verdicts if own.problems]
     print(f"\n{table(verdicts)}\n\n{by_kind(verdicts)}")
     print(*(f"kept: {own.folder}" for own in failed), sep="\n")
-    missed = sum(not own.killed for own in verdicts)
+    num, wanted = sum(len(own.killed) for own in verdicts), sum(len(c.strikes) for c in chosen)
     print(
-        f"{len(verdicts)} cases, {len(failed)} failed, {missed} ended before they could be killed"
+        f"{num} kills in {len(verdicts)} sweeps, of which {len(failed)} failed; "
+        f"{wanted - num} moments did not come"
     )
     return bool(failed)
 

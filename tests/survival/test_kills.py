@@ -15,26 +15,35 @@ import pytest
 from kill_moments import _nth
 from kill_processes import MARK, end_all, marked
 from kill_sweeps import Home
-from kills import MATRIX, cases, make_case, make_reference, play
+from kills import ORDER, PAIRS, Strike, cases, make_case, make_reference, play
 
 from sid_sweep.trials import SweepFolder
 
 SEED = 1
-SAMPLE = ("SIGKILL/checkpoint", "actor/random")
+SAMPLE = (Strike("SIGKILL", "checkpoint"), Strike("actor", "random"))
 
 # ---- the harness
 
 
 def test_a_case_is_a_function_of_its_number_and_all_pairs_come_in_turn():
-    num = sum(len(moments) for moments in MATRIX.values())
-    made = [make_case(SEED, number) for number in range(num)]
-    assert {(case.victim, case.moment) for case in made} == {
-        (victim, moment) for victim, moments in MATRIX.items() for moment in moments
+    made = [make_case(SEED, number) for number in range(len(PAIRS))]
+    assert {strike for case in made for strike in case.strikes} == {
+        pair for pair in PAIRS if pair.moment != "twice"
     }
-    assert made == [make_case(SEED, number) for number in range(num)]
+    assert made == [make_case(SEED, number) for number in range(len(PAIRS))]
     assert made[0].draw.random() == made[0].draw.random() != made[1].draw.random()
     chosen = itertools.islice(cases(SEED, only={"worker"}), 8)
-    assert {(case.victim, case.variant) for case in chosen} == {("worker", "workers")}
+    assert {(case.strikes[0].victim, case.variant) for case in chosen} == {("worker", "workers")}
+
+
+def test_a_case_of_many_kills_begins_early_in_the_sweep_and_is_one_that_its_sweep_can_meet():
+    for case in itertools.islice(cases(SEED, only=set(), each=4), len(PAIRS)):
+        places = [ORDER.index(moment) for _, moment in case.strikes]
+        assert len(places) == 4
+        assert places == sorted(places)
+        victims = {victim for victim, _ in case.strikes}
+        assert ("worker" in victims) <= (case.variant == "workers")
+        assert ("mlflow" in victims) <= (case.variant == "server")
 
 
 def test_only_what_bears_the_mark_is_found_and_killed(tmp_path):
@@ -93,7 +102,7 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("pair", SAMPLE)
 def test_a_killed_sweep_ends_as_an_undisturbed_one(folder, pair):
     (case,) = itertools.islice(
-        (own for own in cases(SEED, only=set()) if f"{own.victim}/{own.moment}" == pair), 1
+        (own for own in cases(SEED, only=set()) if own.strikes == (pair,)), 1
     )
     verdict = play(case, folder)
     assert verdict.killed, verdict
