@@ -13,6 +13,7 @@ from sid_sweep.spec.nets import Blueprint, Net, RandomInit, TeacherInit
 MOVING = 3  # a gradient and two moments
 WEIGHT_BYTES = 4
 PASSES = 3  # at most so many networks keep activations at a time: generator, teacher, fake score
+IN_FLIGHT = 1.25  # gradients on their way and workspaces beside: 1.1 to 1.23 seen, on an H200
 OPERATIONS = 2  # a multiplication and an addition
 RATE = 1e13  # a round figure; README says what GPUs were seen to reach
 
@@ -68,7 +69,7 @@ def memory(trial: Trial, teacher: Blueprint | None = None) -> Memory | None:
     moving = MOVING * sum(own.weights for own in learning)
     kept = max((own.kept for own in [*still, *learning]), default=0)
     each = 4 if trial.precision == "float32" else 2
-    return Memory(WEIGHT_BYTES * (weights + moving), PASSES * each * kept)
+    return Memory(WEIGHT_BYTES * (weights + moving), math.ceil(IN_FLIGHT * PASSES * each * kept))
 
 
 def work(trial: Trial, teacher: Blueprint | None = None) -> Work | None:

@@ -19,6 +19,7 @@ from torch.nn.functional import (
     conv2d,
     conv_transpose2d,
     dropout,
+    group_norm,
     interpolate,
     one_hot,
     silu,
@@ -88,11 +89,11 @@ class Style:
         self.initial(linear, gain)
         return linear
 
-    def norm(self, width: int) -> nn.GroupNorm:
+    def norm(self, width: int) -> "Norm":
         """At most 32 groups, of at least 4 channels; the largest number of them that divides."""
         most = min(32, width // 4)
         groups = next(n for n in range(most, 0, -1) if width % n == 0)
-        return nn.GroupNorm(groups, width, eps=self.eps)
+        return Norm(groups, width, eps=self.eps)
 
 
 SONG = Style(
@@ -115,6 +116,16 @@ DHARIWAL = Style(
     projects=False,
     head_width=64,
 )
+
+
+class Norm(nn.GroupNorm):
+    """Answers in the type of what it is given, as EDM's does, where autocast would widen it and all
+    that follows; torch sums in float32 in any case."""
+
+    def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        with torch.autocast(input.device.type, enabled=False):
+            weight, bias = self.weight.to(input.dtype), self.bias.to(input.dtype)
+            return group_norm(input, self.num_groups, weight, bias, self.eps)
 
 
 class Block(Recomputable):

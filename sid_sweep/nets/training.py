@@ -14,6 +14,7 @@ def apply_globally(compute: spec.Compute) -> None:
     """What torch knows for a whole process: set before each trial, so that none inherits it."""
     torch.backends.cuda.matmul.allow_tf32 = compute.tf32
     torch.backends.cudnn.allow_tf32 = compute.tf32
+    torch.backends.cudnn.benchmark = compute.cudnn_benchmark
 
 
 def prepare(network: Denoiser, compute: spec.Compute) -> Denoiser:

@@ -8,7 +8,8 @@ The official side is its own networks, losses and optimisers in the order of its
 one worker without accumulation; its data loader, which only gives shapes, and its wrappers for
 several GPUs are left out, which is to its advantage. Ours is a trial's method with the
 `sid_cifar10` preset on the same architecture, diagnostics included. Dropout and augmentation are
-off on both sides. All take turns within a round; a ratio is the median over rounds of official
+off on both sides. A batch is what either network learns from in a step; with shared draws both
+learn from the same. All take turns within a round; a ratio is the median over rounds of official
 seconds over ours, and above 1 where ours is faster. Nothing is fetched.
 """
 
@@ -36,10 +37,16 @@ from sid_sweep.teachers import Teacher
 VARIANTS: dict[str, dict[str, Any]] = {
     "float32": {},
     "tf32": {"compute": {"tf32": True}},
+    "cudnn_benchmark": {"compute": {"cudnn_benchmark": True}},
     "bfloat16": {"precision": "bfloat16"},
     "bfloat16, channels last": {"precision": "bfloat16", "compute": {"channels_last": True}},
     "shared draws": {"batch": {"shared": True}},
     "shared, bfloat16": {"batch": {"shared": True}, "precision": "bfloat16"},
+    "shared, bfloat16, channels last": {
+        "batch": {"shared": True},
+        "precision": "bfloat16",
+        "compute": {"channels_last": True},
+    },
     "compiled": {"compute": {"compile": True}},
     "compiled, bfloat16": {"compute": {"compile": True}, "precision": "bfloat16"},
     "compiled, bfloat16, channels last": {
@@ -95,7 +102,7 @@ class Official:
         self.batch, self.images = batch, 0
 
     def step(self) -> None:
-        apply_globally(spec.Compute())  # it, too, rounds no float32 product
+        apply_globally(spec.Compute(cudnn_benchmark=True))  # as in its training loop
         self.fake_score.train().requires_grad_(True)
         self.of_fake_score.zero_grad(set_to_none=True)
         images = self._generate()
@@ -141,7 +148,7 @@ class Ours:
             "preset": "sid_cifar10",
             "data": {"kind": "digits"},
             "teacher": {"kind": "trained"},
-            "batch": {"latents": 2 * batch},
+            "batch": {"latents": batch if values.get("batch") else 2 * batch},
             "generator": {"dropout": 0.0},
             "fake_score": {"dropout": 0.0, "augment": 0.0},
         }
@@ -215,8 +222,10 @@ def compare(official: Official, ours: dict[str, Ours], options: argparse.Namespa
     for name, own in ours.items():
         assert weights == sum(p.numel() for p in own.method.generator.parameters()), name
     steps = {"official": official.step, **{name: own.step for name, own in ours.items()}}
-    for step in steps.values():
+    for name, step in steps.items():
+        began = time.perf_counter()
         seconds(step, 2, device=options.device)
+        print(f"{name}: ready after {time.perf_counter() - began:.0f} s", flush=True)
     rounds = [
         {name: seconds(step, options.steps, device=options.device) for name, step in steps.items()}
         for _ in range(options.rounds)

@@ -57,6 +57,19 @@ def test_recomputed_gradients_are_bitwise_the_same(net, share):
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
+def test_no_normalisation_is_left_to_autocast(monkeypatch):
+    """Which would widen what follows it on a GPU; on a CPU nothing else shows it."""
+    seen = []
+
+    def noted(x, *rest):
+        seen.append((x.dtype, torch.is_autocast_enabled("cpu")))
+        return torch.nn.functional.group_norm(x, *rest)
+
+    monkeypatch.setattr("sid_sweep.nets.blocks.group_norm", noted)
+    gradients(denoiser().compute_in("bfloat16"))
+    assert set(seen) == {(torch.bfloat16, False)}
+
+
 def test_recomputation_keeps_less():
     """Bytes that the graph holds on to."""
 
