@@ -6,7 +6,7 @@ Unions and groups stand here by their names; the variants of a union in its modu
 
 from . import data, evaluation, losses, methods, nets, noise, outside, teachers
 from .arm import Arm, Scalar, arm_text, value_text
-from .base import Spec, SpecError, digest, plain
+from .base import Spec, SpecError, departures, digest, plain
 from .batch import Batch
 from .compute import Compute
 from .data import Data

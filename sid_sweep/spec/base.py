@@ -143,6 +143,11 @@ def plain(spec: BaseModel) -> dict[str, Any]:
     return spec.model_dump(mode="json", by_alias=True)
 
 
+def departures(spec: BaseModel) -> dict[str, Any]:
+    """What a specification says otherwise than by default, as JSON values under its YAML names."""
+    return spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
 def fill(default: dict[str, Any], given: Any) -> Any:
     """`given`, completed from `default` where both are of one kind."""
     if not isinstance(given, dict):

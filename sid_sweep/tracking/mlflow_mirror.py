@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from sid_sweep.files import set_aside
-from sid_sweep.spec import LOST, Sweep, digest, plain
+from sid_sweep.spec import LOST, Sweep, departures, digest, plain
 from sid_sweep.spec.paths import leaves
 from sid_sweep.trials import Entry, Measurement, Result, SweepFolder
 from sid_sweep.trials.sweep_folder import RECORD
@@ -80,6 +80,8 @@ class MlflowMirror:
         """By arm and seed, how a trial ended."""
         self._sent: dict[str, int] = {}
         """Images of a run's last point, where that is known."""
+        self._met: set[str] = set()
+        """Whose run the store is known to have."""
         self._asked: set[str] = set()
         """For which a run was asked for; whether one was made is known once it is noted."""
         self._is_late = False
@@ -160,6 +162,7 @@ class MlflowMirror:
         run_id = self._store.create(name, own, parent=parent)
         self._cursor.note(key, run_id=run_id, open=True)
         self._sent[key] = -1
+        self._met.add(key)
         self._asked.discard(key)
 
     def _adopt(self) -> None:
@@ -190,6 +193,20 @@ class MlflowMirror:
         words = {"Question": sweep.question, "Expected": sweep.expect, "Found": sweep.found}
         return "".join(f"{name}: {text}\n\n" for name, text in words.items() if text)
 
+    def _reopened(self, key: str) -> str | None:
+        """The run that is noted for `key`, open; None where there is none, or where the store has
+        lost it for ever, as `mlflow gc` does."""
+        note = self._cursor[key]
+        if "run_id" not in note or (note.get("open") and key in self._met):
+            return note.get("run_id")
+        if not self._store.reopen(note["run_id"]):
+            self._cursor.forget(key)
+            return None
+        if not note.get("open"):
+            self._cursor.note(key, open=True)
+        self._met.add(key)
+        return note["run_id"]
+
     # ---- arms
 
     def _arm_run(self, entry: Entry) -> str:
@@ -197,12 +214,11 @@ class MlflowMirror:
         if self._has_one_seed:
             return self._parent
         key = _arm_key(entry.number)
-        note = self._cursor[key]
-        if "run_id" not in note:
+        if self._reopened(key) is None:
             self._make(key, str(entry.arm), {"level": "arm"}, parent=self._parent)
-        elif not note.get("open"):
-            self._store.reopen(note["run_id"])
-            self._cursor.note(key, open=True)
+            for own, note in self._cursor.items():
+                if own.startswith(f"{entry.number}/"):  # of an arm that was lost
+                    self._store.nest(note["run_id"], self._cursor[key]["run_id"])
         note = self._cursor[key]
         if not note.get("described"):
             self._store.params(note["run_id"], dict(entry.arm))
@@ -256,17 +272,19 @@ class MlflowMirror:
 
     def _open(self, entry: Entry) -> str:
         """The run of a trial: created, opened again, or as it is."""
-        note = self._cursor[entry.key]
-        if "run_id" not in note:
+        was_open, was_met = self._cursor[entry.key].get("open"), entry.key in self._met
+        run_id = self._reopened(entry.key)
+        if run_id is None:
             self._make_seed(entry)
-        elif not note.get("open"):
-            self._arm_run(entry)
-            self._store.reopen(note["run_id"])
-            self._store.tag(note["run_id"], {"outcome": "running", "cause": "", "end": ""})
-            self._cursor.note(entry.key, open=True)
+        else:
+            if not was_met:
+                self._arm_run(entry)
+            if not was_open:
+                self._store.tag(run_id, {"outcome": "running", "cause": "", "end": ""})
         note = self._cursor[entry.key]
         if not note.get("described"):
-            self._store.params(note["run_id"], dict(leaves(plain(entry.trial))))
+            own = dict(leaves(departures(entry.trial))) | dict(entry.arm)
+            self._store.params(note["run_id"], {"seed": entry.seed} | own)
             name = entry.folder.specification.name
             self._store.json(note["run_id"], plain(entry.trial), name)
             self._cursor.note(entry.key, described=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"  # Markdown that MLflow shows on top
 PAGE = 100  # runs of one answer
 PREVIEW = 256  # pixels of a small picture's longer side, as MLflow has it
@@ -43,12 +44,16 @@ class Store:
 
     def create(self, name: str, tags: dict[str, str], *, parent: str) -> str:
         """A new run, running; returns its id."""
-        nesting = {"mlflow.parentRunId": parent} if parent else {}
+        nesting = {PARENT: parent} if parent else {}
         source = {"mlflow.source.name": "sid_sweep", "mlflow.source.type": "LOCAL"}
         own = {f"{TAG}{key}": redact(value)[:MAX_TAG_CHARACTERS] for key, value in tags.items()}
         every = {**own, **nesting, **source}
         made = self.client.create_run(self.experiment_id, run_name=redact(name), tags=every)
         return made.info.run_id
+
+    def nest(self, run_id: str, parent: str) -> None:
+        """Show a run below another."""
+        self._log_tags(run_id, {PARENT: parent})
 
     def unknown(self, identity: str, known: set[str]) -> list["Run"]:
         """The runs of a sweep's folder that are not among the known ones: those first that hold

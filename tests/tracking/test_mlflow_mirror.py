@@ -25,7 +25,7 @@ from small_sweep import (
 )
 
 from sid_sweep.files import read_json
-from sid_sweep.spec import SpecError, plain
+from sid_sweep.spec import SpecError, Trial, plain
 from sid_sweep.spec.paths import leaves
 from sid_sweep.tracking import run_ids, track
 from sid_sweep.tracking import tracker as tracker_module
@@ -181,14 +181,18 @@ def test_one_seed_makes_two(place):
     assert tags(place.parent) == {"level": "sweep"}  # not an arm's
 
 
-def test_a_trials_run_has_its_specification_as_params_and_its_place_as_tags(place):
+def test_a_trials_run_has_what_is_not_by_default_as_params_and_its_place_as_tags(place):
     entry = place.entries[3]
     train(entry, 0)
     place.mirrored()
     run = place.run(entry.key)
-    specification = dict(leaves(plain(entry.trial)))
-    assert run.data.params == {path: str(value) for path, value in specification.items()}
-    assert run.data.params["loss.lambda"] == "1.0"
+    own, default = (dict(leaves(plain(t))) for t in (entry.trial, Trial(data=entry.trial.data)))
+    assert run.data.params == {
+        path: str(value)
+        for path, value in own.items()
+        if value != default.get(path) or path in ("seed", "loss.lambda", "data.kind")
+    }
+    assert run.data.params["loss.lambda"] == "1.0"  # which is the default
     assert tags(run) == {
         "level": "seed",
         "values": '{"loss.lambda": 1.0}',
@@ -535,6 +539,30 @@ def test_what_was_deleted_in_mlflow_is_there_again_after_the_next_run(place, del
     assert [place.run(key).info.run_id for key in keys] == before
     assert {place.run(key).info.lifecycle_stage for key in keys} == {"active"}
     assert (place.names(), place.statuses()) == (names, statuses)
+
+
+@pytest.mark.parametrize("lost", ["0/1", "arm 0"])
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_a_run_that_mlflow_has_lost_for_ever_is_made_anew_when_its_trial_goes_on(
+    place, lost, interrupted
+):
+    first, second, *_ = place.entries
+    finish(first, 0, 100)
+    train(second, 0)
+    mirror = place.mirrored()
+    if interrupted:
+        mirror.interrupt()
+    old, points = place.run(lost).info.run_id, place.points("0/1")
+    for table in ("metrics", "latest_metrics", "params", "tags", "runs"):  # as `mlflow gc` does
+        query(place.uri, f"delete from {table} where run_uuid = '{old}'")
+    finish(second, 0, 100)
+    place.mirrored().conclude("a table", failed=False)
+    assert place.run(lost).info.run_id != old
+    assert place.points("0/1")["js"][:1] == points["js"]
+    assert [step for step, *_ in place.points("0/1")["js"]] == [0, 100]
+    assert set(place.statuses().values()) == {"FINISHED"}
+    assert place.run("arm 0").data.params == {"loss.lambda": "0.5"}
+    assert (NAME, "loss.lambda = 0.5", "loss.lambda = 0.5, seed 0") in place.names()
 
 
 def test_a_run_that_is_not_of_this_sweep_stays_deleted(place):
