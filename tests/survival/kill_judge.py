@@ -4,6 +4,7 @@
 compared leaf by leaf. What a snapshot alone can be wrong in is found by `flaws`.
 """
 
+import fcntl
 import hashlib
 import itertools
 import re
@@ -21,6 +22,7 @@ from typing import Any
 from kill_processes import marked
 from kill_sweeps import NAME, Home
 
+from sid_sweep.orchestration.home import OWNER
 from sid_sweep.search.study import ARM, OUTCOME, SETTLED, open_study
 from sid_sweep.tracking import read_sweep
 from sid_sweep.trials import SweepFolder
@@ -241,13 +243,20 @@ def left_ray_folders(before: set[Path], drivers: list[int], *, logs: Path) -> It
             for own in folder.glob("session_2*/logs"):
                 shutil.copytree(own, logs / own.parent.name, ignore_dangling_symlinks=True)
             shutil.rmtree(folder, ignore_errors=True)
-        elif not sessions and not _is_new(folder):
-            yield f"left folder: {folder} (empty, perhaps another's)"
+        elif not sessions and not _is_used(folder):
+            yield f"left folder: {folder} (empty)"
 
 
-def _is_new(folder: Path) -> bool:
-    """Whether it was made a moment ago: Ray is about to start in it."""
-    return not folder.exists() or time.time() - folder.stat().st_mtime < STARTING_SECONDS
+def _is_used(folder: Path) -> bool:
+    """Whether a command holds it, or has just made it: Ray is about to start in it."""
+    try:
+        with (folder / OWNER).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return time.time() - folder.stat().st_mtime < STARTING_SECONDS
+    except BlockingIOError:
+        return True
+    except OSError:
+        return not folder.exists()
 
 
 def left_processes(mark: str) -> Iterator[str]:

@@ -50,7 +50,7 @@ def in_migration(home: Home, draw: random.Random, reference: dict[str, float]) -
 
 
 def in_teacher(home: Home, draw: random.Random, reference: dict[str, float]) -> Moment:
-    """The teacher trains, or is being written."""
+    """The teacher trains, is being written, or has just been."""
     while not list(home.cache.rglob("*.lock")):
         yield
     if draw.random() < 0.3:
@@ -80,13 +80,12 @@ MOMENTS: dict[str, Callable[[Home, random.Random, dict[str, float]], Moment]] = 
 def durations(home: Home, *, began: float, ended: float) -> dict[str, float]:
     """What an undisturbed run took, from its files; the moments are drawn from it."""
     results = [path.stat().st_mtime for path in (home.sweep / "trials").glob("*/result.json")]
-    locks = [path.stat().st_mtime for path in home.cache.rglob("*.lock")]
     teachers = [path.stat().st_mtime for path in home.cache.rglob("*.safetensors")]
     return {
         "seconds": ended - began,
         "trials": len(results),
         "table_seconds": ended - max(results),
-        "teacher_seconds": max(teachers) - min(locks) if locks and teachers else 0.0,
+        "teacher_seconds": max(teachers) - began if teachers else 0.0,
     }
 
 

@@ -1,5 +1,6 @@
 """A killed sweep ends as an undisturbed one; and whoever says so would see it if it did not."""
 
+import fcntl
 import itertools
 import os
 import shutil
@@ -17,6 +18,7 @@ from kill_processes import MARK, end_all, marked
 from kill_sweeps import Home
 from kills import ORDER, PAIRS, Strike, cases, make_case, make_reference, play
 
+from sid_sweep.orchestration.home import OWNER
 from sid_sweep.trials import SweepFolder
 
 SEED = 1
@@ -74,6 +76,21 @@ def test_a_moment_comes_when_a_file_appears_for_the_nth_time():
     for _ in _nth(lambda: next(looks), 2):
         pass
     assert next(looks) == set()  # the second time that b was new, a having been there before
+
+
+def test_a_folder_without_a_session_is_left_once_nobody_holds_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(judge, "RAY_FOLDERS", tmp_path)
+    held, new, left = (tmp_path / f"sid-ray-{name}" for name in ("held", "new", "left"))
+    for folder in (held, new, left):
+        folder.mkdir()
+        (folder / OWNER).touch()
+        if folder != new:
+            os.utime(folder, (0, 0))
+    with (held / OWNER).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert list(judge.left_ray_folders(set(), [], logs=tmp_path)) == [
+            f"left folder: {left} (empty)"
+        ]
 
 
 def test_differences_name_every_leaf_that_is_not_the_same():
