@@ -11,7 +11,9 @@ import yaml
 
 from sid_sweep.spec import Data, Teacher, load
 from sid_sweep.spec.base import variants
+from sid_sweep.spec.knobs import knobs
 from sid_sweep.spec.presets import PRESETS
+from sid_sweep.spec.sweep import Resources
 from sid_sweep.spec.trial import METHODS
 
 ROOT = Path(__file__).parents[1]
@@ -93,6 +95,24 @@ def test_the_lines_of_python_draw_from_a_student(clone):
         capture_output=True, text=True, cwd=student.parent,
     )  # fmt: skip
     assert done.stdout.strip() == "torch.Size([64, 2])", done.stderr
+
+
+def test_the_lines_that_train_without_a_sweep_do(tmp_path, monkeypatch):
+    """As typed, with a budget of a few steps."""
+    (text,) = [text for text in blocks("python") if "distill(" in text]
+    short = text.replace("20_000", "1_024").replace("1024", "64")
+    monkeypatch.chdir(tmp_path)
+    exec(short, own := {"__name__": "notebook"})
+    assert own["points"].shape == (64, 2)
+
+
+def test_the_knobs_of_the_first_hour_exist():
+    table = README.partition("## In the first hour")[2].partition("##")[0]
+    named = re.findall(r"`((?:batch|compute|evaluation)\.[a-z_.]+)", table)
+    assert len(named) >= 3
+    assert [name for name in named if not any(k.path.startswith(name) for k in knobs())] == []
+    for name in re.findall(r"`(?:--set )?resources\.([a-z_]+)", table):
+        assert name in Resources.model_fields
 
 
 def test_the_table_of_teachers_names_them_all():
