@@ -128,8 +128,8 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
     results = folder.results()
     finished = [result.seconds for result in results if result.outcome == "finished"]
     done = len(results)
-    if isinstance(sweep.search, GridSearch):
-        trials = [sweep.trial(arm, seed) for arm in sweep.grid() for seed in sweep.seeds.all]
+    if results and isinstance(sweep.search, GridSearch):
+        trials = (trial for arm in sweep.grid() for trial in sweep.trials(arm))
         done = sum(folder.trial(trial).result() is not None for trial in trials)
     return Plan(
         sweep,

@@ -40,7 +40,11 @@ TAGS = ("kind", "sampler")  # the keys by which unions are told apart
 
 
 class SpecError(ValueError):
-    """The user's input is wrong. The message is one line: where, what, the rule, the remedy."""
+    """The user's input is wrong. The message is one line: where, what, the rule, the remedy;
+    whatever of the input it quotes."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
 
 
 class Spec(BaseModel):

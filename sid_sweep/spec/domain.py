@@ -1,12 +1,14 @@
 """Domains: the values a swept knob may take."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
 from .arm import Scalar
 from .base import Spec, SpecError
 from .paths import leaves
+
+LEAST_WIDTH = 1e-300
 
 
 class _Domain(Spec):
@@ -30,10 +32,12 @@ class Choice(_Domain):
 
     @model_validator(mode="after")
     def _distinct(self) -> "Choice":
-        keys = [(isinstance(value, bool), value) for value in self.choice]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                raise ValueError(f"choice holds {self.choice[index]!r} twice")
+        seen: set[tuple[bool, Scalar]] = set()
+        for value in self.choice:
+            key = (isinstance(value, bool), value)
+            if key in seen:
+                raise ValueError(f"choice holds {value!r} twice")
+            seen.add(key)
         return self
 
     def holds(self, value: Any) -> bool:
@@ -63,6 +67,9 @@ class Cases(_Domain):
 
 
 class _Range(_Domain):
+    largest: ClassVar[float] = 1e300
+    """End of a range with which Optuna's samplers still compute."""
+
     def bounds(self) -> tuple[float, float]:
         raise NotImplementedError
 
@@ -71,6 +78,11 @@ class _Range(_Domain):
         low, high = self.bounds()
         if low >= high:
             raise ValueError(f"the lower end {low} must be below the upper end {high}")
+        if max(-low, high) > self.largest or high - low < LEAST_WIDTH:
+            raise ValueError(
+                f"[{low}, {high}] is more than a sampler can divide: ends lie within "
+                f"±{self.largest:g} and at least {LEAST_WIDTH:g} apart"
+            )
         return self
 
     def holds(self, value: Any) -> bool:
@@ -109,6 +121,8 @@ class LogUniform(_Range):
 
 class IntUniform(_Range):
     """Whole, uniform, both ends included."""
+
+    largest: ClassVar[float] = 1e12
 
     int_uniform: tuple[int, int] = Field(strict=False)
     """[low, high]."""

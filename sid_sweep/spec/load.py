@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from .arm import Arm
 from .base import SpecError, variants
 from .domain import Cases, Choice, domain_type
+from .ends import size_problem
 from .knobs import knobs, nearest, no_such_knob
 from .messages import finding, keys_at
 from .paths import assign, dotted, leaves, lookup
@@ -18,6 +19,8 @@ from .reader import Document, Path_, read, read_value
 from .sweep import GridSearch, Search, Sweep
 from .trial import Trial
 
+SET = "--set"
+MAX_SHOWN = 120  # characters of an override in a message
 _KNOB_GROUPS = ("scientific", "nuisance", "baseline")
 _WORDS = ("sweep", "question", "expect", "found", "columns", "resources")
 """What may be overridden and leave true what the file says was found."""
@@ -36,17 +39,49 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Sweep:
     Raises:
         SpecError: anything is wrong; one line with the place, the value, the rule and the remedy.
     """
+    document = _overridden(path, overrides)
+    try:
+        return _valid(document)
+    except SpecError as error:
+        raise _blamed(error, path, overrides) from None
+
+
+def _overridden(path: Path, overrides: Sequence[str]) -> Document:
     document = read(path)
     written = deepcopy(document.values)
     for override in overrides:
         _override(document, override)
     if _deciding(document.values) != _deciding(written):
         document.values.pop("found", None)
+    return document
+
+
+def _valid(document: Document) -> Sweep:
     sweep = _validate_sweep(document)
     _check_knobs(sweep, document)
+    _check_size(sweep, document)
     _check_trials(sweep, document)
     _check_baseline(sweep, document)
     return sweep
+
+
+def _blamed(error: SpecError, path: Path, overrides: Sequence[str]) -> SpecError:
+    """What is wrong, said of the override without which it would not be: a rule that looks at
+    several values may name a line of the file that was right before."""
+    if str(error).startswith(SET) or _refusal(read(path)):
+        return error
+    refused = (_refusal(_overridden(path, overrides[: n + 1])) for n in range(len(overrides)))
+    culprit = next(o for o, own in zip(overrides, refused, strict=True) if own == str(error))
+    whole = _overridden(path, overrides)._replace(places={(): f"{SET} {_short(culprit)}"})
+    return SpecError(_refusal(whole))
+
+
+def _refusal(document: Document) -> str:
+    try:
+        _valid(document)
+    except SpecError as error:
+        return str(error)
+    return ""
 
 
 def _deciding(values: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +90,7 @@ def _deciding(values: dict[str, Any]) -> dict[str, Any]:
 
 def _override(document: Document, text: str) -> None:
     path, separator, value_text = text.partition("=")
-    source = f"--set {text}"
+    source = f"{SET} {_short(text)}"
     if not separator or not all(part.strip() for part in path.split(".")):
         raise SpecError(f"{source}: write --set path=value, such as --set resources.workers=2")
     value = read_value(value_text, source=source)
@@ -69,6 +104,10 @@ def _override(document: Document, text: str) -> None:
     for known in [place for place in document.places if place[: len(location)] == location]:
         del document.places[known]
     document.places[location] = source
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _name_the_screen(document: Document) -> None:
@@ -142,6 +181,13 @@ def _check_knobs(sweep: Sweep, document: Document) -> None:
                 raise refuse((group, knob), problem)
     if both := set(sweep.scientific) & set(sweep.nuisance):
         raise refuse(("nuisance", min(both)), "is scientific too; a knob is one or the other")
+
+
+def _check_size(sweep: Sweep, document: Document) -> None:
+    """Counts what would be run; a plan without an end is not begun, nor written out."""
+    if problem := size_problem(sweep):
+        path, sentence = problem
+        raise SpecError(f"{document.place(path)}: {dotted(path)}: {sentence}")
 
 
 def _seeds_problem(sweep: Sweep) -> tuple[Path_, str] | None:

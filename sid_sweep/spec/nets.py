@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 # ---- architectures
 
+Depth = Annotated[int, Field(ge=1, le=1000)]
+MOST_LEVELS = 12
+
 
 class MLP(Spec):
     """Fully connected network over the flattened sample and Fourier features of ln σ."""
@@ -20,7 +23,7 @@ class MLP(Spec):
     kind: Literal["mlp"] = "mlp"
     width: Count = 128
     """Units of each hidden layer."""
-    depth: Count = 3
+    depth: Depth = 3
     """Hidden layers."""
 
 
@@ -30,7 +33,7 @@ class ResidualMLP(Spec):
     kind: Literal["residual_mlp"]
     width: Count = 256
     """Units of the residual stream."""
-    depth: Count = 3
+    depth: Depth = 3
     """Residual blocks."""
 
 
@@ -73,9 +76,9 @@ class UNet(_OverImages):
     kind: Literal["unet"]
     channels: Annotated[int, Field(ge=4, multiple_of=4)] = 24
     """Channels at the highest resolution (official CIFAR-10: 128)."""
-    channel_mult: list[Count] = Field(default=[1, 2], min_length=1)
+    channel_mult: list[Count] = Field(default=[1, 2], min_length=1, max_length=MOST_LEVELS)
     """Multiples of `channels`, by level; each level halves the resolution (official: 2, 2, 2)."""
-    blocks: Count = 1
+    blocks: Depth = 1
     """Residual blocks of a level (official: 4)."""
     attention_resolutions: list[Count] = Field(default=[4])
     """Heights at which blocks attend over all positions (official: 16)."""
@@ -110,10 +113,10 @@ class ADM(_OverImages):
     kind: Literal["adm"]
     channels: Annotated[int, Field(ge=4, multiple_of=4)] = 64
     """Channels at the highest resolution (official ImageNet-64: 192)."""
-    channel_mult: list[Count] = Field(default=[1, 2], min_length=1)
+    channel_mult: list[Count] = Field(default=[1, 2], min_length=1, max_length=MOST_LEVELS)
     """Multiples of `channels`, by level; each level halves the resolution (official: 1, 2, 3,
     4)."""
-    blocks: Count = 1
+    blocks: Depth = 1
     """Residual blocks of a level (official: 3)."""
     attention_resolutions: list[Count] = Field(default=[4])
     """Heights at which blocks attend over all positions, with a head for each 64 channels

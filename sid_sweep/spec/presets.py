@@ -106,7 +106,7 @@ def with_preset(values: Values) -> Values:
     if "preset" not in values:
         return values
     name = values["preset"]
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"preset = {name!r}: it is one of {', '.join(PRESETS)}")
     own = {key: value for key, value in values.items() if key != "preset"}
     return fill(PRESETS[name], own)

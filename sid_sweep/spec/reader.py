@@ -16,7 +16,8 @@ from .base import SpecError
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
-MAX_DIGITS = 30
+MAX_SHOWN = 40  # characters of a number in a message
+MAX_WHOLE = 2**63 - 1  # what tables, trackers and random streams hold
 
 _INT = re.compile(r"[-+]?(0|[1-9](_?[0-9])*)")
 _FLOAT = re.compile(r"[-+]?(0|[1-9](_?[0-9])*)?\.[0-9]*([eE][-+]?[0-9]+)?")
@@ -68,7 +69,10 @@ def read_value(text: str, *, source: str) -> Any:
     Raises:
         SpecError: as `read`.
     """
-    return _parse(text, source=source)[0]
+    try:
+        return _parse(text, source=source)[0]
+    except SpecError as error:
+        raise SpecError(str(error).replace(f"{source}:1: ", f"{source}: ", 1)) from None
 
 
 def _parse(text: str, *, source: str) -> tuple[Any, dict[Path_, str]]:
@@ -132,11 +136,22 @@ def _pairs(
         places[(*path, key)] = f"{source}:{line}"
 
 
+def _whole(text: str, here: str) -> int:
+    digits = text.replace("_", "")
+    if len(digits) > len(str(-MAX_WHOLE)) or abs(int(digits)) > MAX_WHOLE:
+        shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+        raise SpecError(
+            f"{here}: {shown} is beyond 2^63 - 1, the largest whole number; write a smaller one, "
+            "or a real one with a point"
+        )
+    return int(digits)
+
+
 def _scalar(text: str, here: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
-    if _INT.fullmatch(text) and len(text) <= MAX_DIGITS:
-        return int(text.replace("_", ""))
+    if _INT.fullmatch(text):
+        return _whole(text, here)
     if text != "." and _FLOAT.fullmatch(text):
         return float(text.replace("_", ""))
     if _SPECIAL_FLOAT.fullmatch(text):

@@ -5,6 +5,7 @@ all arms on some seeds and *confirm* the best few, beside the baseline, on fresh
 then the ones that a table reports.
 """
 
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -61,7 +62,7 @@ class Seeds(Spec):
     @field_validator("screen", "confirm")
     @classmethod
     def _each_once(cls, seeds: list[int]) -> list[int]:
-        twice = sorted(seed for seed in set(seeds) if seeds.count(seed) > 1)
+        twice = sorted(seed for seed, times in Counter(seeds).items() if times > 1)
         if twice:
             raise ValueError(
                 f"names a seed twice ({twice[0]}); the unit of a table is the seed, list each once"

@@ -5,7 +5,6 @@ is fair, *fixed* values are neither.
 """
 
 import functools
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean, geometric_mean
 from typing import Annotated, Any, Literal
@@ -139,12 +138,19 @@ class Sweep(Spec):
 
     def grid(self) -> Iterator[Arm]:
         """Every combination of choices, each once; a knob whose condition fails is left out."""
-        options = [domain.corners() for domain in self.domains.values()]
-        arms = (
-            self.prune(dict(zip(self.domains, values, strict=True)))
-            for values in itertools.product(*options)
-        )
-        yield from dict.fromkeys(arms)
+        yield from map(Arm, self._combinations({}, tuple(self.domains)))
+
+    def _combinations(
+        self, chosen: dict[str, Scalar], left: tuple[str, ...]
+    ) -> Iterator[dict[str, Scalar]]:
+        """Every way to go on from what is chosen; conditions look at knobs before theirs alone."""
+        if not left:
+            yield chosen
+        elif not self.applies(left[0], chosen):
+            yield from self._combinations(chosen, left[1:])
+        else:
+            for value in self.domains[left[0]].corners():
+                yield from self._combinations({**chosen, left[0]: value}, left[1:])
 
     def first_arm(self) -> Arm:
         """An arm that the space certainly has, for what all trials share."""

@@ -27,6 +27,7 @@ from .noise import (
     Weight,
 )
 from .presets import with_preset
+from .seeds import Seed
 from .teachers import ExactTeacher, Teacher
 
 COSTS = {
@@ -126,7 +127,7 @@ class Trial(Spec):
     """Of the networks' forward and backward passes; weights, losses and metrics stay float32. With
     float16, losses are scaled so that small gradients survive; steps that overflow are counted."""
     compute: Compute = Compute()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Repetition: decides initial weights, latents, noise and times."""
 
     @model_validator(mode="before")
@@ -138,7 +139,7 @@ class Trial(Spec):
         values = with_preset(values)
         method = values.get("method", {})
         kind = method.get("kind", "sid") if isinstance(method, dict) else "sid"
-        if kind not in METHODS:
+        if not isinstance(kind, str) or kind not in METHODS:
             return values  # the union says what there is
         own = {"loss": SidLoss(), "generator": Generator(), "fake_score": FakeScore()}
         groups = METHODS[kind].groups

@@ -77,3 +77,34 @@ def test_the_last_override_of_a_value_wins():
     sweep = load(LAMBDA, ["budget.images=5", "fixed.budget.images=6", "seeds=[3]"])
     assert sweep.fixed["budget"] == {"images": 6}
     assert sweep.seeds.all == [3]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named", "message"),
+    [
+        (["data={kind: digits}"], 0, "teacher.kind = exact needs data.kind = mixture"),
+        (["noise.kind=fixed"], 0, "noise.sigma is missing"),
+        (["method.kind=kd", "seeds=[0]"], 0, "loss belongs to method.kind = sid"),
+        (["seeds=[0]", "loss.lambda=0.5"], 1, "also stands under fixed"),
+        (["batch.latents=62", "resources.workers=2"], 1, "31 latents of a step cannot be"),
+    ],
+)
+def test_a_file_that_was_right_is_not_blamed_for_an_override(overrides, named, message):
+    with pytest.raises(SpecError) as caught:
+        load(LAMBDA, overrides)
+    assert str(caught.value).startswith(f"--set {overrides[named]}: ")
+    assert message in str(caught.value)
+
+
+def test_what_is_wrong_in_the_file_is_not_said_of_an_override(tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text(HEAD.replace("mixture", "digits"))
+    with pytest.raises(SpecError, match=r":7: teacher.kind = exact needs"):
+        load(path, ["seeds=[0]", "budget.images=5"])
+
+
+def test_what_is_quoted_is_one_short_line(tmp_path):
+    with pytest.raises(SpecError) as caught:
+        load(LAMBDA, [f"noise='a\nb\u2028{'c' * 5000}'"])
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(r"--set noise='a\nb\u2028cc")

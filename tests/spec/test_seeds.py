@@ -56,7 +56,7 @@ def test_what_depends_on_results(written, in_turn, sequential):
         ("[]", "seeds is empty; list at least one value"),
         ("[1, 1]", "seeds: names a seed twice (1)"),
         ("[-1]", "seeds.0 = -1: must be greater than or equal to 0"),
-        ("[9223372036854775808]", "must be less than or equal to 9223372036854775807"),
+        ("[9223372036854775808]", "9223372036854775808 is beyond 2^63 - 1"),
         ("0", "seeds: screen = 0: a count of seeds is between 1 and 100,000"),
         ("-3", "seeds: screen = -3: a count"),
         ("1_000_000_000", "a count of seeds is between"),
