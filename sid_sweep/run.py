@@ -7,6 +7,7 @@ are loaded only once there is something to run.
 import argparse
 import shlex
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ examples:
       --set seeds.confirm=20 --until decided                     the best arms and the baseline on
                                                                  fresh seeds, until verdicts stand
   python -m sid_sweep.run --knobs generator                      what can be set under generator
+  python -m sid_sweep.run --metrics                              what students can be judged by
 
 then:
   mlflow ui                             curves, samples, parameters and weights of every run
@@ -96,7 +98,13 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         const="",
         metavar="PREFIX",
-        help="list every knob of a trial with its type, default and meaning, and exit",
+        help="list every key of a search space and every knob of a trial with its type, default "
+        "and meaning, and exit",
+    )
+    parser.add_argument(
+        "--metrics",
+        action="store_true",
+        help="list every metric with what it means and what it does not see, and exit",
     )
     return parser
 
@@ -110,6 +118,8 @@ def main(arguments: list[str] | None = None) -> int:
         console.width = PIPE_WIDTH
     if options.knobs is not None:
         return _print_knobs(console, options.knobs)
+    if options.metrics:
+        return _print_metrics(console)
     try:
         if options.space is None:
             raise SpecError("no search space given; try search_spaces/lambda.yaml, or --help")
@@ -192,23 +202,43 @@ def _report_command(sweep: Sweep, options: argparse.Namespace) -> str:
 
 
 def _print_knobs(console: Console, prefix: str) -> int:
-    from rich.table import Table
+    from sid_sweep.spec.knobs import manual, nearest
 
-    from sid_sweep.spec.knobs import knobs, nearest
-
-    found = [knob for knob in knobs() if knob.path.startswith(prefix)]
+    listed = list(manual())
+    found = [knob for knob in listed if knob.path.startswith(prefix)]
     if not found:
-        names = sorted({knob.path for knob in knobs()} | {k.path.split(".")[0] for k in knobs()})
+        names = sorted({knob.path for knob in listed} | {k.path.split(".")[0] for k in listed})
         hint = nearest(prefix, names)
         print(f"error: --knobs {prefix}: no knob begins like that{hint}", file=sys.stderr)
         return EXIT_INPUT
+    rows = [
+        (
+            knob.path,
+            knob.type,
+            "" if knob.default is None else str(knob.default),
+            ", ".join(f"{union}={kind}" for union, kind in knob.kinds),
+            knob.doc,
+        )
+        for knob in found
+    ]
+    return _print_table(console, ("knob", "type", "default", "where", "meaning"), rows)
+
+
+def _print_metrics(console: Console) -> int:
+    from sid_sweep.spec.metrics import metrics
+
+    return _print_table(console, ("metric", "where", "range", "meaning", "limit"), metrics())
+
+
+def _print_table(console: Console, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, padding=(0, 2), header_style="dim")
-    for title in ("knob", "type", "default", "where", "meaning"):
+    for title in titles:
         table.add_column(title, overflow="fold")
-    for knob in found:
-        where = ", ".join(f"{union}={kind}" for union, kind in knob.kinds)
-        default = "" if knob.default is None else str(knob.default)
-        table.add_row(knob.path, knob.type, default, where, knob.doc)
+    for row in rows:
+        table.add_row(*map(Text, row))  # what stands in brackets is no markup
     console.print(table)
     return 0
 

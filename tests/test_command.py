@@ -142,3 +142,8 @@ def test_help_and_knobs_name_what_there_is(tmp_path):
     listed = command("--knobs", "loss", cwd=tmp_path).stdout
     assert "loss.lambda" in listed
     assert "AFHQ" in listed  # the meaning, not only the name
+    ranges = command("--knobs", "scientific.KNOB", cwd=tmp_path).stdout
+    assert "[low, high], both positive" in ranges  # brackets are no markup
+    metrics = command("--metrics", cwd=tmp_path).stdout
+    assert "kid " in metrics
+    assert "biased by 1/n" in metrics

@@ -128,6 +128,11 @@ def models_in(annotation: Any) -> list[type[Spec]]:
     ]
 
 
+def tag_of(model: type[Spec]) -> str | None:
+    """The key that tells a variant from the others of its union."""
+    return next((tag for tag in TAGS if tag in model.model_fields), None)
+
+
 def variants(union: Any, *, tag: str = "kind") -> dict[str, Any]:
     """The members of a union by their kind, in order."""
     return {get_args(m.model_fields[tag].annotation)[0]: m for m in models_in(union)}

@@ -132,7 +132,7 @@ class IntUniform(_Range):
 
 
 Domain = Choice | Cases | Uniform | LogUniform | IntUniform
-_BY_KEY: dict[str, type[Domain]] = {
+DOMAINS: dict[str, type[Domain]] = {
     "choice": Choice,
     "cases": Cases,
     "uniform": Uniform,
@@ -147,21 +147,21 @@ def domain_type(values: Any) -> type[Domain]:
     Raises:
         SpecError: it is no mapping with exactly one of the domain keys.
     """
-    names = ", ".join(_BY_KEY)
+    names = ", ".join(DOMAINS)
     if not isinstance(values, dict):
         raise SpecError(f"{values!r} is no domain; write {{choice: [...]}} (or {names})")
-    found = [key for key in _BY_KEY if key in values]
+    found = [key for key in DOMAINS if key in values]
     if len(found) > 1:
         raise SpecError(f"a knob has one domain, not {' and '.join(found)}; keep one of them")
     if not found:
         raise SpecError(f"no domain among the keys {sorted(values)}; write one of {names}")
-    return _BY_KEY[found[0]]
+    return DOMAINS[found[0]]
 
 
 def describe(domain: Domain) -> dict[str, Any]:
     """The domain as plain values for tables and plots: kind, and values or low and high."""
     if isinstance(domain, Choice | Cases):
         return {"kind": "choice", "values": domain.corners()}
-    kind = next(key for key, cls in _BY_KEY.items() if isinstance(domain, cls))
+    kind = next(key for key, cls in DOMAINS.items() if isinstance(domain, cls))
     low, high = domain.bounds()
     return {"kind": kind, "low": low, "high": high}

@@ -1,5 +1,6 @@
 """Every knob of a trial by its dotted path: the manual behind `--knobs` and the messages."""
 
+import builtins
 import difflib
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
@@ -7,7 +8,10 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from .base import alternatives, fill, models_in, plain
+from .base import alternatives, fill, models_in, plain, tag_of
+from .domain import DOMAINS, Choice
+from .presets import PRESETS
+from .sweep import Sweep
 from .trial import Trial
 
 
@@ -40,12 +44,33 @@ def knobs(
             default = None
         variants = models_in(field.annotation)
         if not variants:
-            doc = " ".join((field.description or model.__doc__ or "").split())
+            doc = _words(field.description or model.__doc__ or "")
             yield Knob(path, _type_name(field.annotation), default, doc, kinds)
         for variant in variants:
-            tag = variant.model_fields.get("kind") if len(variants) > 1 else None
-            own = ((path, get_args(tag.annotation)[0]),) if tag else ()
+            tag = tag_of(variant) if len(variants) > 1 else None
+            own = ((path, get_args(variant.model_fields[tag].annotation)[0]),) if tag else ()
             yield from knobs(variant, f"{path}.", kinds + own, default)
+
+
+def manual() -> Iterator[Knob]:
+    """Every key of a search space, what stands under the swept knobs, and every knob of a trial."""
+    for name, field in Sweep.model_fields.items():
+        groups = models_in(field.annotation)
+        if groups:
+            written = (groups[0].__doc__ or "") if name == "seeds" else ""
+            yield Knob(name, "group", None, _words(f"{field.description} {written}"), ())
+        yield from (own for own in knobs(Sweep) if own.path.partition(".")[0] == name)
+        for key, domain in DOMAINS.items() if name == "scientific" else ():
+            own = domain.model_fields[key]
+            doc = _words(f"{domain.__doc__} {own.description}")
+            yield Knob(f"{name}.KNOB.{key}", _type_name(own.annotation), None, doc, ())
+        if name == "scientific":
+            when = Choice.model_fields["when"]
+            doc = _words(when.description or "")
+            yield Knob(f"{name}.KNOB.when", _type_name(when.annotation), None, doc, ())
+    presets = "Begins with the named values instead of the defaults."
+    yield Knob("preset", " | ".join(PRESETS), None, presets, ())
+    yield from knobs()
 
 
 def nearest(word: str, known: list[str]) -> str:
@@ -80,11 +105,22 @@ def chosen_kinds(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return chosen
 
 
+def _words(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _type_name(annotation: Any) -> str:
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) is Literal:
         return " | ".join(str(arg) for arg in get_args(annotation))
+    match get_origin(annotation), get_args(annotation):
+        case (builtins.list, (member,)):
+            return f"list of {_type_name(member)}"
+        case (builtins.tuple, members):
+            return f"[{', '.join(_type_name(member) for member in members)}]"
+        case (builtins.dict, (_, value)):
+            return f"group of {_type_name(value)}" if not models_in(value) else "group of domains"
     united = alternatives(annotation)
     if len(united) > 1:
         return " | ".join(_type_name(part) for part in united)

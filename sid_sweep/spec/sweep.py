@@ -90,20 +90,25 @@ class Sweep(Spec):
     found: str = ""
     """What came out, with figures, written after it ran."""
     objective: Objective
+    """By what arms are compared."""
     cost: Objective | None = None
     """A second objective; the sampler then looks for the best trade between both."""
     search: Search = GridSearch()
+    """Which arms are tried."""
     seeds: Seeds
     """Repetitions, shared by all arms: a list, a count, or which screen and which confirm."""
     scientific: dict[str, Domain] = Field(min_length=1)
+    """What the question is about, by knob: a domain, such as loss.lambda: {choice: [0.5, 1.0]}."""
     nuisance: dict[str, Domain] = Field(default_factory=dict)
+    """Knobs that are tuned so that the comparison is fair, likewise."""
     baseline: dict[str, Scalar] = Field(default_factory=dict)
     """The arm that others are compared with: values of some swept knobs."""
     fixed: dict[str, Any]
-    """What all trials share, as a trial without the swept knobs."""
+    """What all trials share: any knob of a trial, in groups, and `preset`."""
     columns: list[str] = Field(default_factory=list)
     """Further metrics for the table, such as cost/evaluations."""
     resources: Resources = Resources()
+    """What a trial runs on."""
 
     @property
     def domains(self) -> dict[str, Domain]:

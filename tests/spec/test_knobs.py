@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sid_sweep.spec import Trial, digest, plain
-from sid_sweep.spec.knobs import Knob, knobs
+from sid_sweep.spec import Sweep, Trial, digest, plain
+from sid_sweep.spec.knobs import Knob, knobs, manual
+from sid_sweep.spec.metrics import LIMITS, metrics
 from sid_sweep.spec.sweep import assign, lookup
 
 NEEDED: dict[str, dict[str, Any]] = {  # by kind: what has no default
@@ -102,3 +103,22 @@ def test_defaults_are_those_of_the_trial():
         group = lookup(resolved, knob.path.rpartition(".")[0]) if "." in knob.path else resolved
         if chosen and knob.default is not None and group is not None:  # null: no such group
             assert lookup(resolved, knob.path) == knob.default, knob
+
+
+def test_the_manual_has_every_key_of_a_file_with_its_meaning():
+    listed = list(manual())
+    assert {knob.path.partition(".")[0] for knob in listed} >= {*Sweep.model_fields, "preset"}
+    assert {knob.path for knob in knobs()} <= {knob.path for knob in listed}
+    assert [knob.path for knob in listed if not knob.doc] == []
+    assert [knob.path for knob in listed if "One YAML file" in knob.doc] == []  # of its group
+    kinds = [knob.kinds for knob in listed if knob.path == "search.arms"]
+    assert kinds == [(("search", "random"),), (("search", "tpe"),)]
+
+
+def test_every_metric_says_what_it_does_not_see():
+    listed = metrics()
+    assert {metric.name for metric in listed} == set(LIMITS)
+    assert [metric.name for metric in listed if not (metric.doc and metric.limit)] == []
+    assert {m.name for m in listed} >= set(
+        Trial.model_validate({"data": {"kind": "mixture"}}).metrics
+    )
