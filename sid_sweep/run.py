@@ -106,6 +106,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="list every metric with what it means and what it does not see, and exit",
     )
+    parser.add_argument(
+        "--schema",
+        action="store_true",
+        help="print the JSON schema of a search space, for editors, and exit",
+    )
     return parser
 
 
@@ -118,6 +123,11 @@ def main(arguments: list[str] | None = None) -> int:
         console.width = PIPE_WIDTH
     if options.knobs is not None:
         return _print_knobs(console, options.knobs)
+    if options.schema:
+        from sid_sweep.spec.schema import schema_text
+
+        sys.stdout.write(schema_text())
+        return 0
     if options.metrics:
         return _print_metrics(console)
     try:
