@@ -2,7 +2,9 @@
 blueprint of its teacher; loads no torch."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from sid_sweep import spec
 from sid_sweep.foreign.check import facts_of
@@ -16,6 +18,11 @@ PASSES = 3  # at most so many networks keep activations at a time: generator, te
 IN_FLIGHT = 1.25  # gradients on their way and workspaces beside: 1.1 to 1.23 seen, on an H200
 OPERATIONS = 2  # a multiplication and an addition
 RATE = 1e13  # a round figure; README says what GPUs were seen to reach
+CORE_RATE = 2.5e10  # of one CPU core; with the two below, fitted to what shipped sweeps cost
+STEP_SECONDS = 0.003  # of a step, however small its networks
+JUDGING_SECONDS = 0.3  # of an evaluation
+PROCESS_BYTES = 2**29  # Python, torch and Ray
+RECORD_BYTES = 2**17  # of a trial on the disk beside its student: measurements, pictures, a log
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,21 @@ class Work:
             f"{_operations(self.step)} a step and {_operations(self.trial)} a trial: "
             f"{self.step / RATE:.2g} s and {hours:,.1f} h at {_operations(RATE)}/s"
         )
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of a sweep, before any of its trials has run: right to a factor of three or so."""
+
+    seconds: float
+    """Without teachers and judges that are made at first use."""
+    memory: int
+    """Of all trials at a time, in bytes; on GPUs, theirs and the machine's together."""
+    disk: int
+    """Students, records and the checkpoints of what runs; MLflow keeps each student once more."""
+
+    def __str__(self) -> str:
+        return f"{_bytes(self.memory)} of memory, {_bytes(self.disk)} on the disk"
 
 
 class _Unknown(Exception):
@@ -97,6 +119,67 @@ def work(trial: Trial, teacher: Blueprint | None = None) -> Work | None:
         step += learnt * (theta + learning * psi)
     steps = math.ceil(trial.budget.images / batch.generator_latents)
     return Work(OPERATIONS * step, OPERATIONS * step * steps)
+
+
+def forecast(
+    trials: Sequence[Trial], *, num: int, concurrency: int, cores: int, gpus: float
+) -> Forecast | None:
+    """Of `num` trials like those given; None where nobody says how large their networks are.
+
+    Args:
+        concurrency: trials at a time.
+        cores: of each trial.
+        gpus: of each trial.
+    """
+    known = [trial for trial in trials if memory(trial) is not None]
+    if not known:
+        return None
+    seconds = fmean(_seconds(trial, gpus * RATE or cores * CORE_RATE) for trial in known)
+    kept = fmean(WEIGHT_BYTES * _student(trial).weights + RECORD_BYTES for trial in known)
+    return Forecast(
+        seconds=seconds * num / concurrency,
+        memory=concurrency * max(map(_held, known)),
+        disk=int(kept * num) + concurrency * max(map(_checkpoints, known)),
+    )
+
+
+def _seconds(trial: Trial, rate: float) -> float:
+    """Of training, drawing what is judged, and judging it."""
+    still, learning = _still(trial, None), _learning(trial, None)
+    evaluations = trial.evaluation.times + 1 if learning else 1
+    steps = math.ceil(trial.budget.images / trial.batch.generator_latents) if learning else 0
+    training = work(trial)
+    if training is not None:
+        operations = training.trial
+    else:  # once through every network, and two ways back through those that learn
+        passed = sum(own.products for own in [*still, *learning, *learning, *learning])
+        operations = OPERATIONS * trial.batch.latents * steps * passed
+    passes = 1
+    if isinstance(trial.method, spec.methods.PlainTeacher):
+        passes = trial.method.steps * (2 if trial.method.solver == "heun" else 1)
+    drawn = evaluations * trial.evaluation.samples * passes
+    operations += OPERATIONS * drawn * _student(trial).products
+    return STEP_SECONDS * steps + JUDGING_SECONDS * evaluations + operations / rate
+
+
+def _held(trial: Trial) -> int:
+    own = memory(trial)
+    assert own is not None
+    at_once = trial.batch.per_worker or trial.batch.latents
+    return PROCESS_BYTES + own.state + own.activations_each * at_once
+
+
+def _checkpoints(trial: Trial) -> int:
+    """The last one and the one that is written: all but the teacher."""
+    own = memory(trial)
+    assert own is not None
+    return 2 * (own.state - WEIGHT_BYTES * _of_teacher(trial, None).weights)
+
+
+def _student(trial: Trial) -> Size:
+    if trial.generator is None:
+        return _of_teacher(trial, None)
+    return _of_part(trial, trial.generator, None)
 
 
 def _still(trial: Trial, teacher: Blueprint | None) -> list[Size]:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from sid_sweep.console import duration
-from sid_sweep.estimate import memory, work
+from sid_sweep.estimate import forecast, memory, work
 from sid_sweep.foreign import statistics
 from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.foreign.check import check
@@ -50,8 +50,12 @@ class Plan:
     pictures: dict[Data, Facts]
     """What the data are, where they are pictures."""
 
-    def render(self, *, dry_run: bool) -> RenderableType:
-        """The plan in a few lines."""
+    def render(self, *, dry_run: bool, stated: str = "") -> RenderableType:
+        """The plan in a few lines.
+
+        Args:
+            stated: what the file says that it costs.
+        """
         sweep = self.sweep
         said = [
             ("question", sweep.question),
@@ -62,6 +66,8 @@ class Plan:
             ("resources", str(self.layout or "as many trials as the cluster fits")),
             *costs(sweep.trial(sweep.first_arm(), sweep.seeds.screen[0])),
             ("time", self._time()),
+            ("file says", stated),
+            *(self._forecast() if dry_run and not self.done else []),
             ("data", "; ".join(f"{_named(data)}: {own}" for data, own in self.pictures.items())),
             ("teacher", self._teacher()),
             ("folder", str(self.folder.path)),
@@ -82,6 +88,21 @@ class Plan:
         seconds = left * self.seconds_per_trial / self.layout.concurrency
         most = "at most " if _is_open(self.sweep) else ""
         return f"{most}about {duration(seconds)} to go"
+
+    def _forecast(self) -> list[tuple[str, str]]:
+        """What counting operations and weights says of a sweep that has not begun."""
+        own = self.layout and forecast(
+            _first_trials(self.sweep),
+            num=self.sweep.num_trials,
+            concurrency=self.layout.concurrency,
+            cores=self.layout.cpus,
+            gpus=self.layout.gpus,
+        )
+        if not own:
+            return []
+        first = ", besides what is made first" if self.untrained else ""
+        time = f"{duration(own.seconds)}, {own}; within a factor of three or so{first}"
+        return [("estimate", f"{'at most ' if _is_open(self.sweep) else ''}about {time}")]
 
     def _teacher(self) -> str:
         num = len(self.untrained)

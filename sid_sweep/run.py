@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from sid_sweep.files import Damaged, DiskFull, told_if_full
 from sid_sweep.spec import SpecError, Sweep, load
+from sid_sweep.spec.reader import stated_cost
 
 if TYPE_CHECKING:
     from sid_sweep.trials import SweepFolder
@@ -163,9 +164,10 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Co
         _mend(folder, sweep, console)
     agreement.check(folder, sweep)
     plan = make_plan(sweep, folder, address=options.address)
-    console.print(plan.render(dry_run=options.dry_run))
     if options.dry_run:
+        console.print(plan.render(dry_run=True, stated=stated_cost(options.space)))
         return 0
+    console.print(plan.render(dry_run=False))
 
     from sid_sweep.session import (
         EXIT_INTERRUPTED,

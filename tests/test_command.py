@@ -1,5 +1,6 @@
 """The command at its edges: help, plan, and input that is wrong."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,8 @@ def test_a_dry_run_says_what_will_be_run(tmp_path):
     done = command(LAMBDA, "--dry-run", "--set", "seeds=[0, 1, 2]", cwd=tmp_path)
     assert done.returncode == 0
     assert "8 arms (grid) x 3 seeds = 24" in done.stdout
+    estimate = next(line for line in done.stdout.splitlines() if "estimate" in line)
+    assert re.search(r"about .* of memory, .* on the disk; within a factor", estimate)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -132,6 +135,7 @@ def test_the_hint_names_the_places_that_the_command_was_given(arguments, words):
 
 def test_a_dry_run_names_every_case(tmp_path):
     done = command(ROOT / "search_spaces" / "methods.yaml", "--dry-run", cwd=tmp_path)
+    assert "file says 17 arms x 6 seeds, about 11 minutes on 2 cores" in done.stdout
     knobs = next(line for line in done.stdout.splitlines() if "knobs" in line)
     assert "method in {sid, fgm, sim, " in knobs
     assert knobs.endswith("ddpm_1000}")

@@ -1,5 +1,7 @@
 """What the plan foresees is what a trial then measures, whatever its method."""
 
+import math
+import re
 import sys
 from pathlib import Path
 
@@ -10,10 +12,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from sid_sweep import data, teachers
 from sid_sweep.distill.build import build
 from sid_sweep.distill.method import Setting
-from sid_sweep.estimate import Memory, Work, memory, work
+from sid_sweep.estimate import Memory, Work, forecast, memory, work
 from sid_sweep.nets.size import size
-from sid_sweep.spec import Trial
+from sid_sweep.spec import Trial, load
 from sid_sweep.spec.nets import Blueprint
+from sid_sweep.spec.reader import stated_cost
 
 sys.path.insert(0, str(Path(__file__).parent / "distill"))
 from methods import BASE, METHODS, TRAINED, small
@@ -94,3 +97,45 @@ def test_an_estimate_is_one_phrase():
         "3 GiB of weights, gradients, moments and averages, and at most 40 MiB of activations for "
         "each latent that passes at a time"
     )
+
+
+SPACES = sorted((Path(__file__).parents[1] / "search_spaces").glob("*.yaml"))
+MINUTES = re.compile(r"(?:about )?(\d+)(?: to (\d+))? minutes on 2 cores")
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+def test_the_forecast_is_within_a_factor_of_three_of_what_each_file_says(path):
+    stated = stated_cost(path)
+    assert re.match(r"\d+ arms x \d+ seeds", stated)
+    if "GPU hours" in stated:
+        return
+    low, high = MINUTES.search(stated).groups()
+    seconds = 60 * math.sqrt(int(low) * int(high or low))
+    sweep = load(path)
+    first = sweep.seeds.screen[0]
+    arms = list(sweep.grid()) if sweep.search.sampler == "grid" else [sweep.first_arm()]
+    trials = [sweep.trial(arm, first) for arm in arms]
+    own = forecast(trials, num=sweep.num_trials, concurrency=2, cores=1, gpus=0)
+    assert seconds / 3 < own.seconds < 3 * seconds
+    assert 2**30 < own.memory < 2**32
+    assert 2**20 < own.disk < 2**32
+
+
+def test_the_disk_holds_every_student_and_the_checkpoints_of_what_runs():
+    trial = small("sid")
+    one, three = (forecast([trial], num=n, concurrency=1, cores=1, gpus=0) for n in (1, 3))
+    two_at_once = forecast([trial], num=3, concurrency=2, cores=1, gpus=0)
+    assert one.seconds * 3 == pytest.approx(three.seconds)
+    assert two_at_once.memory == 2 * one.memory
+    kept = (three.disk - one.disk) // 2
+    assert one.disk - kept == two_at_once.disk - three.disk  # of a trial that runs
+    assert kept > 4 * size(Blueprint(net=trial.generator.init.net, shape=[2], sigma_data=1)).weights
+
+
+def test_nothing_is_foreseen_of_networks_whose_size_nobody_says():
+    assert forecast([small("lora")], num=1, concurrency=1, cores=1, gpus=0) is None
+
+
+def test_a_file_that_states_no_cost_is_asked_nothing(tmp_path):
+    (tmp_path / "space.yaml").write_text("# Mine.\nsweep: a\n# Cost: no head\n")
+    assert stated_cost(tmp_path / "space.yaml") == ""

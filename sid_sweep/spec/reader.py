@@ -7,6 +7,7 @@ core schema, with `_` allowed between digits.
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,6 +62,13 @@ def read(path: Path) -> Document:
     if not isinstance(values, dict):
         raise SpecError(f"{path}:1: a search space is a mapping of keys to values")
     return Document(values, places)
+
+
+def stated_cost(path: Path) -> str:
+    """What the comments at the head of a file say that it costs, in one line; "" if nothing."""
+    head = takewhile(lambda line: line.startswith("#"), path.read_text("utf-8").splitlines())
+    text = " ".join(line.removeprefix("#").strip() for line in head)
+    return text.partition("Cost: ")[2]
 
 
 def read_value(text: str, *, source: str) -> Any:

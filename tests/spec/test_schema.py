@@ -44,7 +44,8 @@ def test_the_shipped_one_is_the_generated_one():
 def test_every_search_space_names_it_and_fits_it(path, validator):
     text = path.read_text()
     assert text.startswith(HEAD)
-    as_text = re.sub(r"\b[0-9]+(_[0-9]+)+(\.[0-9]*)?(?!\w)", r"'\g<0>'", text)  # as an editor of YAML 1.2 has it
+    # as an editor of YAML 1.2 has it
+    as_text = re.sub(r"\b[0-9]+(_[0-9]+)+(\.[0-9]*)?(?!\w)", r"'\g<0>'", text)
     for version in (text, as_text):
         errors = [error.message for error in validator.iter_errors(yaml.safe_load(version))]
         assert errors == []
