@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sid_sweep.student import Student
+    from sid_sweep.trials import TrialFolder
 
 EXIT_INPUT = 2
 
 DESCRIPTION = """\
 Draw samples from a finished student: as one picture, an array, or a folder of pictures. RUN is a
-file that a trial exported, a trial's folder, an MLflow run id, or the name of a sweep: then the arm
-that leads is taken, at the first of its seeds."""
+file that a trial exported, a trial's folder, an MLflow run id, or the name or the folder of a
+sweep: then the arm that leads is taken, at the first of its seeds."""
 
 EPILOG = """\
 examples:
@@ -112,6 +113,7 @@ def draw(options: argparse.Namespace) -> str:
     if options.out.is_dir() and any(options.out.iterdir()):
         raise ValueError(f"--out {options.out}: is not empty; name a new folder")
     found = find(options)
+    _require_device(options.device)
 
     from sid_sweep.student import Student
 
@@ -126,6 +128,21 @@ def draw(options: argparse.Namespace) -> str:
     except RuntimeError as error:
         raise ValueError(f"--device {options.device}: {str(error).splitlines()[0]}") from None
     return f"{options.out}: {options.num} samples {list(student.shape)} of {found.name}"
+
+
+def _require_device(name: str) -> None:
+    """Ask before anything is loaded onto it.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # the second where torch was built without CUDA
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"--device {name}: {reason}; use --device cpu") from None
 
 
 def write(student: "Student", options: argparse.Namespace) -> None:
@@ -219,21 +236,50 @@ def find(options: argparse.Namespace) -> Found:
 
     run = options.run
     path = Path(run)
-    if path.is_dir():
-        return Found(TrialFolder(path).student, run)
-    if path.exists() or path.suffix == ".safetensors":
+    if path.is_file() or path.suffix == ".safetensors":
         return Found(path, run)
-
-    from sid_sweep.tracking import fetch_student
+    if SweepFolder(path).exists():
+        place = path.resolve()
+        return _leading(place.name, storage=place.parent, tracking_uri=None)
+    if TrialFolder(path).has_begun() or (path.is_dir() and len(path.parts) > 1):
+        return Found(_exported(TrialFolder(path)), run)
 
     if len(run) == 32 and set(run) <= set("0123456789abcdef"):
+        from sid_sweep.tracking import fetch_student
+
         return Found(fetch_student(run, tracking_uri=options.tracking_uri), f"run {run}")
-    lead = leading_trial(run, storage=options.storage, tracking_uri=options.tracking_uri)
-    if options.tracking_uri is None:
-        folder = SweepFolder(options.storage / run).trial_of(lead.digest)
-        return Found(folder.student, lead.name, lead.digest)
-    student = fetch_student(lead.run_id, tracking_uri=options.tracking_uri)
+    return _leading(run, storage=options.storage, tracking_uri=options.tracking_uri)
+
+
+def _leading(sweep: str, *, storage: Path, tracking_uri: str | None) -> Found:
+    from sid_sweep.tracking import fetch_student
+    from sid_sweep.trials import SweepFolder
+
+    lead = leading_trial(sweep, storage=storage, tracking_uri=tracking_uri)
+    if tracking_uri is None:
+        folder = SweepFolder(storage / sweep).trial_of(lead.digest)
+        return Found(_exported(folder), lead.name, lead.digest)
+    student = fetch_student(lead.run_id, tracking_uri=tracking_uri)
     return Found(student, lead.name, lead.digest)
+
+
+def _exported(folder: "TrialFolder") -> Path:
+    """The student that a trial has exported.
+
+    Raises:
+        LookupError: it has not; one line says how far it is.
+    """
+    if folder.student.exists():
+        return folder.student
+    if not folder.has_begun():
+        raise LookupError(f"{folder.path}: is the folder of no sweep and of no trial")
+    own = folder.standing()
+    cause = f" ({own.cause})" if own.cause else ""
+    raise LookupError(
+        f"{folder.path}: has no student, which a trial exports when it finishes; this one is "
+        f"{own.outcome}{cause}, last judged at {own.images:,} images; run its sweep's command "
+        "again, or name another"
+    )
 
 
 class Lead(NamedTuple):
@@ -254,13 +300,21 @@ def leading_trial(sweep: str, *, storage: Path, tracking_uri: str | None) -> Lea
     from analysis import sources
     from analysis.notation import arm_text
     from analysis.verdicts.arms import arms
+    from sid_sweep.trials import SweepFolder
 
     frame, question = sources.find(sweep, storage=storage, tracking_uri=tracking_uri)
     table = arms(frame, question)
     if not table["leads"].any():
+        done = frame[frame["final"] & (frame["outcome"] == "finished")]
+        remedy = "run its command again"
+        if len(done) and tracking_uri is not None:
+            remedy = f"name a run, such as {done.iloc[0]['run_id']}"
+        elif len(done):
+            trial = SweepFolder(storage / sweep).trial_of(done.iloc[0]["trial"])
+            remedy = f"name a trial, such as {trial.path}"
         raise LookupError(
-            f"sweep {sweep!r} has no arm that finished at all its seeds and kept its modes; "
-            "name a trial"
+            f"sweep {sweep!r} has no arm that finished at all its seeds and kept its modes; of its "
+            f"trials {len(done)} have finished; {remedy}"
         )
     lead = table[table["leads"]].iloc[0]
     first = frame[frame["final"] & (frame["arm"] == lead["arm"])].sort_values("seed").iloc[0]

@@ -45,9 +45,10 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "quality teachers analysis",
     "run": "spec files trials search plan session",
     "sample": "spec nets trials tracking student quality analysis",
+    "__main__": "run sample analysis",
     "analysis": "spec trials tracking",
 }
-ABOVE = ("table_referee", "session", "sample")
+ABOVE = ("table_referee", "session", "sample", "__main__")
 """Those who ask what the analysis makes of a sweep. It reads what the rooms write, and
 no room knows of it."""
 PATHS = ("trials", "trial.json", "failure.json", "result.json", "sweep.json", "measurements.jsonl")
@@ -175,6 +176,7 @@ def test_a_dry_run_loads_nothing_heavy(tmp_path):
         ("from sid_sweep.orchestration import cluster, drive, hooks", {"ray", "optuna", "pandas"}),
         ("from sid_sweep import session, table_referee", {"optuna", "pandas"}),
         ("from sid_sweep import tracking", set()),
+        ("from sid_sweep.__main__ import main; main([])", set()),
         ("from analysis import sources, compare, trace, verify", {"pandas"}),
     ],
 )
