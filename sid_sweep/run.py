@@ -152,7 +152,12 @@ def _load(options: argparse.Namespace) -> Sweep:
         overrides.append(f"sweep={options.name}")
     if options.storage.exists() and not options.storage.is_dir():
         raise SpecError(f"--storage {options.storage}: is a file; name a folder")
-    return load(options.space, overrides)
+    try:
+        return load(options.space, overrides)
+    except SpecError as error:  # as it was typed
+        told = str(error).replace(f"--set sweep={options.name}", f"--name {options.name}")
+        told = told.replace(f"--set seeds.until={options.until}", f"--until {options.until}")
+        raise SpecError(told) from None
 
 
 def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Console) -> int:

@@ -68,8 +68,9 @@ def test_bad_input_is_one_line_with_its_place(case, tmp_path):
         ([LAMBDA, "--set", "resources.workers"], "write --set path=value"),
         ([LAMBDA, "--set", "resources.workers=64", "--set", "batch.latents=128"], "there are"),
         ([LAMBDA, "--set", "resources.gpus_per_worker=1000"], "lower resources.workers"),
-        ([LAMBDA, "--name", "../up"], "sweep = '../up'"),
-        ([LAMBDA, "--until", "decided", "--set", "baseline={}"], "there is none; add one"),
+        ([LAMBDA, "--name", "../up"], "error: --name ../up: sweep = '../up'"),
+        ([LAMBDA, "--until", "decided", "--set", "baseline={}"], "error: --until decided: seeds"),
+        ([LAMBDA, "--set", "data={kind: digits}"], "error: --set data={kind: digits}: teacher"),
         (["--knobs", "generatr"], "did you mean generator?"),
     ],
 )
