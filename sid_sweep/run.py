@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sid_sweep.trials import SweepFolder
 
 EXIT_FAILED, EXIT_INPUT = 1, 2
+TABLE_WIDTH = 160  # columns that a table of five needs
+PROSE = ("meaning", "limit")
 PIPE_WIDTH = 400  # of what is written to a file or a pipe; nothing is cut there
 
 DESCRIPTION = """\
@@ -248,9 +250,19 @@ def _print_metrics(console: Console) -> int:
 
 
 def _print_table(console: Console, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
+    if console.width < TABLE_WIDTH:  # a line of figures, and below it what they mean
+        for row in rows:
+            words = {title: cell for title, cell in zip(titles, row, strict=True) if cell}
+            prose = [words.pop(title) for title in PROSE if title in words]
+            name = Text("  ").append(words.pop(titles[0]), style="bold")
+            facts = "   ".join(f"{title} {cell}" for title, cell in words.items())
+            console.print(name.append(f"   {facts}" if facts else "", style="dim not bold"))
+            console.print(Padding(Text("\n".join(prose)), (0, 0, 0, 6)))
+        return 0
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for title in titles:
         table.add_column(title, overflow="fold")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from sid_sweep import run
 
@@ -152,3 +153,13 @@ def test_help_and_knobs_name_what_there_is(tmp_path):
     metrics = command("--metrics", cwd=tmp_path).stdout
     assert "kid " in metrics
     assert "biased by 1/n" in metrics
+
+
+def test_a_narrow_terminal_has_a_knob_above_its_meaning(capsys):
+    console = Console(width=80, force_terminal=True, no_color=True, highlight=False)
+    assert run._print_knobs(console, "loss.lambda_end") == 0
+    first, *meaning = capsys.readouterr().out.splitlines()
+    assert "loss.lambda_end" in first
+    assert "type float | null" in first
+    assert " ".join(" ".join(meaning).split()).startswith("λ at the end of the budget, reached")
+    assert max(map(len, meaning)) <= 80
