@@ -1,5 +1,6 @@
 """Domains: the values a swept knob may take."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -55,6 +56,13 @@ class Cases(_Domain):
     cases: dict[str, dict[str, Any]] = Field(min_length=1)
     """By name: settings of a trial, nested or by their dotted paths, over the fixed ones."""
 
+    @model_validator(mode="after")
+    def _no_empty_groups(self) -> "Cases":
+        for case, settings in self.cases.items():
+            if empty := next(_empty_groups(settings), None):
+                raise ValueError(f"case {case}: {empty} is empty and sets nothing; leave it out")
+        return self
+
     def holds(self, value: Any) -> bool:
         return value in self.cases
 
@@ -64,6 +72,14 @@ class Cases(_Domain):
     def settings(self, name: str) -> dict[str, Any]:
         """The values of a case by their dotted paths."""
         return dict(leaves(self.cases[name]))
+
+
+def _empty_groups(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            if not value:
+                yield f"{prefix}{key}"
+            yield from _empty_groups(value, f"{prefix}{key}.")
 
 
 class _Range(_Domain):

@@ -58,6 +58,7 @@ ANY = "scientific.loss.lambda={choice: [0.5, 1.0]}"
         (["resources.gpus_per_worker=-1"], "must be auto or greater than or equal to 0"),
         (["resources.wrokers=2"], "did you mean workers?"),
         (["teacher.images=5"], "teacher.images belongs to teacher.kind = trained, and here it is"),
+        (["scientific.way={cases: {a: {}, b: {data: {kind: {}}}}}"], "case b: data.kind is empty"),
         (["a..b=3"], "write --set path=value"),
         (["preset=sid_cifar"], "preset = 'sid_cifar': it is one of sid_cifar10, "),
         (["cost={metric: seconds}"], "cost.metric = seconds: there is no such metric"),
