@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from sid_sweep.activity import Activity
 from sid_sweep.files import Damaged, DiskFull, told_if_full
 from sid_sweep.spec import SpecError, Sweep, load
 
@@ -114,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.space is None:
             raise SpecError("no search space given; try search_spaces/lambda.yaml, or --help")
         sweep = _load(options)
-        return _run(sweep, options, argv, console)
+        return _run(sweep, options, argv, Activity(console))
     except (SpecError, Damaged) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
@@ -134,37 +135,39 @@ def _load(options: argparse.Namespace) -> Sweep:
     return load(options.space, overrides)
 
 
-def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Console) -> int:
+def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], activity: Activity) -> int:
     from sid_sweep.plan import make_plan
     from sid_sweep.trials import SweepFolder, agreement
 
-    folder = SweepFolder(options.storage / sweep.sweep)
-    if folder.path.is_dir() and not options.dry_run:
-        _mend(folder, sweep, console)
-    agreement.check(folder, sweep)
-    plan = make_plan(sweep, folder, address=options.address)
+    console, folder = activity.console, SweepFolder(options.storage / sweep.sweep)
+    with activity.doing("looking at what is there"):
+        if folder.path.is_dir() and not options.dry_run:
+            _mend(folder, sweep, console)
+        agreement.check(folder, sweep)
+        plan = make_plan(sweep, folder, address=options.address)
     console.print(plan.render(dry_run=options.dry_run))
     if options.dry_run:
         return 0
 
-    from sid_sweep.session import (
-        EXIT_INTERRUPTED,
-        Session,
-        check_store,
-        check_teachers,
-        decode_pictures,
-    )
+    with activity.doing("loading libraries"):
+        from sid_sweep.session import (
+            EXIT_INTERRUPTED,
+            Session,
+            check_store,
+            check_teachers,
+            decode_pictures,
+        )
 
-    check_store(options.tracking_uri)
-    if not decode_pictures(plan, console=console):
+        check_store(options.tracking_uri)
+    if not decode_pictures(plan, activity=activity):
         return EXIT_INTERRUPTED
-    check_teachers(plan, console=console)
+    check_teachers(plan, activity=activity)
     command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
     with folder.sole_driver(), told_if_full(folder.path):
         agreement.agree(folder, sweep)
         session = Session(
             plan,
-            console=console,
+            activity=activity,
             command=command,
             report=_report_command(sweep, options),
             tracking_uri=options.tracking_uri,

@@ -125,6 +125,17 @@ def propose(study: optuna.Study, sweep: Sweep) -> tuple[optuna.Trial, Arm]:
     return proposal, Arm(values)
 
 
+def go_on(study: optuna.Study, proposal: FrozenTrial, sweep: Sweep) -> optuna.Trial:
+    """The proposal of an interrupted arm, open again; what it still lacks of its values, which the
+    arm holds, is suggested."""
+    again = optuna.Trial(study, proposal._trial_id)
+    arm = arm_of(proposal)
+    for knob, domain in sweep.domains.items():
+        if knob in arm:
+            _suggest(again, knob, domain)
+    return again
+
+
 def _num_proposed(study: optuna.Study) -> int:
     """How often the sampler was asked to an end. What was interrupted before its arm was noted, and
     arms that were asked for again, do not count: without the interruption they would not be."""
