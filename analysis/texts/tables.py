@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 from rich import markup
+from rich.console import Group
 from rich.table import Table
 
 from analysis.notation import MISSING, estimate, knob_name, significant, thousands, value_text
@@ -16,6 +17,7 @@ from analysis.question import Question
 from analysis.verdicts.evidence import LOSSES
 from analysis.verdicts.pareto import is_member
 from analysis.verdicts.statistics import ALPHA, CONFIDENCE
+from sid_sweep.screen import Fitting, Hanging
 
 MARK = "†"
 MEBIBYTE = 2**20
@@ -178,13 +180,33 @@ def csv(arms: pd.DataFrame, question: Question) -> str:
     return arms.to_csv(index=False, lineterminator="\n")
 
 
-def terminal(arms: pd.DataFrame, question: Question) -> Table:
-    """The same for a console."""
+def terminal(arms: pd.DataFrame, question: Question) -> Fitting:
+    """The same for a console, knobs by the names that the YAML has; where it is too narrow without
+    the columns that matter least, which are named."""
     shown = columns(arms, question)
-    table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
+    spared = [own for own in reversed(_spent(arms, question)) if own.title != question.cost]
+    titles = [own.title for own in spared if own.title in {column.title for column in shown}]
+    pictures = [_terminal(arms, question, shown, broken=False)]
+    for number in range(len(titles) + 1):
+        kept = [own for own in shown if own.title not in titles[:number]]
+        table = _terminal(arms, question, kept, broken=True)
+        left = f"\nnot shown at this width: {', '.join(titles[:number])}" if number else ""
+        pictures.append(Group(table, *([Hanging(left, indent=0)] if left else [])))
+    return Fitting(pictures)
+
+
+def _terminal(
+    arms: pd.DataFrame, question: Question, shown: list[Column], *, broken: bool
+) -> Table:
+    """Broken: the names of knobs after their dots, remarks between words."""
+    paths = {knob_name(knob): knob for knob in question.knobs}
+    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
     for column in shown:
-        title = markup.escape(column.above)
-        table.add_column(title, justify="right" if column.numeric else "left", no_wrap=True)
+        title = paths.get(column.title, column.above)
+        title = title.replace(".", ".\n") if broken and column.title in paths else title
+        side = "right" if column.numeric else "left"
+        is_remark = not column.title
+        table.add_column(markup.escape(title), justify=side, no_wrap=not (broken and is_remark))
     dressed = [column.dressed("[bold]", "[/bold]", markup.escape) for column in shown]
     for best, row in zip(arms["best"], rows_of(dressed), strict=True):
         table.add_row(*row, style="green" if best else "")

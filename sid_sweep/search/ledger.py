@@ -81,7 +81,9 @@ class Ledger:
         self._queue: list[Entry] = []
         self._twins: dict[TrialFolder, list[Entry]] = {}
         self._numbers = {arm: number for number, arm in enumerate(folder.arms())}
-        self._study = open_study(folder.journal, sweep, known=folder.arms())
+        self._study = open_study(
+            folder.journal, sweep, known=folder.arms(), is_interrupted=self._is_interrupted
+        )
         for proposal in latest_by_arm(self._study):
             if proposal.state is TrialState.WAITING:
                 continue
@@ -246,6 +248,10 @@ class Ledger:
             self._study.tell(proposal, state=TrialState.FAIL)
         return None
 
+    def _is_interrupted(self, arm: Arm) -> bool:
+        own = (self.folder.trial(trial) for trial in self.sweep.trials(arm))
+        return any(trial.is_interrupted() for trial in own)
+
     def _wants_more(self) -> bool:
         search = self.sweep.search
         return not isinstance(search, GridSearch) and len(self._asked) < search.arms
@@ -304,6 +310,5 @@ def _verdict(results: list[Result]) -> tuple[str, str]:
 
 def _place(entry: Entry) -> tuple[bool, int]:
     """Sort key: what was interrupted, the furthest first, before all else."""
-    standing = entry.folder.standing()
-    is_interrupted = standing.outcome == "running" and entry.folder.has_begun()
-    return (not is_interrupted, -standing.images if is_interrupted else 0)
+    is_interrupted = entry.folder.is_interrupted()
+    return (not is_interrupted, -entry.folder.standing().images if is_interrupted else 0)
