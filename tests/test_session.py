@@ -12,6 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from sid_sweep import activity
 from sid_sweep import session as sessions
 from sid_sweep.activity import BEGAN, Activity
 from sid_sweep.foreign.cached import teacher_file, teacher_name
@@ -219,6 +220,20 @@ def test_a_race_and_verdicts_stop_by_the_tables_own_rules(tmp_path):
         seeds = Counter(entry.number for entry in ledger.entries())
         assert 2 <= seeds[0] < 8
         assert seeds[1] == seeds[2] == 8
+
+
+def test_what_is_still_to_be_sent_is_said_until_it_is_sent(run, mirror, monkeypatch):
+    monkeypatch.setattr(activity, "REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr(activity, "FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(mirror, "show", lambda entry: time.sleep(0.3), raising=False)
+    (tracker,) = run.session.trackers
+    (entry, *_) = run.ledger().entries()
+    with tracker:
+        for _ in range(4):
+            tracker.started(entry)
+        run.session._send_rest()
+        assert tracker.pending == 0
+    assert re.search(r"^  sending to a list: \d of \d updates", run.printed, re.MULTILINE)
 
 
 def test_credentials_are_not_shown_in_what_comes_next(run):
