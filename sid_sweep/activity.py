@@ -12,7 +12,6 @@ from rich.console import (
     Console,
     ConsoleOptions,
     ConsoleRenderable,
-    Group,
     RenderableType,
     RenderHook,
     RenderResult,
@@ -22,7 +21,7 @@ from rich.segment import ControlType, Segment
 from rich.spinner import Spinner
 from rich.text import Text
 
-from sid_sweep.screen import INDENT, Hanging, duration, is_live
+from sid_sweep.screen import Hanging, duration, is_live
 
 REFRESH_SECONDS = 0.5
 FIRST_SECONDS, QUIET_SECONDS = 1.0, 10.0  # without a line in a pipe: of something new, and later
@@ -176,6 +175,4 @@ class _Line:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         sign = self._spinner.render(console.get_time())
         assert isinstance(sign, Text)
-        words = Hanging(str(self._step), indent=INDENT + 2)
-        first, *rest = words.lines(console, options.max_width)
-        yield Group(Text.assemble("  ", sign, " ", first), *(Text("    ") + line for line in rest))
+        yield Hanging(str(self._step), before=Text.assemble("  ", sign, " "))

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from sid_sweep.screen import INDENT, Fitting, Hanging, duration, is_live, packed
+from sid_sweep.screen import Fitting, Hanging, duration, is_live
 from sid_sweep.spec import LOST, Arm, Sweep, value_text
 from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import Entry, Result
@@ -242,11 +242,12 @@ class Board:
     # ---- the picture
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = packed(self._summary(), options.max_width - INDENT)
-        yield from map(Hanging, lines)
+        summary = Hanging(*self._summary())
+        yield summary
         yield Text()
         means, leader = self.means(), self.leader()
-        room = console.height - len(lines) - 2  # an empty line, and the cursor's
+        above = len(summary.lines(console, options.max_width)) + 1
+        room = console.height - above - 1  # the cursor's
         broken = max(knob.count(".") for knob in self.sweep.domains) + 1
         rows = self._visible(leader, num=min(MAX_ROWS, max(room - broken - 1, 1)))
         yield Fitting([self._table(rows, means, leader, shown) for shown in LAYOUTS])

@@ -31,7 +31,6 @@ from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import SweepFolder
 
 WORTH_A_LINE = 2**27  # bytes
-BESIDE = 12  # columns that the name of a line takes
 LASTING = ("finished", "diverged")
 
 
@@ -128,9 +127,7 @@ class Lines:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for name, value in self._said:
             if value:
-                first, *rest = Hanging(value, indent=BESIDE).lines(console, options.max_width)
-                yield Text.assemble((f"  {name:<10}", "dim"), first)
-                yield from (Text(" " * BESIDE) + line for line in rest)
+                yield Hanging(value, before=Text(f"  {name:<10}", style="dim"))
 
 
 def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from sid_sweep.activity import Activity
 from sid_sweep.files import Damaged, DiskFull, told_if_full
+from sid_sweep.screen import say
 from sid_sweep.spec import SpecError, Sweep, load
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _mend(folder: "SweepFolder", sweep: Sweep, console: Console) -> None:
 
     with folder.sole_driver():
         for line in mend(folder, sweep):
-            console.print(f"  [yellow]![/] {escape(line)}", soft_wrap=True)
+            say(console, Text.assemble("  ", ("!", "yellow"), " "), line)
 
 
 def _report_command(sweep: Sweep, options: argparse.Namespace) -> str:

@@ -1,12 +1,14 @@
 """Text that keeps within a console's width: wrapped between words, columns left out whole."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
-INDENT = 2
+INDENT, LEAST_WIDTH = 2, 10
+BETWEEN = "  ·  "
 
 
 def duration(seconds: float) -> str:
@@ -25,32 +27,51 @@ def is_live(console: Console) -> bool:
 
 
 class Hanging:
-    """Words that are wrapped between words, the second line under the first."""
+    """Parts on as few lines as hold them, wrapped between words where one is too long, all lines
+    indented alike."""
 
-    def __init__(self, text: str, *, indent: int = INDENT) -> None:
-        self._text, self._indent = text, indent
+    def __init__(self, *parts: str, indent: int = INDENT, before: Text | None = None) -> None:
+        """
+        Args:
+            before: what stands in the place of the first line's indent, and is as long.
+        """
+        self._parts, self._before = parts, before or Text(" " * indent)
+        self._indent = self._before.cell_len
 
     def lines(self, console: Console, width: int) -> list[Text]:
         """Without what they are indented by; at least one."""
-        wrapped = Text(self._text).wrap(console, max(width - self._indent, 10))
+        width = max(width - self._indent, LEAST_WIDTH)
+        wrapped = [own for line in self._packed(width) for own in Text(line).wrap(console, width)]
         for line in wrapped:
             line.rstrip()
-        return list(wrapped) or [Text()]
+        return wrapped or [Text()]
+
+    def _packed(self, width: int) -> list[str]:
+        lines: list[str] = []
+        for part in self._parts:
+            if lines and cell_len(lines[-1] + BETWEEN + part) <= width:
+                lines[-1] += BETWEEN + part
+            else:
+                lines.append(part)
+        return lines
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        before = self._before
         for line in self.lines(console, options.max_width):
-            yield Text(" " * self._indent) + line
+            yield before + line
+            before = Text(" " * self._indent)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        least = self._indent + LEAST_WIDTH
+        return Measurement(least, least)  # it takes any width
 
 
-def packed(parts: Iterable[str], width: int, *, between: str = "  ·  ") -> list[str]:
-    """Parts on as few lines as hold them, none broken that fits on a line."""
-    lines: list[str] = []
-    for part in parts:
-        if lines and len(lines[-1]) + len(between) + len(part) <= width:
-            lines[-1] += between + part
-        else:
-            lines.append(part)
-    return lines
+def say(console: Console, before: Text, text: str) -> None:
+    """Print a sentence; on a terminal it is wrapped beside what stands before it."""
+    if is_live(console):
+        console.print(Hanging(text, before=before))
+    else:
+        console.print(before + Text(text), soft_wrap=True)
 
 
 class Fitting:

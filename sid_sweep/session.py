@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from sid_sweep.activity import Activity
 from sid_sweep.console import Board
@@ -19,7 +20,7 @@ from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.guard import Guard, Lost
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Lines, Plan, costs
-from sid_sweep.screen import duration
+from sid_sweep.screen import duration, say
 from sid_sweep.search import Ledger
 from sid_sweep.spec import Data, SpecError, Trial
 from sid_sweep.table_referee import TableReferee
@@ -32,6 +33,7 @@ from sid_sweep.trials.rows import rows_of
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 LOSSES = "SID_SWEEP_LOSSES"  # how often Ray was lost in a row, and how many results there were then
 MAX_LOSSES = 3
+WARNING = Text.assemble("  ", ("!", "yellow"), " ")
 
 
 def decode_pictures(plan: Plan, *, activity: Activity) -> bool:
@@ -67,9 +69,7 @@ def _decode(data: Data, plan: Plan, console: Console, report: Report) -> None:
     skipped = pictures(data.path, cache=cache, skip_corrupt=skip, report=report).skipped
     if skipped:
         text = f"{data.path}: {len(skipped):,} pictures cannot be decoded and are left out"
-        console.print(
-            f"  [yellow]![/] {escape(text)}, such as {escape(skipped[0])}", soft_wrap=True
-        )
+        say(console, WARNING, f"{text}, such as {skipped[0]}")
 
 
 def check_store(uri: str | None) -> None:
@@ -195,7 +195,7 @@ class Session:
             references = quality.judge(trial, teacher, cache=cache).references
         figures = ", ".join(f"{name} {value:.4g}" for name, value in references.items())
         took = duration(time.monotonic() - began)
-        self.console.print(f"  teacher   trained in {took}: {figures}", soft_wrap=True)
+        say(self.console, Text("  teacher   "), f"trained in {took}: {figures}")
 
     def _teacher_device(self) -> str:
         """Where a trial's worker would train; before a cluster is seen, as this machine allows."""
@@ -246,14 +246,13 @@ class Session:
         losses = losses + 1 if results == before else 1
         os.environ[LOSSES] = f"{losses} {results}"
         again = can_start and losses < MAX_LOSSES
-        self._warn(
-            f"Ray is lost: {reason}; "
-            + (
-                "it is started again, and trials go on from their checkpoints"
-                if again
-                else f"what was done is kept; to go on:\n\n  {redact(self.command)}\n"
-            )
-        )
+        if again:
+            what = "it is started again, and trials go on from their checkpoints"
+        else:
+            what = "what was done is kept; to go on:"
+        self._warn(f"Ray is lost: {reason}; {what}")
+        if not again:
+            self._say_command()
         return _run_again if again else _leave
 
     def _conclude(self, ledger: Ledger) -> int:
@@ -276,7 +275,7 @@ class Session:
         lost = [pair for pair in standings if pair[1].outcome not in ("finished", "diverged")]
         for entry, standing in lost:
             line = f"{entry}: {standing.cause or 'it has no end'} ({entry.folder.failure})"
-            self.console.print(f"  [red]failed[/] {escape(line)}", soft_wrap=True)
+            say(self.console, Text.assemble("  ", ("failed", "red"), " "), line)
         took = time.monotonic() - self.activity.began
         self.console.print(f"\n  took {duration(took)}", style="dim")
         for watcher in self.watchers:
@@ -285,11 +284,8 @@ class Session:
 
     def _interrupt(self, ledger: Ledger) -> int:
         done = sum(entry.folder.result() is not None for entry in ledger.entries())
-        self.console.print(
-            f"\n  interrupted, {done} of {self.board.total} trials done; to go on:\n\n"
-            f"  {escape(redact(self.command))}\n",
-            soft_wrap=True,
-        )
+        self.console.print(f"\n  interrupted, {done} of {self.board.total} trials done; to go on:")
+        self._say_command()
         self._stop_watchers()
         return EXIT_INTERRUPTED
 
@@ -322,7 +318,11 @@ class Session:
     # ---- words
 
     def _warn(self, text: str) -> None:
-        self.console.print(f"  [yellow]![/] {escape(text)}", soft_wrap=True)
+        say(self.console, WARNING, text)
+
+    def _say_command(self) -> None:
+        """What goes on with the sweep, never broken: it is there to be copied."""
+        self.console.print(f"\n  {escape(redact(self.command))}\n", soft_wrap=True)
 
     def _say_unsent(self) -> None:
         for tracker in self.trackers:
@@ -333,7 +333,7 @@ class Session:
                     f"({tracker.trouble}); they are kept: {tracker.remedy}"
                 )
             for line in lines:
-                self.console.print(f"[yellow]tracking:[/] {escape(line)}", soft_wrap=True)
+                say(self.console, Text.assemble(("tracking:", "yellow"), " "), line)
 
     def _say_next(self) -> None:
         looks = "".join(f"  look    {escape(tracker.hint)}\n" for tracker in self.trackers)

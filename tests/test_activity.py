@@ -19,6 +19,7 @@ from rich.text import Text
 
 from sid_sweep import activity as activities
 from sid_sweep.activity import QUIET_SECONDS, REFRESH_SECONDS, Activity, Step
+from sid_sweep.screen import say
 
 TICK = 0.01
 SIGN = re.compile("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] ")
@@ -217,6 +218,16 @@ def test_long_words_are_wrapped_between_words(quick):
             "    samples, until their score",
             "    stands (0 s)",
         ]
+
+
+def test_a_sentence_is_wrapped_on_a_terminal_and_whole_in_a_pipe():
+    live, (activity, lines) = Live(width=30), piped()
+    for console in (live.console, activity.console):
+        say(console, Text("  ! "), f"Ray is lost: its raylet has died {'again ' * 80}")
+    assert live.lines[:2] == ["  ! Ray is lost: its raylet", "    has died again again again"]
+    assert all(len(line) <= 30 for line in live.lines)
+    (line,) = lines()
+    assert line.startswith("  ! Ray is lost: its raylet has died again")
 
 
 @pytest.mark.parametrize("width", [20, 33, 39, 80])

@@ -45,7 +45,7 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "table_referee": "spec trials analysis",
     "session": "spec foreign trials search table_referee orchestration tracking screen activity "
     "console plan quality teachers analysis",
-    "run": "spec files trials search activity plan session",
+    "run": "spec files trials search screen activity plan session",
     "sample": "spec nets trials tracking student quality analysis",
     "analysis": "spec trials tracking screen",
 }

@@ -61,7 +61,7 @@ def test_the_terminal_shows_the_same_cells_and_the_knobs_by_their_names_in_the_y
         assert all(cell in text for cell in (title, *column.cells))
 
 
-@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("width", [90, 100])
 def test_a_narrow_terminal_loses_what_matters_least_and_says_so(table, width):
     data = [
         row | {"seconds": 10.0 + row["arm"], "peak_memory_bytes": 2**29 + row["arm"] * 2**20}
@@ -80,6 +80,15 @@ def test_a_narrow_terminal_loses_what_matters_least_and_says_so(table, width):
     assert below.startswith("peak MiB")
     assert "peak MiB" not in above
     assert "2 of 3" in above  # diverged, perhaps on the next line
+
+
+def test_where_no_table_fits_the_arms_stand_one_below_the_other_and_nothing_is_lost(table):
+    text = on_terminal(table, question(), width=50)
+    assert max(map(len, text.splitlines())) <= 50
+    words = " ".join(text.split())
+    for row in tables.rows_of([column.cells for column in tables.columns(table, question())]):
+        assert f"loss.lambda = {row[0]} js {row[1]} · n {row[2]}" in words
+        assert all(cell in words for cell in row)
 
 
 def test_lost_and_running_seeds_are_counted():
