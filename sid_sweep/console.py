@@ -23,6 +23,7 @@ CELLS = {
     "waiting": ("·", "dim"),
 }
 ENDS = ("finished", *LOST)
+LASTING = ("finished", "diverged")  # what has failed is tried again by the next command
 MAX_ROWS = 24  # of the live table; a longer sweep shows those on which something happens
 LAYOUTS = (("values", "trained"), ("values", "trained", "."), ("trained", "."), LEAST := (".",))
 ENOUGH = 0.25  # of a trial's work, before it tells how long the rest takes
@@ -79,10 +80,12 @@ class Board:
 
     def _note(self, trial: Known) -> None:
         row, seed, standing = self._row(trial.arm), trial.seed, trial.standing
-        if standing.outcome in ENDS:
+        if standing.outcome in LASTING:
             self._end(row, seed, standing)
-        else:
-            row.states[seed], row.parts[seed] = "interrupted", trial.part
+            return
+        row.parts[seed] = trial.part
+        if standing.outcome == "running":  # what has failed waits for its next attempt
+            row.states[seed] = "interrupted"
 
     # ---- events
 

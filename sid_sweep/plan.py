@@ -8,7 +8,7 @@ from statistics import fmean
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from sid_sweep.console import Known
+from sid_sweep.console import LASTING, Known
 from sid_sweep.estimate import memory, work
 from sid_sweep.foreign import statistics
 from sid_sweep.foreign.cached import teacher_file, teacher_name
@@ -31,7 +31,6 @@ from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import SweepFolder
 
 WORTH_A_LINE = 2**27  # bytes
-LASTING = ("finished", "diverged")
 
 
 @dataclass(frozen=True)

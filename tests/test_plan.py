@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from sid_sweep import plan as plans
+from sid_sweep.console import Board
 from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.orchestration.machine import Capacity
 from sid_sweep.plan import make_plan
@@ -48,7 +49,8 @@ def lines(plan, *, dry_run=False):
 
 def finish(folder, sweep, value, seed, *, seconds=60.0, outcome="finished"):
     trial = sweep.trial(Arm({"loss.lambda": value}), seed)
-    folder.trial(trial).write_result(Result(outcome=outcome, seconds=seconds))
+    metrics = {"js": 1.0} if outcome == "finished" else {}
+    folder.trial(trial).write_result(Result(outcome=outcome, seconds=seconds, metrics=metrics))
 
 
 def test_a_plan_of_a_new_sweep_names_all_that_is_asked(folder):
@@ -121,7 +123,8 @@ def test_only_trials_of_this_grid_are_done(folder):
     failed = plan.sweep.trial(Arm({"loss.lambda": 1.0}), 0)
     folder.trial(failed).write_failure("no memory", traceback="")
     again = plan_of(folder)
-    assert again.done == 2
+    board = Board(again.sweep, console=Console(file=io.StringIO()), known=again.known)
+    assert again.done == board.done == 2
     assert lines(again)["trials"].endswith("= 16, 2 done")
 
 
