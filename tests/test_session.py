@@ -222,9 +222,14 @@ def test_a_race_and_verdicts_stop_by_the_tables_own_rules(tmp_path):
         assert seeds[1] == seeds[2] == 8
 
 
-def test_what_is_still_to_be_sent_is_said_until_it_is_sent(run, mirror, monkeypatch):
-    monkeypatch.setattr(activity, "REFRESH_SECONDS", 0.01)
-    monkeypatch.setattr(activity, "FIRST_SECONDS", 0.01)
+@pytest.fixture
+def quick(monkeypatch):
+    """What goes on is said a hundred times a second."""
+    for name in ("REFRESH_SECONDS", "FIRST_SECONDS", "QUIET_SECONDS"):
+        monkeypatch.setattr(activity, name, 0.01)
+
+
+def test_what_is_still_to_be_sent_is_said_until_it_is_sent(run, mirror, monkeypatch, quick):
     monkeypatch.setattr(mirror, "show", lambda entry: time.sleep(0.3), raising=False)
     (tracker,) = run.session.trackers
     (entry, *_) = run.ledger().entries()
@@ -242,9 +247,12 @@ def test_credentials_are_not_shown_in_what_comes_next(run):
     assert "--tracking-uri http://***@host" in run.printed
 
 
-def test_a_missing_teacher_is_trained_and_described(tmp_path):
+def test_a_missing_teacher_is_trained_and_described_and_said_to_be(tmp_path, quick):
     run = Run(tmp_path, *TEACHER)
     run.session._train_teachers()
+    words = r"  training the teacher: \d+ of 512 images, loss [\d.]+(, about \d s left)? \(\d s\)"
+    assert re.search(words, run.printed)
+    assert "  judging the teacher's own samples, until their score stands (" in run.printed
     (trial,) = run.session.plan.untrained
     assert teacher_file(teacher_name(trial), run.folder.cache).exists()
     assert re.search(r"  teacher   trained in \d+ s: js_of_data [\d.]+, ", run.printed)
