@@ -8,13 +8,13 @@ mlflow_description = comparison.markdown()
 from dataclasses import dataclass
 
 import pandas as pd
-from rich.table import Table
 
 from analysis import trace
 from analysis.question import Question
 from analysis.texts import answer, html, latex, tables
 from analysis.verdicts import health
 from analysis.verdicts.arms import arms as make_arms
+from sid_sweep.screen import Fitting
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Comparison:
         own = trace.runs(self.frame, self.question)
         return tables.csv(self.arms.assign(runs=self.arms["arm"].map(own)), self.question)
 
-    def terminal(self) -> Table:
+    def terminal(self) -> Fitting:
         """The table for a console."""
         return tables.terminal(self.arms, self.question)
 

@@ -14,7 +14,6 @@ SYMBOLS = {
     "loss.cross": "c",
     "loss.self": "s",
     "noise.sigma": "σ",
-    "fake_score.steps": "K",
 }
 """The paper's symbols; any other knob goes by its path in the YAML, which is never ambiguous."""
 

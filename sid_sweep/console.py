@@ -1,19 +1,17 @@
-"""What the user sees: the plan, a live board while the sweep runs, plain lines where there is no
-terminal."""
+"""The board: which arm leads, what runs, waits or is lost, and the time left."""
 
 import time
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from sid_sweep.screen import Fitting, Hanging, duration, is_live
 from sid_sweep.spec import LOST, Arm, Sweep, value_text
+from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import Entry, Result
 
 CELLS = {
@@ -21,19 +19,14 @@ CELLS = {
     "diverged": ("✕", "yellow"),
     "failed": ("!", "bold red"),
     "running": ("▸", "cyan"),
+    "interrupted": ("▹", "cyan"),
     "waiting": ("·", "dim"),
 }
-MAX_ROWS = 24  # of the live table; a longer sweep shows the leading, the running and the newest
-
-
-def duration(seconds: float) -> str:
-    """`9 s`, `2 min 05 s`, `3 h 20 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+ENDS = ("finished", *LOST)
+LASTING = ("finished", "diverged")  # what has failed is tried again by the next command
+MAX_ROWS = 24  # of the live table; a longer sweep shows those on which something happens
+LAYOUTS = (("values", "trained"), ("values", "trained", "."), ("trained", "."), LEAST := (".",))
+ENOUGH = 0.25  # of a trial's work, before it tells how long the rest takes
 
 
 @dataclass
@@ -42,46 +35,57 @@ class _Row:
     states: dict[int, str] = field(default_factory=dict)
     latest: dict[int, float] = field(default_factory=dict)
     """Objective metric of each seed, at its last evaluation."""
-    trained: dict[int, float] = field(default_factory=dict)
-    """Part of the budget that each running seed has spent."""
+    parts: dict[int, float] = field(default_factory=dict)
+    """Part of its budget that each seed without an end has spent."""
+    before: dict[int, float] = field(default_factory=dict)
+    """That part when this run of the command first heard of it."""
+    heard: int = 0
+    """Counts up: what happened last has the largest."""
+
+    def has(self, state: str) -> bool:
+        return state in self.states.values()
 
 
-class Board(AbstractContextManager["Board"]):
-    """A watcher that shows which arm leads, what is running, done or lost, and the time left.
+@dataclass(frozen=True)
+class Known:
+    """A trial that an earlier run of the command has begun."""
+
+    arm: Arm
+    seed: int
+    standing: Result
+    part: float
+    """Of its budget that it has spent."""
+
+
+class Board:
+    """A watcher, and a picture that fits the console.
 
     What it counts is for the eyes; the truth is in the folders.
     """
 
-    def __init__(self, sweep: Sweep, *, console: Console) -> None:
+    def __init__(self, sweep: Sweep, *, console: Console, known: Sequence[Known] = ()) -> None:
         self.sweep = sweep
         self.console = console
         self.total = sweep.num_trials
         """Trials in all, at most: results may decide that fewer do."""
-        self.rows: dict[int, _Row] = {}
+        self.rows: dict[Arm, _Row] = {}
+        self._events = 0
         self._began = time.monotonic()
-        self._ready = 0  # trials that were done before this run began
-        self._live = Live(
-            console=console,
-            get_renderable=self.render,
-            refresh_per_second=2,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._first: tuple[Entry, int] | None = None  # to start here; its host's file before
+        self._since: float | None = None  # from when on trials have trained
+        for arm in sweep.grid() if isinstance(sweep.search, GridSearch) else ():
+            self._row(arm)
+        for trial in known:
+            self._note(trial)
 
-    def __enter__(self) -> "Board":
-        if self.console.is_terminal:
-            self._live.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.console.is_terminal:
-            self._live.__exit__(kind, error, trace)
+    def _note(self, trial: Known) -> None:
+        row, seed, standing = self._row(trial.arm), trial.seed, trial.standing
+        if standing.outcome in LASTING:
+            self._end(row, seed, standing)
+            return
+        row.parts[seed] = trial.part
+        if standing.outcome == "running":  # what has failed waits for its next attempt
+            row.states[seed] = "interrupted"
 
     # ---- events
 
@@ -90,26 +94,39 @@ class Board(AbstractContextManager["Board"]):
         self.total = total
 
     def started(self, entry: Entry) -> None:
-        self._row(entry).states[entry.seed] = "running"
+        self._first = self._first or (entry, _written(entry))
+        row = self._row(entry.arm)
+        row.states[entry.seed] = "running"
+        row.heard = self._tick()
 
     def progressed(self, entry: Entry, images: int, metrics: dict[str, float]) -> None:
-        row = self._row(entry)
-        row.trained[entry.seed] = min(images / entry.trial.budget.images, 1.0)
+        row = self._row(entry.arm)
+        part = min(images / entry.trial.budget.images, 1.0)
+        self._since = time.monotonic() if self._since is None else self._since
+        row.before.setdefault(entry.seed, part)
+        row.parts[entry.seed] = part
         if (value := metrics.get(self.sweep.objective.metric)) is not None:
             row.latest[entry.seed] = value
 
     def ended(self, entry: Entry, result: Result) -> None:
-        row = self._row(entry)
+        row = self._row(entry.arm)
         fresh = row.states.get(entry.seed) == "running"
-        self._ready += not fresh
-        row.states[entry.seed] = result.outcome
-        row.trained.pop(entry.seed, None)
-        row.latest.pop(entry.seed, None)
-        if result.outcome == "finished":
-            row.latest[entry.seed] = result.metrics[self.sweep.objective.metric]
-        if fresh and not self.console.is_terminal:
+        if fresh:
+            row.before.setdefault(entry.seed, 0.0)
+            row.heard = self._tick()
+            if self._since is None:
+                self._since = time.monotonic() - result.seconds
+        self._end(row, entry.seed, result)
+        if fresh and not is_live(self.console):
             line = escape(self._line(entry, result))
             self.console.print(line, highlight=False, soft_wrap=True)
+
+    def _end(self, row: _Row, seed: int, result: Result) -> None:
+        row.states[seed] = result.outcome
+        row.parts.pop(seed, None)
+        row.latest.pop(seed, None)
+        if result.outcome == "finished":
+            row.latest[seed] = result.metrics[self.sweep.objective.metric]
 
     def interrupted(self) -> None:
         """Nothing: the command says it."""
@@ -122,30 +139,32 @@ class Board(AbstractContextManager["Board"]):
     @property
     def done(self) -> int:
         """Trials with an end."""
-        return sum(self.count(outcome) for outcome in ("finished", *LOST))
+        return sum(map(self.count, ENDS))
 
     def count(self, state: str) -> int:
         """Trials in a state."""
-        return sum(list(row.states.values()).count(state) for row in self.rows.values())
+        return sum(list(row.states.values()).count(state) for row in self._all())
 
-    def mean(self, row: _Row) -> float | None:
-        """The arm's mean, once all the seeds have finished that it gets in the phase that runs."""
-        states = {seed: row.states.get(seed) for seed in self._gets(row, self._phase())}
-        if not states or set(states.values()) != {"finished"}:
-            return None
-        metric = self.sweep.objective.metric
-        return self.sweep.mean(metric, (row.latest[seed] for seed in states))
+    def means(self) -> dict[Arm, float]:
+        """By arm, once all the seeds have finished that it gets in the phase that runs."""
+        phase, metric = self._phase(), self.sweep.objective.metric
+        found = {}
+        for row in self._all():
+            seeds = self._gets(row, phase)
+            if seeds and all(row.states.get(seed) == "finished" for seed in seeds):
+                found[row.arm] = self.sweep.mean(metric, [row.latest[seed] for seed in seeds])
+        return found
 
-    def leader(self) -> _Row | None:
+    def leader(self) -> Arm | None:
         """The arm with the best mean so far."""
-        means = [(mean, row) for row in self.rows.values() if (mean := self.mean(row)) is not None]
         sign = 1 if self.sweep.objective.goal == "minimize" else -1
-        return min(means, key=lambda pair: sign * pair[0])[1] if means else None
+        means = self.means()
+        return min(means, key=lambda arm: sign * means[arm]) if means else None
 
     def _phase(self) -> list[int]:
         """The seeds of the phase that runs: those that confirm, once any arm runs on them."""
-        seeds, rows = self.sweep.seeds, list(self.rows.values())
-        confirms = any(not row.states.keys().isdisjoint(seeds.confirm) for row in rows)
+        seeds = self.sweep.seeds
+        confirms = any(not row.states.keys().isdisjoint(seeds.confirm) for row in self._all())
         return seeds.confirm if confirms else seeds.screen
 
     def _gets(self, row: _Row, phase: list[int]) -> list[int]:
@@ -157,40 +176,112 @@ class Board(AbstractContextManager["Board"]):
         return begun if in_turn or (confirms and not begun) else phase
 
     def remaining_seconds(self) -> float | None:
-        """Time left at the rate so far, counting the parts of running trials."""
-        partial = sum(sum(row.trained.values()) for row in list(self.rows.values()))
-        work = self.done - self._ready + partial
-        if work < 0.25:
+        """Time left at the rate since the first trial trains, counting parts of trials."""
+        if self._since is None:
             return None
-        elapsed = time.monotonic() - self._began
-        return elapsed / work * max(self.total - self.done - partial, 0)
+        rows = self._all()
+        work = sum(
+            (1.0 if row.states.get(seed) in ENDS else row.parts.get(seed, before)) - before
+            for row in rows
+            for seed, before in list(row.before.items())
+        )
+        if work < ENOUGH:
+            return None
+        left = self.total - self.done - sum(sum(list(row.parts.values())) for row in rows)
+        return (time.monotonic() - self._since) / work * max(left, 0)
 
-    # ---- pictures
+    # ---- words
 
-    def render(self) -> RenderableType:
-        """The whole board."""
+    def __str__(self) -> str:
+        """A line for where there is no picture."""
+        return ", ".join(self._summary())
+
+    def _summary(self) -> Iterator[str]:
+        """What happens, the most important first."""
+        yield f"{self.done} of {max(self.total, self.done)} done"
+        parts = [part for row in self._all() for part in self._running(row)]
+        far = f" (furthest {max(parts):.0%})" if parts else ""
+        yield f"{self.count('running')} running{far}"
+        for state in ("interrupted", *LOST):
+            if number := self.count(state):
+                yield f"{number} {state}"
+        if stage := self._stage():
+            yield f"{stage} ({duration(time.monotonic() - self._began)})"
+        if (leader := self.leader()) is not None:
+            yield f"leading {leader}: {self.sweep.objective.metric} = {self.means()[leader]:.4g}"
+        if (left := self.remaining_seconds()) is not None:
+            yield f"{self._at_most()}about {duration(left)} left"
+
+    def begin(self) -> None:
+        """From here on it waits for the first trial."""
+        self._began = time.monotonic()
+
+    def _stage(self) -> str:
+        """What is waited for, until the first trial of this run is heard of."""
+        if self._since is not None:
+            return ""
+        if self._first is None:
+            return "starting the first trial's process"
+        entry, before = self._first
+        if _written(entry) == before:
+            return "the first trial's process is loading libraries"
+        return "the first trial prepares, and is measured before it trains"
+
+    def _line(self, entry: Entry, result: Result) -> str:
         metric = self.sweep.objective.metric
-        table = Table(box=None, padding=(0, 2), header_style="dim")
+        value = f" {metric} = {result.metrics[metric]:.4g}" if metric in result.metrics else ""
+        cause = f" ({result.cause})" if result.cause else ""
+        left = self.remaining_seconds()
+        eta = f", {self._at_most()}about {duration(left)} left" if left is not None else ""
+        return (
+            f"[{self.done}/{max(self.total, self.done)}] {entry}: "
+            f"{result.outcome}{value}{cause} after {duration(result.seconds)}{eta}"
+        )
+
+    def _at_most(self) -> str:
+        seeds = self.sweep.seeds
+        return "at most " if seeds.screened_in_turn or seeds.until == "decided" else ""
+
+    # ---- the picture
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        summary = Hanging(*self._summary())
+        yield summary
+        yield Text()
+        means, leader = self.means(), self.leader()
+        above = len(summary.lines(console, options.max_width)) + 1
+        room = console.height - above - 1  # the cursor's
+        broken = max(knob.count(".") for knob in self.sweep.domains) + 1
+        rows = self._visible(leader, num=min(MAX_ROWS, max(room - broken - 1, 1)))
+        yield Fitting([self._table(rows, means, leader, shown) for shown in LAYOUTS])
+        if hidden := len(self.rows) - len(rows):
+            yield Text(f"  and {hidden} more arms", style="dim")
+
+    def _table(
+        self, rows: list[_Row], means: dict[Arm, float], leader: Arm | None, shown: Sequence[str]
+    ) -> Table:
+        """With the columns `shown` beside those that are always there; "." breaks the names of
+        knobs after their dots."""
+        metric = self.sweep.objective.metric
+        table = Table(box=None, padding=(0, 1), header_style="dim")
         for knob in self.sweep.domains:
-            table.add_column(escape(knob))
-        table.add_column("seeds")
-        table.add_column("trained", justify="right")
-        table.add_column(f"{metric} by seed")
-        table.add_column("mean", justify="right")
-        leader = self.leader()
-        for row in self._visible(leader):
-            mean = self.mean(row)
-            trained = list(row.trained.values())
+            name = knob.replace(".", ".\n") if "." in shown else knob
+            table.add_column(escape(name), no_wrap=shown != LEAST)
+        table.add_column("seeds", no_wrap=True)
+        if "trained" in shown:
+            table.add_column("trained", justify="right", no_wrap=True)
+        if "values" in shown:
+            table.add_column(f"{metric} by seed", no_wrap=True)
+        table.add_column(f"mean {metric}", justify="right", no_wrap=True)
+        for row in rows:
             values = [row.arm.get(knob) for knob in self.sweep.domains]
-            table.add_row(
-                *["" if value is None else escape(value_text(value)) for value in values],
-                self._cells(row),
-                f"{sum(trained) / len(trained):.0%}" if trained else "",
-                self._values(row),
-                "" if mean is None else f"{mean:.4g}",
-                style="bold" if row is leader else "",
-            )
-        return Group(self._summary(), table)
+            cells = ["" if value is None else escape(value_text(value)) for value in values]
+            cells += [self._cells(row)]
+            cells += [_trained(self._running(row))] * ("trained" in shown)
+            cells += [self._values(row)] * ("values" in shown)
+            mean = f"{means[row.arm]:.4g}" if row.arm in means else ""
+            table.add_row(*cells, mean, style="bold" if row.arm == leader else "")
+        return table
 
     def _cells(self, row: _Row) -> Text:
         """A sign for each seed that the arm gets, those that confirm apart."""
@@ -201,41 +292,48 @@ class Board(AbstractContextManager["Board"]):
 
     def _values(self, row: _Row) -> str:
         """The metric by seed, of the last phase that the arm is in."""
-        confirm = [seed for seed in self.sweep.seeds.confirm if seed in row.latest]
-        values = [row.latest[seed] for seed in confirm or sorted(row.latest)]
-        return " ".join(f"{value:.3g}" for value in values)
+        latest = dict(row.latest)
+        confirm = [seed for seed in self.sweep.seeds.confirm if seed in latest]
+        return " ".join(f"{latest[seed]:.3g}" for seed in confirm or sorted(latest))
 
-    def _visible(self, leader: _Row | None) -> Iterable[_Row]:
-        rows = list(self.rows.values())
-        if len(rows) <= MAX_ROWS:
+    def _running(self, row: _Row) -> list[float]:
+        """The parts that its running trials have spent."""
+        parts = list(row.parts.items())
+        return [part for seed, part in parts if row.states.get(seed) == "running"]
+
+    def _visible(self, leader: Arm | None, *, num: int) -> list[_Row]:
+        """As many rows as there is room for: what leads, runs or was interrupted, what happened
+        last, what waits; in their order."""
+        rows = self._all()
+        if len(rows) <= num:
             return rows
-        busy = [row for row in rows if row is leader or "running" in row.states.values()]
-        return (busy + [row for row in reversed(rows) if row not in busy])[:MAX_ROWS]
 
-    def _summary(self) -> Text:
-        parts = [f"{self.done}/{self.total} done", f"{self.count('running')} running"]
-        parts += [f"{n} {state}" for state in LOST if (n := self.count(state))]
-        if (leader := self.leader()) is not None:
-            value = f"{self.sweep.objective.metric} = {self.mean(leader):.4g}"
-            parts.append(f"leading {leader.arm}: {value}")
-        if (left := self.remaining_seconds()) is not None:
-            parts.append(f"{self._at_most()}about {duration(left)} left")
-        return Text("  " + "  ·  ".join(parts) + "\n")
+        def place(row: _Row) -> tuple[bool, bool, bool, int]:
+            busy = row.arm == leader, row.has("running"), row.has("interrupted")
+            return (*(not own for own in busy), -row.heard)
 
-    def _line(self, entry: Entry, result: Result) -> str:
-        metric = self.sweep.objective.metric
-        value = f" {metric} = {result.metrics[metric]:.4g}" if metric in result.metrics else ""
-        cause = f" ({result.cause})" if result.cause else ""
-        left = self.remaining_seconds()
-        eta = f", {self._at_most()}about {duration(left)} left" if left is not None else ""
-        return (
-            f"[{self.done}/{self.total}] {entry}: "
-            f"{result.outcome}{value}{cause} after {duration(result.seconds)}{eta}"
-        )
+        chosen = {row.arm for row in sorted(rows, key=place)[:num]}
+        return [row for row in rows if row.arm in chosen]
 
-    def _at_most(self) -> str:
-        seeds = self.sweep.seeds
-        return "at most " if seeds.screened_in_turn or seeds.until == "decided" else ""
+    # ---- rows
 
-    def _row(self, entry: Entry) -> _Row:
-        return self.rows.setdefault(entry.number, _Row(entry.arm))
+    def _row(self, arm: Arm) -> _Row:
+        return self.rows.setdefault(arm, _Row(arm))
+
+    def _all(self) -> list[_Row]:
+        return list(self.rows.values())
+
+    def _tick(self) -> int:
+        self._events += 1
+        return self._events
+
+
+def _trained(parts: Iterable[float]) -> str:
+    own = list(parts)
+    return f"{sum(own) / len(own):.0%}" if own else ""
+
+
+def _written(entry: Entry) -> int:
+    """When its worker last noted what it computes on, which it does once it is loaded."""
+    path = entry.folder.machine
+    return path.stat().st_mtime_ns if path.exists() else 0

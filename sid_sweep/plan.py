@@ -1,19 +1,21 @@
 """What a sweep will do, before it does it. Imports neither torch nor ray."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from sid_sweep.console import duration
+from sid_sweep.console import LASTING, Known
 from sid_sweep.estimate import forecast, memory, work
 from sid_sweep.foreign import statistics
 from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.foreign.check import check
 from sid_sweep.foreign.pictures import Facts
 from sid_sweep.orchestration.machine import Layout, lay_out, this_machine
+from sid_sweep.screen import Hanging, duration
 from sid_sweep.spec import (
     Data,
     Sweep,
@@ -39,8 +41,8 @@ class Plan:
     folder: SweepFolder
     layout: Layout | None
     """None on a cluster, whose size is not known before it is reached."""
-    done: int
-    """Trials that earlier runs have ended."""
+    known: list[Known]
+    """Trials that earlier runs have begun, of the arms that are known."""
     seconds_per_trial: float | None
     """Mean training time of those, if any."""
     untrained: list[Trial]
@@ -49,6 +51,11 @@ class Plan:
     """A trial for each teacher that someone else trained, and for each way to begin with it."""
     pictures: dict[Data, Facts]
     """What the data are, where they are pictures."""
+
+    @property
+    def done(self) -> int:
+        """Trials that earlier runs have ended."""
+        return sum(trial.standing.outcome in LASTING for trial in self.known)
 
     def render(self, *, dry_run: bool, stated: str = "") -> RenderableType:
         """The plan in a few lines.
@@ -61,7 +68,7 @@ class Plan:
             ("question", sweep.question),
             ("expected", sweep.expect),
             ("knobs", ", ".join(f"{knob} {_domain(sweep, knob)}" for knob in sweep.domains)),
-            ("trials", trials_text(sweep) + (f", {self.done} done" if self.done else "")),
+            ("trials", trials_text(sweep) + self._begun()),
             ("objective", f"{sweep.objective.goal} {sweep.objective.metric}"),
             ("resources", str(self.layout or "as many trials as the cluster fits")),
             *costs(sweep.trial(sweep.first_arm(), sweep.seeds.screen[0])),
@@ -72,10 +79,14 @@ class Plan:
             ("teacher", self._teacher()),
             ("folder", str(self.folder.path)),
         ]
-        text = lines(said)
-        if dry_run:
-            text.append("  dry run: nothing was started\n", style="dim")
-        return text
+        told = Text("  dry run: nothing was started", style="dim")
+        return Group(Lines(said), *([told] if dry_run else []))
+
+    def _begun(self) -> str:
+        """`, 9 done, 1 interrupted`."""
+        outcomes = Counter(trial.standing.outcome for trial in self.known)
+        counts = {"done": self.done, "interrupted": outcomes["running"]}
+        return "".join(f", {number} {word}" for word, number in counts.items() if number)
 
     def _time(self) -> str:
         left = self.sweep.num_trials - self.done
@@ -85,7 +96,8 @@ class Plan:
             return ""
         if self.seconds_per_trial is None or self.layout is None:
             return ""
-        seconds = left * self.seconds_per_trial / self.layout.concurrency
+        parts = sum(own.part for own in self.known if own.standing.outcome not in LASTING)
+        seconds = (left - parts) * self.seconds_per_trial / self.layout.concurrency
         most = "at most " if _is_open(self.sweep) else ""
         return f"{most}about {duration(seconds)} to go"
 
@@ -126,14 +138,16 @@ def costs(trial: Trial, teacher: Blueprint | None = None) -> list[tuple[str, str
     return [("memory", str(held)), ("work", str(done or ""))]
 
 
-def lines(said: Sequence[tuple[str, str]]) -> Text:
-    """A line for each name that has something to say."""
-    text = Text()
-    for name, value in said:
-        if value:
-            text.append(f"  {name:<10}", style="dim")
-            text.append(f"{value}\n")
-    return text
+class Lines:
+    """A line for each name that has something to say, wrapped beside the names."""
+
+    def __init__(self, said: Sequence[tuple[str, str]]) -> None:
+        self._said = said
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for name, value in self._said:
+            if value:
+                yield Hanging(value, before=Text(f"  {name:<10}", style="dim"))
 
 
 def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan:
@@ -146,22 +160,33 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
     pictures = check(known)
     for evaluation in dict.fromkeys(trial.evaluation for trial in known):
         statistics.check(evaluation)
-    results = folder.results()
-    finished = [result.seconds for result in results if result.outcome == "finished"]
-    done = len(results)
-    if results and isinstance(sweep.search, GridSearch):
-        trials = (trial for arm in sweep.grid() for trial in sweep.trials(arm))
-        done = sum(folder.trial(trial).result() is not None for trial in trials)
+    ended = folder.results()
+    finished = [result.seconds for result in ended if result.outcome == "finished"]
+    begun = list(_known(sweep, folder))
+    num_ended = sum(trial.standing.outcome in LASTING for trial in begun)
     return Plan(
         sweep,
         folder,
         None if address else lay_out(sweep, this_machine()),
-        done,
+        begun,
         fmean(finished) if finished else None,
         _untrained(known, folder),
-        _loaded(known) if done < sweep.num_trials else [],
+        _loaded(known) if num_ended < sweep.num_trials else [],
         pictures,
     )
+
+
+def _known(sweep: Sweep, folder: SweepFolder) -> Iterator[Known]:
+    """The trials that have begun: of a grid, or of the arms that a sampler has asked for."""
+    if not folder.trials.is_dir():
+        return
+    for arm in sweep.grid() if isinstance(sweep.search, GridSearch) else folder.arms():
+        for trial in sweep.trials(arm):
+            own = folder.trial(trial)
+            if own.path.is_dir():
+                standing = own.standing()
+                part = min(standing.images / trial.budget.images, 1.0)
+                yield Known(arm, trial.seed, standing, part)
 
 
 def trials_text(sweep: Sweep) -> str:

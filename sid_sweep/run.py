@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from sid_sweep.activity import Activity
 from sid_sweep.files import Damaged, DiskFull, told_if_full
+from sid_sweep.screen import say
 from sid_sweep.spec import SpecError, Sweep, load
 from sid_sweep.spec.reader import stated_cost
 
@@ -137,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.space is None:
             raise SpecError("no search space given; try search_spaces/lambda.yaml, or --help")
         sweep = _load(options)
-        return _run(sweep, options, argv, console)
+        return _run(sweep, options, argv, Activity(console))
     except (SpecError, Damaged) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
@@ -162,38 +164,40 @@ def _load(options: argparse.Namespace) -> Sweep:
         raise SpecError(told) from None
 
 
-def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], console: Console) -> int:
+def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], activity: Activity) -> int:
     from sid_sweep.plan import make_plan
     from sid_sweep.trials import SweepFolder, agreement
 
-    folder = SweepFolder(options.storage / sweep.sweep)
-    if folder.path.is_dir() and not options.dry_run:
-        _mend(folder, sweep, console)
-    agreement.check(folder, sweep)
-    plan = make_plan(sweep, folder, address=options.address)
+    console, folder = activity.console, SweepFolder(options.storage / sweep.sweep)
+    with activity.doing("looking at what is there"):
+        if folder.path.is_dir() and not options.dry_run:
+            _mend(folder, sweep, console)
+        agreement.check(folder, sweep)
+        plan = make_plan(sweep, folder, address=options.address)
     if options.dry_run:
         console.print(plan.render(dry_run=True, stated=stated_cost(options.space)))
         return 0
     console.print(plan.render(dry_run=False))
 
-    from sid_sweep.session import (
-        EXIT_INTERRUPTED,
-        Session,
-        check_store,
-        check_teachers,
-        decode_pictures,
-    )
+    with activity.doing("loading libraries"):
+        from sid_sweep.session import (
+            EXIT_INTERRUPTED,
+            Session,
+            check_store,
+            check_teachers,
+            decode_pictures,
+        )
 
-    check_store(options.tracking_uri)
-    if not decode_pictures(plan, console=console):
+        check_store(options.tracking_uri)
+    if not decode_pictures(plan, activity=activity):
         return EXIT_INTERRUPTED
-    check_teachers(plan, console=console)
+    check_teachers(plan, activity=activity)
     command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
     with folder.sole_driver(), told_if_full(folder.path):
         agreement.agree(folder, sweep)
         session = Session(
             plan,
-            console=console,
+            activity=activity,
             command=command,
             report=_report_command(sweep, options),
             tracking_uri=options.tracking_uri,
@@ -207,7 +211,7 @@ def _mend(folder: "SweepFolder", sweep: Sweep, console: Console) -> None:
 
     with folder.sole_driver():
         for line in mend(folder, sweep):
-            console.print(f"  [yellow]![/] {escape(line)}", soft_wrap=True)
+            say(console, Text.assemble("  ", ("!", "yellow"), " "), line)
 
 
 def _report_command(sweep: Sweep, options: argparse.Namespace) -> str:

@@ -10,27 +10,21 @@ from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.status import Status
+from rich.text import Text
 
-from sid_sweep.console import Board, duration
+from sid_sweep.activity import Activity
+from sid_sweep.console import Board
 from sid_sweep.foreign.pictures import Report, pictures
 from sid_sweep.orchestration import cluster
 from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.guard import Guard, Lost
 from sid_sweep.orchestration.signals import Interrupted, Signals
-from sid_sweep.plan import Plan, costs, lines
+from sid_sweep.plan import Lines, Plan, costs
+from sid_sweep.screen import duration, say
 from sid_sweep.search import Ledger
 from sid_sweep.spec import Data, SpecError, Trial
 from sid_sweep.table_referee import TableReferee
-from sid_sweep.tracking import provenance, track
+from sid_sweep.tracking import Tracker, provenance, track
 from sid_sweep.tracking.client import redact, require_writable
 from sid_sweep.tracking.tracker import INTERRUPTED_SECONDS
 from sid_sweep.trials import Entry, Result, Watcher
@@ -39,27 +33,28 @@ from sid_sweep.trials.rows import rows_of
 EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 LOSSES = "SID_SWEEP_LOSSES"  # how often Ray was lost in a row, and how many results there were then
 MAX_LOSSES = 3
+WARNING = Text.assemble("  ", ("!", "yellow"), " ")
 
 
-def decode_pictures(plan: Plan, *, console: Console) -> bool:
-    """Decode what the cache lacks of the data, with a progress bar, before the sweep is begun: a
-    picture that is not taken leaves no sweep behind. False where that was interrupted.
+def decode_pictures(plan: Plan, *, activity: Activity) -> bool:
+    """Decode what the cache lacks of the data, and say how far that is, before the sweep is begun:
+    a picture that is not taken leaves no sweep behind. False where that was interrupted.
 
     Raises:
         SpecError: a picture is not taken.
     """
-    columns = (TextColumn("  pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    if not plan.pictures:
+        return True
     signals = Signals()
-    with signals.installed(), Progress(*columns, console=console, transient=True) as bar:
-        for data, facts in plan.pictures.items():
-            task = bar.add_task("", total=facts.num)
+    with signals.installed(), activity.doing("decoding pictures") as step:
 
-            def report(done: int, total: int, task: TaskID = task) -> None:
-                signals.check()
-                bar.update(task, completed=done, total=total)
+        def report(done: int, total: int) -> None:
+            signals.check()
+            step.far(done, total, "pictures")
 
+        for data in plan.pictures:
             try:
-                _decode(data, plan, console, report)
+                _decode(data, plan, activity.console, report)
             except ValueError as error:
                 raise SpecError(f"data.path: {error}") from None
             except Interrupted:
@@ -74,9 +69,7 @@ def _decode(data: Data, plan: Plan, console: Console, report: Report) -> None:
     skipped = pictures(data.path, cache=cache, skip_corrupt=skip, report=report).skipped
     if skipped:
         text = f"{data.path}: {len(skipped):,} pictures cannot be decoded and are left out"
-        console.print(
-            f"  [yellow]![/] {escape(text)}, such as {escape(skipped[0])}", soft_wrap=True
-        )
+        say(console, WARNING, f"{text}, such as {skipped[0]}")
 
 
 def check_store(uri: str | None) -> None:
@@ -92,7 +85,7 @@ def check_store(uri: str | None) -> None:
         raise SpecError(f"--tracking-uri: {error}") from None
 
 
-def check_teachers(plan: Plan, *, console: Console) -> None:
+def check_teachers(plan: Plan, *, activity: Activity) -> None:
     """Load what someone else trained, and ask it, before anything is created; the first one says
     what a trial will cost.
 
@@ -100,21 +93,23 @@ def check_teachers(plan: Plan, *, console: Console) -> None:
         SpecError: it cannot be loaded, or not be used as the sweep does.
     """
     for trial in plan.loaded:
-        from sid_sweep import teachers
+        kind = f"teacher.kind = {trial.teacher.kind}"
+        with activity.doing(f"loading what others trained ({kind})"):
+            from sid_sweep import teachers
 
-        try:
-            blueprint = teachers.check(trial, cache=plan.folder.cache)
-        except ValueError as error:
-            raise SpecError(f"teacher.kind = {trial.teacher.kind}: {error}") from None
+            try:
+                blueprint = teachers.check(trial, cache=plan.folder.cache)
+            except ValueError as error:
+                raise SpecError(f"{kind}: {error}") from None
         if trial is plan.loaded[0]:
-            console.print(lines(costs(trial, blueprint)), end="")
+            activity.console.print(Lines(costs(trial, blueprint)))
 
 
 class Session:
     """What the steps of a run share: plan, console, watchers, and the commands to name."""
 
     def __init__(
-        self, plan: Plan, *, console: Console, command: str, report: str, tracking_uri: str | None
+        self, plan: Plan, *, activity: Activity, command: str, report: str, tracking_uri: str | None
     ) -> None:
         """
         Args:
@@ -123,32 +118,34 @@ class Session:
         """
         self.plan = plan
         self.sweep, self.folder = plan.sweep, plan.folder
-        self.console = console
+        self.activity, self.console = activity, activity.console
         self.command, self.report = command, report
         self.signals = Signals()
-        self.board = Board(self.sweep, console=console)
+        self.board = Board(self.sweep, console=self.console, known=plan.known)
         self.trackers = [track(self.sweep, self.folder, uri=tracking_uri)]
         self.watchers: list[Watcher] = [self.board, *self.trackers]
 
     def run(self, *, address: str | None) -> int:
         """Train what is missing, track it, show the table; returns the exit status."""
-        began, leave = time.monotonic(), None
+        leave = None
         with self.signals.installed(), ExitStack() as stack:
             for tracker in self.trackers:
                 stack.enter_context(tracker)
-            ledger = Ledger(
-                self.folder,
-                self.sweep,
-                referee=TableReferee(self.sweep),
-                known=self._known,
-                foreseen=self.board.foreseen,
-            )
-            try:
-                if ledger.has_work():
+            with self.activity.doing("opening the ledger"):
+                ledger = Ledger(
+                    self.folder,
+                    self.sweep,
+                    referee=TableReferee(self.sweep),
+                    known=self._known,
+                    foreseen=self.board.foreseen,
+                )
+                if has_work := ledger.has_work():
                     self.folder.append_command(provenance())
+            try:
+                if has_work:
                     self._train_teachers()
                     self._train_students(ledger, address)
-                status = self._conclude(ledger, began=began)
+                status = self._conclude(ledger)
                 self._send_rest()
             except Interrupted:
                 status = self._interrupt(ledger)
@@ -169,10 +166,14 @@ class Session:
             watcher.ended(entry, result)
 
     def _train_teachers(self) -> None:
-        """Train the teachers that the grid needs and the cache lacks, with a progress bar."""
+        """Train the teachers that the grid needs and the cache lacks."""
         if not self.plan.untrained:
             return
-        import torch
+        with self.activity.doing("loading libraries, to train the teacher"):
+            import torch
+
+            import sid_sweep.quality
+            import sid_sweep.teachers  # noqa: F401
 
         torch.set_num_threads(self.sweep.resources.cpus_per_worker)
         for trial in self.plan.untrained:
@@ -182,28 +183,19 @@ class Session:
         from sid_sweep import quality, teachers
 
         began, cache = time.monotonic(), self.folder.cache
-        with Progress(
-            TextColumn("  teacher"),
-            BarColumn(),
-            TextColumn("{task.completed:,}/{task.total:,} images, loss {task.fields[loss]:.4f}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-        ) as bar:
-            assert trial.teacher.kind == "trained"  # what the plan calls untrained
-            task = bar.add_task("", total=trial.teacher.images, loss=float("nan"))
+        with self.activity.doing("training the teacher") as step:
 
             def report(images: int, total: int, loss: float) -> None:
                 self.signals.check()
-                bar.update(task, completed=images, total=total, loss=loss)
+                step.far(images, total, "images", more=f", loss {loss:.4f}")
 
             device = self._teacher_device()
             teacher = teachers.load(trial, cache=cache, device=device, report=report)
-        with self._waiting("judging the teacher's own samples, until their score stands"):
+            step.now("judging the teacher's own samples, until their score stands")
             references = quality.judge(trial, teacher, cache=cache).references
         figures = ", ".join(f"{name} {value:.4g}" for name, value in references.items())
         took = duration(time.monotonic() - began)
-        self.console.print(f"  teacher   trained in {took}: {figures}", soft_wrap=True)
+        say(self.console, Text("  teacher   "), f"trained in {took}: {figures}")
 
     def _teacher_device(self) -> str:
         """Where a trial's worker would train; before a cluster is seen, as this machine allows."""
@@ -219,14 +211,20 @@ class Session:
         def leave_at_once(reason: str) -> None:
             if self.signals.received is not None:
                 os._exit(EXIT_INTERRUPTED)
-            self.console.show_cursor()
             self._lose(reason, can_start=address is None)()
 
-        status, guard = self._waiting("starting Ray"), Guard(self.signals, leave_at_once)
-        with guard.watching(), status, self._cluster(address, guard) as connected:
-            status.stop()
-            with self.board:
+        guard = Guard(self.signals, leave_at_once)
+        with (
+            guard.watching(),
+            self.activity.doing("starting Ray" if address is None else "reaching Ray") as step,
+            self._cluster(address, guard) as connected,
+            self.activity.showing(self.board, self.board),
+        ):
+            self.board.begin()
+            try:
                 drive(ledger, connected, watchers=self.watchers, guard=guard, say=self._warn)
+            finally:
+                step.now("stopping Ray" if address is None else "leaving Ray")
 
     def _cluster(
         self, address: str | None, guard: Guard
@@ -241,33 +239,35 @@ class Session:
     def _lose(self, reason: str, *, can_start: bool) -> Callable[[], NoReturn]:
         """Say that Ray is lost; returns what to do then. It is started again for as long as trials
         get done in between, and a few times more."""
+        self.activity.close()
+        self.activity.pass_on()
         losses, before = map(int, os.environ.get(LOSSES, "0 -1").split())
         results = len(self.folder.results())
         losses = losses + 1 if results == before else 1
         os.environ[LOSSES] = f"{losses} {results}"
         again = can_start and losses < MAX_LOSSES
-        self._warn(
-            f"Ray is lost: {reason}; "
-            + (
-                "it is started again, and trials go on from their checkpoints"
-                if again
-                else f"what was done is kept; to go on:\n\n  {redact(self.command)}\n"
-            )
-        )
+        if again:
+            what = "it is started again, and trials go on from their checkpoints"
+        else:
+            what = "what was done is kept; to go on:"
+        self._warn(f"Ray is lost: {reason}; {what}")
+        if not again:
+            self._say_command()
         return _run_again if again else _leave
 
-    def _conclude(self, ledger: Ledger, *, began: float) -> int:
+    def _conclude(self, ledger: Ledger) -> int:
         """The table and its warnings, for the screen and the watchers, as the folders say; returns
         the exit status."""
-        from analysis.comparison import make_comparison
-        from analysis.frame import tidy
-        from analysis.question import Question
+        with self.activity.doing("comparing the arms"):
+            from analysis.comparison import make_comparison
+            from analysis.frame import tidy
+            from analysis.question import Question
 
-        entries = ledger.entries()
-        question = Question.from_outline(self.sweep.outline())
-        begun = self.folder.entries(self.sweep)
-        frame = tidy(rows_of(self.sweep.sweep, begun), question)
-        comparison = make_comparison(frame, question)
+            entries = ledger.entries()
+            question = Question.from_outline(self.sweep.outline())
+            begun = self.folder.entries(self.sweep)
+            frame = tidy(rows_of(self.sweep.sweep, begun), question)
+            comparison = make_comparison(frame, question)
         self.console.print(comparison.terminal())
         for warning in comparison.warnings:
             self._warn(warning)
@@ -275,19 +275,17 @@ class Session:
         lost = [pair for pair in standings if pair[1].outcome not in ("finished", "diverged")]
         for entry, standing in lost:
             line = f"{entry}: {standing.cause or 'it has no end'} ({entry.folder.failure})"
-            self.console.print(f"  [red]failed[/] {escape(line)}", soft_wrap=True)
-        self.console.print(f"\n  took {duration(time.monotonic() - began)}", style="dim")
+            say(self.console, Text.assemble("  ", ("failed", "red"), " "), line)
+        took = time.monotonic() - self.activity.began
+        self.console.print(f"\n  took {duration(took)}", style="dim")
         for watcher in self.watchers:
             watcher.concluded(comparison.markdown(), failed=bool(lost))
         return EXIT_FAILED if lost else EXIT_DONE
 
     def _interrupt(self, ledger: Ledger) -> int:
         done = sum(entry.folder.result() is not None for entry in ledger.entries())
-        self.console.print(
-            f"\n  interrupted, {done} of {self.board.total} trials done; to go on:\n\n"
-            f"  {escape(redact(self.command))}\n",
-            soft_wrap=True,
-        )
+        self.console.print(f"\n  interrupted, {done} of {self.board.total} trials done; to go on:")
+        self._say_command()
         self._stop_watchers()
         return EXIT_INTERRUPTED
 
@@ -295,30 +293,36 @@ class Session:
         for watcher in self.watchers:
             watcher.interrupted()
         for tracker in self.trackers:
-            tracker.drain(patience=INTERRUPTED_SECONDS)
+            self._drain(tracker, patience=INTERRUPTED_SECONDS)
 
     def _send_rest(self) -> None:
-        """Wait for the trackers, and show what they still have to send."""
+        """Wait for the trackers."""
         for tracker in self.trackers:
-            store = escape(tracker.store)
-            with self._waiting("") as status:
+            with suppress(Interrupted):  # what is left is kept, like everything else
+                self._drain(tracker, patience=None, check=self.signals.check)
 
-                def show(left: int) -> None:
-                    self.signals.check()
-                    status.update(f"  sending {left:,} updates to {store}")  # noqa: B023
+    def _drain(
+        self, tracker: Tracker, *, patience: float | None, check: Callable[[], None] = lambda: None
+    ) -> None:
+        """Wait for a tracker, and say what it still has to send."""
+        if not (most := tracker.pending):
+            return
+        with self.activity.doing(f"sending to {tracker.store}") as step:
 
-                with suppress(Interrupted):  # what is left is kept, like everything else
-                    tracker.drain(show=show)
+            def show(left: int) -> None:
+                check()
+                step.far(max(most - left, 0), most, "updates")
+
+            tracker.drain(patience=patience, show=show)
 
     # ---- words
 
     def _warn(self, text: str) -> None:
-        self.console.print(f"  [yellow]![/] {escape(text)}", soft_wrap=True)
+        say(self.console, WARNING, text)
 
-    def _waiting(self, text: str) -> Status:
-        """A line with a spinner; nothing where there is no terminal."""
-        quiet = Console(quiet=True)
-        return Status(f"  {text}", console=self.console if self.console.is_terminal else quiet)
+    def _say_command(self) -> None:
+        """What goes on with the sweep, never broken: it is there to be copied."""
+        self.console.print(f"\n  {escape(redact(self.command))}\n", soft_wrap=True)
 
     def _say_unsent(self) -> None:
         for tracker in self.trackers:
@@ -329,7 +333,7 @@ class Session:
                     f"({tracker.trouble}); they are kept: {tracker.remedy}"
                 )
             for line in lines:
-                self.console.print(f"[yellow]tracking:[/] {escape(line)}", soft_wrap=True)
+                say(self.console, Text.assemble(("tracking:", "yellow"), " "), line)
 
     def _say_next(self) -> None:
         looks = "".join(f"  look    {escape(tracker.hint)}\n" for tracker in self.trackers)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from sid_sweep.activity import Activity
 from sid_sweep.foreign.pictures import pictures
 from sid_sweep.orchestration.signals import Signals
 from sid_sweep.plan import make_plan
@@ -39,14 +40,14 @@ def plan_of(path, **more):
 def test_a_corrupt_picture_ends_the_command_before_the_sweep_is_there(path):
     plan = plan_of(path)
     with pytest.raises(SpecError, match=r"^data\.path: .*own: 1\.png: cannot be decoded"):
-        decode_pictures(plan, console=Console(quiet=True))
+        decode_pictures(plan, activity=Activity(Console(quiet=True)))
     assert not plan.folder.path.exists()
 
 
 def test_what_is_left_out_is_told_and_the_rest_is_there(path):
     plan = plan_of(path, skip_corrupt="true")
     console = Console(file=io.StringIO(), width=400)
-    assert decode_pictures(plan, console=console)
+    assert decode_pictures(plan, activity=Activity(console))
     assert "own: 1 pictures cannot be decoded and are left out, such as" in console.file.getvalue()
     cache = plan.folder.cache
     again = pictures(
@@ -64,6 +65,6 @@ def test_an_interrupted_one_leaves_nothing(path, monkeypatch):
         self(2, None)
 
     monkeypatch.setattr(Signals, "install", interrupted)
-    assert not decode_pictures(plan, console=Console(quiet=True))
+    assert not decode_pictures(plan, activity=Activity(Console(quiet=True)))
     left = list((plan.folder.cache / "pictures").iterdir())
     assert [own.suffix for own in left] == [".lock"]

@@ -37,16 +37,18 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "worker": "spec files archives trials quality distill",
     "orchestration": "spec files trials search worker distill",
     "tracking": "spec files trials",
-    "console": "spec trials",
+    "screen": "",
+    "activity": "screen",
+    "console": "spec trials screen",
     "estimate": "spec foreign nets",
-    "plan": "spec foreign trials console estimate orchestration",
+    "plan": "spec foreign trials screen console estimate orchestration",
     "table_referee": "spec trials analysis",
-    "session": "spec foreign trials search table_referee orchestration tracking console plan "
-    "quality teachers analysis",
-    "run": "spec files trials search plan session",
+    "session": "spec foreign trials search table_referee orchestration tracking screen activity "
+    "console plan quality teachers analysis",
+    "run": "spec files trials search screen activity plan session",
     "sample": "spec nets trials tracking student quality analysis",
     "__main__": "run sample analysis",
-    "analysis": "spec trials tracking",
+    "analysis": "spec trials tracking screen",
 }
 ABOVE = ("table_referee", "session", "sample", "__main__")
 """Those who ask what the analysis makes of a sweep. It reads what the rooms write, and

@@ -8,11 +8,12 @@ import pytest
 from rich.console import Console
 
 from sid_sweep import plan as plans
+from sid_sweep.console import Board
 from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.orchestration.machine import Capacity
 from sid_sweep.plan import make_plan
 from sid_sweep.spec import Arm, SpecError, load
-from sid_sweep.trials import Result, SweepFolder
+from sid_sweep.trials import Measurement, Result, SweepFolder
 
 LAMBDA = Path(__file__).with_name("lambda.yaml")
 TPE = (
@@ -48,7 +49,8 @@ def lines(plan, *, dry_run=False):
 
 def finish(folder, sweep, value, seed, *, seconds=60.0, outcome="finished"):
     trial = sweep.trial(Arm({"loss.lambda": value}), seed)
-    folder.trial(trial).write_result(Result(outcome=outcome, seconds=seconds))
+    metrics = {"js": 1.0} if outcome == "finished" else {}
+    folder.trial(trial).write_result(Result(outcome=outcome, seconds=seconds, metrics=metrics))
 
 
 def test_a_plan_of_a_new_sweep_names_all_that_is_asked(folder):
@@ -121,15 +123,47 @@ def test_only_trials_of_this_grid_are_done(folder):
     failed = plan.sweep.trial(Arm({"loss.lambda": 1.0}), 0)
     folder.trial(failed).write_failure("no memory", traceback="")
     again = plan_of(folder)
-    assert again.done == 2
+    board = Board(again.sweep, console=Console(file=io.StringIO()), known=again.known)
+    assert again.done == board.done == 2
     assert lines(again)["trials"].endswith("= 16, 2 done")
 
 
-def test_every_trial_of_a_sampled_sweep_counts_since_its_arms_are_not_known_before(folder):
+def test_of_a_sampled_sweep_the_trials_of_arms_that_were_asked_for_count(folder):
     sweep = plan_of(folder, *TPE).sweep
-    finish(folder, sweep, 0.123, 0)
-    finish(folder, sweep, 0.123, 1)
+    folder.path.mkdir(parents=True)
+    folder.append_arm(Arm({"loss.lambda": 0.123}))
+    for seed in (0, 1, 7):
+        finish(folder, sweep, 0.123, seed)
     assert plan_of(folder, *TPE).done == 2
+
+
+def test_what_was_interrupted_is_named_and_its_part_is_no_more_to_go(folder):
+    plan = plan_of(folder)
+    finish(folder, plan.sweep, 0.5, 0)
+    trial = plan.sweep.trial(Arm({"loss.lambda": 0.5}), 1)
+    own = folder.trial(trial)
+    own.begin(trial, images=-1)
+    half = trial.budget.images // 2
+    own.append(
+        Measurement(images=half, seconds=30.0, peak_memory_bytes=0, metrics={}, timestamp_ms=1)
+    )
+    again = plan_of(folder)
+    assert lines(again)["trials"].endswith("= 16, 1 done, 1 interrupted")
+    assert lines(again)["time"] == "about 7 min 15 s to go"  # 14.5 of a minute, two at a time
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_plan_is_wrapped_between_words_beside_its_names(folder, width):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(plan_of(folder).render(dry_run=False))
+    written = console.file.getvalue().splitlines()
+    values = [line[12:].strip() for line in written]
+    assert max(map(len, written)) <= width or str(folder.path) in values[-1]
+    knobs = next(n for n, line in enumerate(written) if line.startswith("  knobs"))
+    ends = next(n for n, line in enumerate(written) if line.startswith("  trials"))
+    wanted = "loss.lambda in {0, 0.25, 0.5, 0.75, 1, 1.1, 1.2, 1.5}"
+    assert " ".join(values[knobs:ends]) == wanted
+    assert all(line.startswith(" " * 12) for line in written[knobs + 1 : ends])
 
 
 def test_time_to_go_is_that_of_finished_trials_shared_by_those_that_run_at_a_time(folder):

@@ -1,7 +1,9 @@
 """A run ends with what the folders say: table, failures, exit status, and how to go on."""
 
 import io
+import os
 import re
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,9 @@ import pytest
 import torch
 from rich.console import Console
 
+from sid_sweep import activity
 from sid_sweep import session as sessions
+from sid_sweep.activity import BEGAN, Activity
 from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.orchestration.guard import Lost
 from sid_sweep.orchestration.machine import Layout
@@ -68,7 +72,11 @@ class Run:
         plan = replace(make_plan(self.sweep, self.folder, address="any"), layout=layout)
         console = Console(file=io.StringIO(), width=400, highlight=False)
         self.session = Session(
-            plan, console=console, command=COMMAND, report=REPORT, tracking_uri=None
+            plan,
+            activity=Activity(console),
+            command=COMMAND,
+            report=REPORT,
+            tracking_uri=None,
         )
         self.listener = Listener()
         self.session.watchers.append(self.listener)
@@ -111,7 +119,7 @@ def test_where_all_trials_have_finished_the_table_is_shown_and_told(run):
     ledger = run.ledger()
     for entry in ledger.entries():
         finish(entry, value=entry.trial.loss.lambda_)
-    assert run.session._conclude(ledger, began=0.0) == EXIT_DONE == 0
+    assert run.session._conclude(ledger) == EXIT_DONE == 0
     ((report, failed),) = run.listener.heard
     assert not failed
     assert report.startswith("**Which λ?**")
@@ -128,7 +136,7 @@ def test_a_trial_that_diverged_is_an_answer_and_no_failure(run):
         finish(entry)
     entry = ledger.entries()[0]
     entry.folder.write_result(Result(outcome="diverged", cause="far out", images=480_000))
-    assert run.session._conclude(ledger, began=0.0) == EXIT_DONE
+    assert run.session._conclude(ledger) == EXIT_DONE
     assert "1 diverged" in run.printed
     assert run.listener.heard[0][1] is False
 
@@ -144,7 +152,7 @@ def test_a_failed_trial_is_named_with_its_cause_and_where_to_read_more(run, othe
             entry.folder.write_failure("ValueError: no", traceback="")
     first.folder.write_failure("OSError: [/data/x] is no [bold] file", traceback="...")
     run.session.board.ended(first, Result(outcome="finished", metrics={"js": 1.0}))
-    assert run.session._conclude(ledger, began=0.0) == EXIT_FAILED == 1
+    assert run.session._conclude(ledger) == EXIT_FAILED == 1
     assert (
         "failed loss.lambda = 0.5, seed 0: OSError: [/data/x] is no [bold] file "
         f"({first.folder.failure})\n"
@@ -156,7 +164,7 @@ def test_a_trial_without_an_end_is_a_failure(run):
     ledger = run.ledger()
     for entry in ledger.entries()[:-1]:
         finish(entry)
-    assert run.session._conclude(ledger, began=0.0) == EXIT_FAILED
+    assert run.session._conclude(ledger) == EXIT_FAILED
     assert "failed loss.lambda = 1, seed 1: it has no end" in run.printed
     assert run.listener.heard[0][1] is True
 
@@ -196,7 +204,7 @@ def test_the_best_arm_is_confirmed_by_the_tables_rule_and_others_are_no_failures
     ran = {(entry.trial.loss.lambda_, entry.seed) for entry in ledger.entries()}
     assert {value for value, seed in ran if seed in (7, 8)} == {0.75, 1.0}  # and the baseline
     assert totals == [len(ran)] == [3 * 3 + 2 * 2]
-    assert own.session._conclude(ledger, began=0.0) == EXIT_DONE
+    assert own.session._conclude(ledger) == EXIT_DONE
     assert "failed" not in own.printed
 
 
@@ -214,15 +222,37 @@ def test_a_race_and_verdicts_stop_by_the_tables_own_rules(tmp_path):
         assert seeds[1] == seeds[2] == 8
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """What goes on is said a hundred times a second."""
+    for name in ("REFRESH_SECONDS", "FIRST_SECONDS", "QUIET_SECONDS"):
+        monkeypatch.setattr(activity, name, 0.01)
+
+
+def test_what_is_still_to_be_sent_is_said_until_it_is_sent(run, mirror, monkeypatch, quick):
+    monkeypatch.setattr(mirror, "show", lambda entry: time.sleep(0.3), raising=False)
+    (tracker,) = run.session.trackers
+    (entry, *_) = run.ledger().entries()
+    with tracker:
+        for _ in range(4):
+            tracker.started(entry)
+        run.session._send_rest()
+        assert tracker.pending == 0
+    assert re.search(r"^  sending to a list: \d of \d updates", run.printed, re.MULTILINE)
+
+
 def test_credentials_are_not_shown_in_what_comes_next(run):
     run.session.report = "python -m analysis.compare lambda --tracking-uri http://me:secret@host"
     run.session._say_next()
     assert "--tracking-uri http://***@host" in run.printed
 
 
-def test_a_missing_teacher_is_trained_and_described(tmp_path):
+def test_a_missing_teacher_is_trained_and_described_and_said_to_be(tmp_path, quick):
     run = Run(tmp_path, *TEACHER)
     run.session._train_teachers()
+    words = r"  training the teacher: \d+ of 512 images, loss [\d.]+(, about \d s left)? \(\d s\)"
+    assert re.search(words, run.printed)
+    assert "  judging the teacher's own samples, until their score stands (" in run.printed
     (trial,) = run.session.plan.untrained
     assert teacher_file(teacher_name(trial), run.folder.cache).exists()
     assert re.search(r"  teacher   trained in \d+ s: js_of_data [\d.]+, ", run.printed)
@@ -278,6 +308,7 @@ def left(monkeypatch):
         sessions, "track", lambda *_, uri: Tracker(Listener, store="a list", hint="")
     )
     monkeypatch.setenv(sessions.LOSSES, "0 -1")
+    monkeypatch.setenv(BEGAN, "")  # and as it was, after the test
     return left
 
 
@@ -302,6 +333,23 @@ def test_where_ray_is_lost_the_command_begins_anew_for_as_long_as_trials_get_don
         assert "! Ray is lost: its raylet has died; it is started again" in run.printed
         assert run.listener.heard[-1] == "interrupted"
     assert left == ["again"] * 3
+
+
+def test_a_command_that_began_anew_has_taken_its_time_since_it_first_began(
+    tmp_path, monkeypatch, left
+):
+    monkeypatch.setenv(BEGAN, str(time.monotonic() - 500.0))
+    run = Run(tmp_path)
+    monkeypatch.delenv(BEGAN)
+    lose(run, monkeypatch)
+    assert time.monotonic() - float(os.environ[BEGAN]) == pytest.approx(500.0, abs=60.0)
+    ledger = run.ledger()
+    for entry in ledger.entries():
+        finish(entry)
+    assert Run(tmp_path).session.run(address=None) == EXIT_DONE
+    again = Run(tmp_path)
+    again.session._conclude(ledger)
+    assert re.search(r"took [89] min", again.printed)
 
 
 def test_after_three_losses_in_a_row_the_command_ends_and_says_how_to_go_on(

@@ -6,9 +6,11 @@ an arm is called best, only by a test of significance.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 import pandas as pd
 from rich import markup
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from analysis.notation import MISSING, estimate, knob_name, significant, thousands, value_text
@@ -16,9 +18,11 @@ from analysis.question import Question
 from analysis.verdicts.evidence import LOSSES
 from analysis.verdicts.pareto import is_member
 from analysis.verdicts.statistics import ALPHA, CONFIDENCE
+from sid_sweep.screen import Fitting, Hanging
 
 MARK = "†"
 MEBIBYTE = 2**20
+REMARK_WIDTH = 16  # where a terminal is too narrow for remarks on one line
 
 
 @dataclass(frozen=True)
@@ -178,17 +182,50 @@ def csv(arms: pd.DataFrame, question: Question) -> str:
     return arms.to_csv(index=False, lineterminator="\n")
 
 
-def terminal(arms: pd.DataFrame, question: Question) -> Table:
-    """The same for a console."""
+def terminal(arms: pd.DataFrame, question: Question) -> Fitting:
+    """The same for a console, knobs by the names that the YAML has; where it is too narrow without
+    the columns that matter least, which are named, and at last arm by arm."""
     shown = columns(arms, question)
-    table = Table(box=None, padding=(0, 2), header_style="dim", pad_edge=False)
+    spared = [own.title for own in reversed(_spent(arms, question)) if own.title != question.cost]
+    titles = [title for title in spared if title in {column.title for column in shown}]
+    pictures: list[RenderableType] = [_terminal(arms, question, shown, broken=False)]
+    for number in range(len(titles) + 1):
+        kept = [own for own in shown if own.title not in titles[:number]]
+        table = _terminal(arms, question, kept, broken=True)
+        left = f"\nnot shown at this width: {', '.join(titles[:number])}" if number else ""
+        pictures.append(Group(table, *([Hanging(left, indent=0)] if left else [])))
+    return Fitting([*pictures, _arm_by_arm(arms, question, shown)])
+
+
+def _terminal(
+    arms: pd.DataFrame, question: Question, shown: list[Column], *, broken: bool
+) -> Table:
+    """Broken: the names of knobs after their dots, remarks between words."""
+    paths = {knob_name(knob): knob for knob in question.knobs}
+    table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
     for column in shown:
-        title = markup.escape(column.above)
-        table.add_column(title, justify="right" if column.numeric else "left", no_wrap=True)
+        title = paths.get(column.title, column.above)
+        title = title.replace(".", ".\n") if broken and column.title in paths else title
+        side = "right" if column.numeric else "left"
+        table.add_column(markup.escape(title), justify=side, no_wrap=True)
     dressed = [column.dressed("[bold]", "[/bold]", markup.escape) for column in shown]
+    if broken and not shown[-1].title:
+        dressed[-1] = [markup.escape(fill(cell, REMARK_WIDTH)) for cell in shown[-1].cells]
     for best, row in zip(arms["best"], rows_of(dressed), strict=True):
         table.add_row(*row, style="green" if best else "")
     return table
+
+
+def _arm_by_arm(arms: pd.DataFrame, question: Question, shown: list[Column]) -> Group:
+    """Its knobs, and below them all that the table says of it."""
+    paths = {knob_name(knob): knob for knob in question.knobs}
+    lines = []
+    for number in range(len(arms)):
+        cells = [(own.title, own.above, own.cells[number]) for own in shown if own.cells[number]]
+        arm = ", ".join(f"{paths[title]} = {cell}" for title, _, cell in cells if title in paths)
+        said = [f"{above} {cell}".strip() for title, above, cell in cells if title not in paths]
+        lines += [Hanging(arm, indent=0), Hanging(*said, indent=4)]
+    return Group(*lines)
 
 
 def _estimate(arm: pd.Series) -> str:

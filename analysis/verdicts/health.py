@@ -96,8 +96,11 @@ def lost(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[st
         return []
     counts = [f"{(bad['outcome'] == name).sum()} {name}" for name in LOST]
     counts = [count for count in counts if not count.startswith("0 ")]
-    (cause, times), *_ = Counter(map(without_numbers, bad["cause"])).most_common(1)
-    why = f"; most often ({times}): {cause}" if cause else ""
+    kinds = Counter(map(without_numbers, bad["cause"]))
+    (kind, times), *_ = kinds.most_common(1)
+    alike = [cause for cause in bad["cause"] if without_numbers(cause) == kind]
+    such = "" if len(set(alike)) == 1 else "such as "
+    why = f"; most often ({times}): {such}{alike[0]}" if kind else ""
     part = len(bad) / len(trials)
     return [
         f"{len(bad)} of {len(trials)} trials ({part:.0%}) ended without a value: "
@@ -106,7 +109,7 @@ def lost(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[st
 
 
 def without_numbers(cause: str) -> str:
-    """`a sample of … is beyond …`: what several causes have in common."""
+    """`overflows float16 at a loss scale of …`: what several causes have in common."""
     return NUMBER.sub("…", cause)
 
 

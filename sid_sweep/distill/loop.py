@@ -22,7 +22,6 @@ from .build import build
 from .method import Setting
 
 CHECK_STEPS = 16  # how often the loop looks at its numbers; each look waits for the device
-LARGEST_DEVIATIONS = 100.0  # samples this far out, in deviations of the data, have diverged
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class _Training:
         self.method = build(Setting(trial, teacher, own, device, ranks))
         self.step, self.seconds = 0, time.perf_counter() - began  # KD makes its pairs
         self.trial, self.device, self.ranks = trial, device, ranks
-        self.largest = LARGEST_DEVIATIONS * teacher.sigma_data
+        self.sigma_data = teacher.sigma_data
         self.evaluations = evaluation_steps(trial, images_per_step=self.method.images_per_step)
 
     @property
@@ -110,7 +109,7 @@ class _Training:
         for _ in range(steps_to_next_look(self.step, self.evaluations)):
             self.method.step(self.images)
             self.step += 1
-        trouble = self.method.monitor.trouble(largest=self.largest)
+        trouble = self.method.monitor.trouble(sigma_data=self.sigma_data)
         self.seconds += time.perf_counter() - began
         return trouble
 

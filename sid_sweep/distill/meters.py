@@ -10,6 +10,8 @@ from torch import Tensor
 from sid_sweep.nets.loss_scale import COLLAPSED, LossScale
 from sid_sweep.nets.ranks import SOLO, Ranks
 
+LARGEST_DEVIATIONS = 100.0  # samples this far out, in deviations of the data, have diverged
+
 
 class Meters:
     """Means since the last reset: of everything, and by bin.
@@ -126,20 +128,20 @@ class Monitor:
             meters.reset()
         self._largest.zero_()
 
-    def trouble(self, *, largest: float) -> str:
-        """A look: why training cannot go on, or "": a number that is not finite, a sample beyond
-        `largest`."""
+    def trouble(self, *, sigma_data: float) -> str:
+        """A look: why training cannot go on, or "": a number that is not finite, a sample further
+        out than any of the data, whose deviation is `sigma_data`."""
         totals = [meters.total for meters in self._meters.values()]
         tables = [table for meters in self._meters.values() for table in meters.tables]
         numbers = torch.stack([*totals, self._largest])
         self._ranks.average([numbers, *tables])  # a NaN on any rank is a NaN on all
         if not bool(numbers.isfinite().all()):
-            return "a loss is not finite"
+            return "a loss became infinite or no number (NaN)"
         for name, scale in self._scales.items():
             if (factor := float(scale.factor)) < COLLAPSED:
                 return f"the gradient of {name} overflows float16 at a loss scale of {factor:.3g}"
-        if (reached := self._ranks.largest(self._largest)) > largest:
-            return f"a sample of {reached:.3g} is beyond {largest:.3g}"
+        if self._ranks.largest(self._largest) > LARGEST_DEVIATIONS * sigma_data:
+            return f"samples left the data's range ({LARGEST_DEVIATIONS:g} σ)"
         return ""
 
     def state(self) -> dict[str, Any]:

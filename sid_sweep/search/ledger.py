@@ -7,6 +7,8 @@ when all of this one have ended. So a worker may have to wait, but which trials 
 their results alone, not on which of them came first, and a sweep that was killed goes on to the
 same ones.
 
+What was begun and has no end comes before what is new, the furthest of it first.
+
 Optuna is told of an arm with the mean over the screening seeds that it got. A trial's result is
 looked up in its folder, so what was computed once is never computed again, whichever space asks. A
 grown space gets a new study in the same journal, which begins with the arms of the older ones.
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from sid_sweep.spec import Arm, Sweep
 from sid_sweep.spec.sweep import GridSearch
@@ -31,6 +33,7 @@ from .study import (
     SETTLED,
     arm_of,
     enqueue,
+    go_on,
     has_queue,
     latest_by_arm,
     open_study,
@@ -78,15 +81,19 @@ class Ledger:
         self._queue: list[Entry] = []
         self._twins: dict[TrialFolder, list[Entry]] = {}
         self._numbers = {arm: number for number, arm in enumerate(folder.arms())}
-        self._study = open_study(folder.journal, sweep, known=folder.arms())
+        self._study = open_study(
+            folder.journal, sweep, known=folder.arms(), is_interrupted=self._is_interrupted
+        )
         for proposal in latest_by_arm(self._study):
             if proposal.state is TrialState.WAITING:
                 continue
             self._number(arm_of(proposal))
             if proposal.state.is_finished() and proposal.user_attrs.get(OUTCOME) in SETTLED:
                 self._note(arm_of(proposal), None)
+            elif proposal.state is TrialState.RUNNING:
+                self._note(arm_of(proposal), go_on(self._study, proposal, sweep))
             else:
-                self._ask_again(proposal)
+                enqueue(self._study, arm_of(proposal))
         self._course = self._phases()
         self._at_end_of_round = False
 
@@ -117,7 +124,7 @@ class Ledger:
                 self._at_end_of_round = False
                 return None
             self._at_end_of_round = step is None
-            for entry in step or ():
+            for entry in sorted(step or (), key=_place):
                 self._start(entry)
         return self._queue.pop(0)
 
@@ -151,9 +158,8 @@ class Ledger:
             yield from self._confirm()
 
     def _screen(self) -> Iterator[list[Entry]]:
-        """Arm by arm: a started arm's seeds before a new arm's."""
-        for number in list(self._asked):
-            yield self._entries([number], self.sweep.seeds.screen)
+        """The seeds of all arms that were started, then arm by arm."""
+        yield self._entries(list(self._asked), self.sweep.seeds.screen)
         while (number := self._ask()) is not None:
             yield self._entries([number], self.sweep.seeds.screen)
 
@@ -242,6 +248,10 @@ class Ledger:
             self._study.tell(proposal, state=TrialState.FAIL)
         return None
 
+    def _is_interrupted(self, arm: Arm) -> bool:
+        own = (self.folder.trial(trial) for trial in self.sweep.trials(arm))
+        return any(trial.is_interrupted() for trial in own)
+
     def _wants_more(self) -> bool:
         search = self.sweep.search
         return not isinstance(search, GridSearch) and len(self._asked) < search.arms
@@ -288,12 +298,6 @@ class Ledger:
         means = [self.sweep.mean(name, (r.metrics[name] for r in results)) for name in names]
         self._study.tell(proposal, means)
 
-    def _ask_again(self, proposal: FrozenTrial) -> None:
-        """Queue an arm that failed or was interrupted; diverging is a result, not a failure."""
-        if proposal.state is TrialState.RUNNING:
-            self._study.tell(proposal.number, state=TrialState.FAIL)
-        enqueue(self._study, arm_of(proposal))
-
 
 def _verdict(results: list[Result]) -> tuple[str, str]:
     """The outcome of an arm, the worst of its seeds', and the first cause of it."""
@@ -302,3 +306,9 @@ def _verdict(results: list[Result]) -> tuple[str, str]:
             if result.outcome == outcome:
                 return outcome, result.cause
     return "finished", ""
+
+
+def _place(entry: Entry) -> tuple[bool, int]:
+    """Sort key: what was interrupted, the furthest first, before all else."""
+    is_interrupted = entry.folder.is_interrupted()
+    return (not is_interrupted, -entry.folder.standing().images if is_interrupted else 0)

@@ -5,7 +5,7 @@ the arm's values in an attribute from the moment that they are known.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,12 +23,19 @@ ARM, OUTCOME, CAUSE = "arm", "outcome", "cause"  # attributes of a proposal
 SETTLED, REPEATED = ("finished", "diverged"), "repeated"
 
 
-def open_study(path: Path, sweep: Sweep, *, known: Sequence[Arm] = ()) -> optuna.Study:
+def open_study(
+    path: Path,
+    sweep: Sweep,
+    *,
+    known: Sequence[Arm] = (),
+    is_interrupted: Callable[[Arm], bool] = lambda arm: False,
+) -> optuna.Study:
     """The study of this space. Whatever it lacks of its grid, of the arms of older spaces and of
     those that are known is queued: it is new, or was killed or damaged before it had all.
 
     Args:
         known: arms that were asked for, whether or not the journal says so.
+        is_interrupted: whether an arm has a trial that goes on; it is queued before others.
     """
     storage = _storage(path)
     names = optuna.get_all_study_names(storage)
@@ -42,9 +49,9 @@ def open_study(path: Path, sweep: Sweep, *, known: Sequence[Arm] = ()) -> optuna
     inherited = [arm_of(proposal) for other in older for proposal in latest_by_arm(other)]
     grid = sweep.grid() if isinstance(sweep.search, GridSearch) else []
     there = {arm_of(proposal) for proposal in latest_by_arm(study)}
-    for arm in dict.fromkeys([*grid, *inherited, *known]):
-        if arm not in there:
-            enqueue(study, arm)
+    lacks = [arm for arm in dict.fromkeys([*grid, *inherited, *known]) if arm not in there]
+    for arm in sorted(lacks, key=lambda arm: not is_interrupted(arm)):
+        enqueue(study, arm)
     return study
 
 
@@ -123,6 +130,17 @@ def propose(study: optuna.Study, sweep: Sweep) -> tuple[optuna.Trial, Arm]:
         if sweep.applies(knob, values):
             values[knob] = _suggest(proposal, knob, domain)
     return proposal, Arm(values)
+
+
+def go_on(study: optuna.Study, proposal: FrozenTrial, sweep: Sweep) -> optuna.Trial:
+    """The proposal of an interrupted arm, open again; what it still lacks of its values, which the
+    arm holds, is suggested."""
+    again = optuna.Trial(study, proposal._trial_id)
+    arm = arm_of(proposal)
+    for knob, domain in sweep.domains.items():
+        if knob in arm:
+            _suggest(again, knob, domain)
+    return again
 
 
 def _num_proposed(study: optuna.Study) -> int:

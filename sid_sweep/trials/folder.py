@@ -174,6 +174,10 @@ class TrialFolder:
             peak_memory_bytes=last.peak_memory_bytes if last else 0,
         )
 
+    def is_interrupted(self) -> bool:
+        """Whether it was begun and has neither an end nor a failure."""
+        return self.specification.exists() and not (self.ending.exists() or self.failure.exists())
+
     def pictures(self) -> list[tuple[int, Path]]:
         """All pictures with their images, in order."""
         return [(int(p.stem), p) for p in sorted(self.samples.glob("[0-9]*.png"))]

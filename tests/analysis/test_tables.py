@@ -48,12 +48,47 @@ def test_csv_keeps_full_precision(table):
         np.testing.assert_array_equal([float(cell or "nan") for cell in cells], table[name])
 
 
-def test_the_terminal_shows_the_same_cells(table):
-    console = Console(file=io.StringIO(), width=160)
-    console.print(tables.terminal(table, question()))
-    text = console.file.getvalue()
+def on_terminal(table, asked, *, width):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(tables.terminal(table, asked))
+    return console.file.getvalue()
+
+
+def test_the_terminal_shows_the_same_cells_and_the_knobs_by_their_names_in_the_yaml(table):
+    text = on_terminal(table, question(), width=160)
     for column in tables.columns(table, question()):
-        assert all(cell in text for cell in (column.title, *column.cells))
+        title = "loss.lambda" if column.title == "λ" else column.title
+        assert all(cell in text for cell in (title, *column.cells))
+
+
+@pytest.mark.parametrize("width", [90, 100])
+def test_a_narrow_terminal_loses_what_matters_least_and_says_so(table, width):
+    data = [
+        row | {"seconds": 10.0 + row["arm"], "peak_memory_bytes": 2**29 + row["arm"] * 2**20}
+        for row in rows()
+    ]
+    asked = question(columns=["modes", "off_modes"])
+    data = [row | {"metric.off_modes": 0.001 * row["arm"] + 0.2} for row in data]
+    table = arms(tidy(data, asked), asked)
+    text = on_terminal(table, asked, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for column in tables.columns(table, asked):
+        if column.title in ("js", "n", "ratio", "verdict"):
+            assert all(cell in text for cell in (column.title, *column.cells))
+    above, _, below = text.partition("not shown at this width: ")
+    assert below.startswith("peak MiB")
+    assert "peak MiB" not in above
+    assert "2 of 3" in above  # diverged, perhaps on the next line
+
+
+def test_where_no_table_fits_the_arms_stand_one_below_the_other_and_nothing_is_lost(table):
+    text = on_terminal(table, question(), width=50)
+    assert max(map(len, text.splitlines())) <= 50
+    words = " ".join(text.split())
+    for row in tables.rows_of([column.cells for column in tables.columns(table, question())]):
+        assert f"loss.lambda = {row[0]} js {row[1]} · n {row[2]}" in words
+        assert all(cell in words for cell in row)
 
 
 def test_lost_and_running_seeds_are_counted():

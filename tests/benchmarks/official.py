@@ -165,7 +165,7 @@ class Ours:
         apply_globally(self.method.trial.compute)
         self.method.step(self.images)
         self.images += self.method.images_per_step
-        if trouble := self.method.monitor.trouble(largest=1e9):  # more often than the loop looks
+        if trouble := self.method.monitor.trouble(sigma_data=1e7):  # more often than the loop looks
             raise ValueError(trouble)
 
 

@@ -77,7 +77,7 @@ def run(sid: Method, num_steps: int) -> float:
     began = time.perf_counter()
     for step in range(num_steps):
         sid.step(step * sid.images_per_step)
-    sid.monitor.trouble(largest=1e9)  # waits for the device
+    sid.monitor.trouble(sigma_data=1e7)  # waits for the device
     return time.perf_counter() - began
 
 

@@ -73,7 +73,7 @@ def test_every_method_trains_the_weights_that_hear_the_class(name):
     for step in range(3):
         own.step(step * own.images_per_step)
     assert not torch.equal(before, network.net.embed.label.weight)
-    assert own.monitor.trouble(largest=1e6) == ""
+    assert own.monitor.trouble(sigma_data=1e4) == ""
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sid_sweep.distill.meters import Meters
+from sid_sweep.distill.meters import Meters, Monitor
 
 
 def test_means_of_all_and_by_bin():
@@ -38,3 +38,11 @@ def test_what_is_not_finite_shows():
     assert bool(meters.total == 0)
     meters.add(torch.tensor([[1.0], [float("inf")]]))
     assert not bool(meters.total.isfinite())
+
+
+def test_samples_beyond_a_hundred_deviations_of_the_data_are_named_in_words():
+    monitor = Monitor()
+    monitor.note_samples(torch.tensor([[1.0, -199.0]]))
+    assert monitor.trouble(sigma_data=2.0) == ""
+    monitor.note_samples(torch.tensor([[-201.0, 0.0]]))
+    assert monitor.trouble(sigma_data=2.0) == "samples left the data's range (100 σ)"

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from sid_sweep.search import Ledger
 from sid_sweep.spec import Arm, load
-from sid_sweep.trials import Result, SweepFolder
+from sid_sweep.trials import Measurement, Result, SweepFolder
 
 LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 TWO_SEEDS = "seeds=[0, 1]"
@@ -63,6 +63,67 @@ def test_an_interrupted_sweep_goes_on_without_repeating_a_trial(tmp_path, most):
     assert sorted(first + second) == sorted(set(first + second))
     assert len(first + second) == 16
     assert len(ledger.arms) == 8
+
+
+def begin(entry, images):
+    """Leave a trial that was interrupted there."""
+    entry.folder.begin(entry.trial, images=-1)
+    if images:
+        spent = {"images": images, "seconds": 1.0, "peak_memory_bytes": 0}
+        entry.folder.append(Measurement(**spent, metrics={}, timestamp_ms=1))
+
+
+def reopened(folder, *overrides):
+    """What a new command runs, in its order."""
+    ledger = Ledger(SweepFolder(folder), load(LAMBDA, (TWO_SEEDS, *overrides)))
+    asked = iter(ledger.next_entry, None)
+    return [(round(entry.trial.loss.lambda_, 6), entry.seed) for entry in asked], ledger
+
+
+def test_what_was_interrupted_goes_on_first_the_furthest_before_all(tmp_path):
+    """Also before what was begun by an arm that is older, and before every new arm."""
+    _, ledger = play(tmp_path, most=3)
+    out = [ledger.next_entry() for _ in range(4)]  # 0.25/1, 0.5/0, 0.5/1, 0.75/0
+    for entry, images in zip(out[1:], (0, 69, 31), strict=True):
+        begin(entry, images)
+    order, again = reopened(tmp_path)
+    assert order[:4] == [(0.5, 1), (0.75, 0), (0.5, 0), (0.25, 1)]
+    assert order[4:] == [(0.75, 1), *((value, s) for value in (1.0, 1.1, 1.2, 1.5) for s in (0, 1))]
+    numbers = {arm: number for number, arm in enumerate(again.folder.arms())}
+    assert [arm["loss.lambda"] for arm in numbers] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.5]
+
+
+def test_it_goes_on_first_however_often_and_early_a_sweep_is_interrupted(tmp_path):
+    for _ in range(3):
+        order, ledger = reopened(tmp_path)
+        assert order[0] == (0.0, 0)
+        begin(ledger.entries()[0], 69)
+    assert sorted(order) == sorted(set(order))
+    assert len(order) == 16
+
+
+def test_a_grown_space_goes_on_first_with_what_was_interrupted(tmp_path):
+    ledger = Ledger(SweepFolder(tmp_path), load(LAMBDA, (TWO_SEEDS,)))
+    for entry in [ledger.next_entry() for _ in range(3)][2:]:
+        begin(entry, 10)  # 0.25/0
+    wider = "scientific.loss.lambda={choice: [0.1, 0.0, 0.25, 0.5, 0.75, 1.0, 1.1, 1.2, 1.5]}"
+    order, again = reopened(tmp_path, wider)
+    assert order[:2] == [(0.25, 0), (0.25, 1)]
+    assert again.folder.arms()[1] == Arm({"loss.lambda": 0.25})  # as it was
+
+
+def test_an_interrupted_arm_of_a_sampler_goes_on_with_its_own_proposal(tmp_path):
+    """A sampler that is asked after it knows of one arm as of one."""
+    _, ledger = play(tmp_path, *TPE, most=2)
+    begin(ledger.next_entry(), 5)
+    play(tmp_path, *TPE)
+    straight, _ = play(tmp_path.with_name("straight"), *TPE)
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "ledger.journal")))
+    (name,) = optuna.get_all_study_names(storage)
+    trials = optuna.load_study(study_name=name, storage=storage).trials
+    values = [round(trial.params["loss.lambda"], 6) for trial in trials]
+    assert values == [value for value, seed in straight if seed == 0]
+    assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.FAIL}
 
 
 def test_growth_runs_only_what_is_missing(tmp_path):
