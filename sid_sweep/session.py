@@ -1,5 +1,6 @@
 """One run of the command, from a checked plan to the final table."""
 
+import functools
 import os
 import shutil
 import sys
@@ -21,6 +22,7 @@ from rich.progress import (
 from rich.status import Status
 
 from sid_sweep.console import Board, duration
+from sid_sweep.exhibit import make_exhibit
 from sid_sweep.foreign.pictures import Report, pictures
 from sid_sweep.orchestration import cluster
 from sid_sweep.orchestration.drive import drive
@@ -127,7 +129,8 @@ class Session:
         self.command, self.report = command, report
         self.signals = Signals()
         self.board = Board(self.sweep, console=console)
-        self.trackers = [track(self.sweep, self.folder, uri=tracking_uri)]
+        exhibit = functools.partial(make_exhibit, self.folder)
+        self.trackers = [track(self.sweep, self.folder, uri=tracking_uri, exhibit=exhibit)]
         self.watchers: list[Watcher] = [self.board, *self.trackers]
 
     def run(self, *, address: str | None) -> int:

@@ -41,13 +41,14 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "estimate": "spec foreign nets",
     "plan": "spec foreign trials console estimate orchestration",
     "table_referee": "spec trials analysis",
-    "session": "spec foreign trials search table_referee orchestration tracking console plan "
-    "quality teachers analysis",
+    "exhibit": "trials analysis",
+    "session": "spec foreign trials search table_referee exhibit orchestration tracking console "
+    "plan quality teachers analysis",
     "run": "spec files trials search plan session",
     "sample": "spec nets trials tracking student quality analysis",
     "analysis": "spec trials tracking",
 }
-ABOVE = ("table_referee", "session", "sample")
+ABOVE = ("table_referee", "exhibit", "session", "sample")
 """Those who ask what the analysis makes of a sweep. It reads what the rooms write, and
 no room knows of it."""
 PATHS = ("trials", "trial.json", "failure.json", "result.json", "sweep.json", "measurements.jsonl")

@@ -23,6 +23,7 @@ class Memory:
     """
 
     hint = "look in the memory"
+    is_drawing = False
 
     def __init__(self, *, failures=0, seconds=0.0):
         self.told = []
