@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SWEEP = "sweep"  # key of the parent's note in the cursor
 ANSWER, TILES = "answer.md", "samples.png"  # what an exhibit may hold: words, and a sheet of arms
 OUTCOME = "outcome"
+DIGITS = 4  # of a value that is shown in a table; all of them stand in its curve
 MOST_SHOWN = 6  # pictures of seeds in an arm's description
 
 Exhibit = Callable[[], Mapping[str, str | bytes]]
@@ -164,10 +165,9 @@ class MlflowMirror:
         self._adopt()
         if not self._parent:
             self._make(SWEEP, self.sweep.sweep, {"level": "sweep"}, parent="")
-            page = run_page(self._store.experiment_id, self._parent)
-            self._store.introduce(f"{self.sweep.question} [Answer, table, samples]({page})")
         elif self._parent != known:
             self._store.reopen(self._parent)
+        self._store.introduce(run_page(self._store.experiment_id, self._parent))
         self._store.describe(self._parent, self._words())
         places = {"level": f"{TAG}level", "outcome": f"{TAG}{OUTCOME}"}
         self._store.view(view_state(self.sweep, **places, nested=not self._has_one_seed))
@@ -315,14 +315,15 @@ class MlflowMirror:
         return bool(set(self.sweep.seeds.confirm) & set(self._ended[number]))
 
     def _send_finals(self, key: str, own: Sequence[Ending]) -> None:
-        """At no image, as what has no course: MLflow then draws bars. Where there was a value, and
-        a further seed has none, the value is taken back."""
+        """At no image, as what has no course: MLflow then draws bars, and it shows all digits that
+        it has. Where there was a value, and a further seed has none, the value is taken back."""
         values, note = finals(self.sweep, own), self._cursor[key]
         names = [*values, *(name for name in note.get("finals", ()) if name not in values)]
         if not names:
             return
         when = max((end_of(*pair) for pair in own), default=note.get("when", 0))
-        points = [(f"{FINAL}{n}", values.get(n, math.nan), when, 0) for n in names]
+        shown = {name: float(f"{value:.{DIGITS}g}") for name, value in values.items()}
+        points = [(f"{FINAL}{n}", shown.get(n, math.nan), when, 0) for n in names]
         if "finals" in note:
             self._store.supersede(note["run_id"], points)
         else:
@@ -337,7 +338,7 @@ class MlflowMirror:
         else:
             self._store.supersede(self._cursor[key]["run_id"], points)
 
-    def _show_arm(self, number: int, own: list[Ending]) -> None:
+    def _show_arm(self, number: int, own: Sequence[Ending]) -> None:
         """What its students draw: that of one seed among the arm's pictures, some in its words."""
         run_id = self._cursor[_arm_key(number)]["run_id"]
         drawn = [(entry, entry.folder.pictures()[-1:]) for entry, _ in own]

@@ -35,13 +35,16 @@ class Store:
 
     def __init__(self, client: "MlflowClient", name: str, *, description: str) -> None:
         self.client = client
+        self._question = redact(description)
+        self._note = self._question
         if (found := client.get_experiment_by_name(name)) is not None:
             self.experiment_id = found.experiment_id
+            self._note = found.tags.get(NOTE, "")
             if found.lifecycle_stage == "deleted":  # MLflow keeps its name, so none can replace it
                 client.restore_experiment(found.experiment_id)
             return
         kind = {"mlflow.experimentKind": "custom_model_development"}
-        tags = {NOTE: redact(description), **kind}
+        tags = {NOTE: self._question, **kind}
         self.experiment_id = client.create_experiment(name, tags=tags)
 
     def create(self, name: str, tags: dict[str, str], *, parent: str) -> str:
@@ -200,9 +203,11 @@ class Store:
         key = f"mlflow.sharedViewState.{VIEW}"
         self.client.set_experiment_tag(self.experiment_id, key, json.dumps(state))
 
-    def introduce(self, text: str) -> None:
-        """Markdown that MLflow shows on top of the experiment."""
-        self.client.set_experiment_tag(self.experiment_id, NOTE, redact(text)[:MAX_TAG_CHARACTERS])
+    def introduce(self, page: str) -> None:
+        """A link to the sweep's run on top of the experiment, unless somebody has written there."""
+        link = f"{self._question} [Answer, table, samples]("
+        if self._note == self._question or self._note.startswith(link):
+            self.client.set_experiment_tag(self.experiment_id, NOTE, f"{link}{page})")
 
     def _log_tags(self, run_id: str, tags: dict[str, str]) -> None:
         from mlflow.entities import RunTag

@@ -11,12 +11,13 @@ from sid_sweep.spec import Sweep
 
 VIEW = "sid_sweep"  # its name in an address
 FINAL = "final/"  # before a metric: its value where all was trained to the end, and nowhere else
-SAMPLES, SHEET = "Samples/student", "Samples/arms"
-"""Names of pictures. MLflow puts sections in the order of their codes: this one is the first."""
+SAMPLES, SHEET = "appearance/student", "appearance/arms"
+"""Names of pictures. MLflow shows sections in alphabetical order: this one comes first."""
 MACHINE_LEARNING = "workflowType=machine_learning"
 """Of an address: else MLflow opens a page as one of a GenAI project."""
 SECTION = "sid_sweep"
 MOST_RUNS = 60  # on a chart
+NAME_PIXELS, OUTCOME_PIXELS, PIXELS = 250, 170, 100  # widths of columns
 
 
 def runs_page(experiment_id: str) -> str:
@@ -41,20 +42,18 @@ def view_state(sweep: Sweep, *, level: str, outcome: str, nested: bool) -> dict[
         level, outcome: names of tags.
         nested: whether arms have runs of their own, above those of their seeds.
     """
-    metrics = shown_metrics(sweep)
-    columns = [f"metrics.`{FINAL}{name}`" for name in metrics]
-    columns += [f"params.`{knob}`" for knob in sweep.domains]
-    columns.append(f"tags.`{outcome}`")
-    name_width, width = 260, 110
-    order = ["attributes.`Run Name`", *columns]
+    objective, *others = (f"metrics.`{FINAL}{name}`" for name in shown_metrics(sweep))
+    knobs, ended = [f"params.`{knob}`" for knob in sweep.domains], f"tags.`{outcome}`"
+    columns, name = [objective, ended, *knobs, *others], "attributes.`Run Name`"
     return {
         "searchFilter": f"tags.`{level}` != 'seed'" if nested else "",
-        "orderByKey": columns[0],
+        "orderByKey": objective,
         "orderByAsc": sweep.objective.goal == "minimize",
         "selectedColumns": columns,
-        "columnOrder": order,
-        "columnWidths": dict.fromkeys(columns, width) | {order[0]: name_width, columns[-1]: 200},
+        "columnOrder": [name, *columns],
+        "columnWidths": dict.fromkeys(columns, PIXELS) | {name: NAME_PIXELS, ended: OUTCOME_PIXELS},
         "runsHiddenMode": "SHOW_ALL",
+        "isAccordionReordered": True,  # else MLflow puts our section among its own
         "compareRunCharts": _charts(sweep),
         "compareRunSections": [
             {"uuid": SECTION, "name": "The question", "display": True, "isGenerated": False}
