@@ -213,23 +213,28 @@ class MlflowMirror:
         self._send_finals(SWEEP, best(self.sweep, [self._reported(n) for n in self._ended]))
 
     def _show_all(self, report: str) -> None:
-        """The exhibit, unless that of the same table is there: it takes seconds to make."""
-        if self._cursor[SWEEP].get("shown") == (signature := digest({"report": report})):
-            return
+        """The exhibit, which is made once of the same table: it takes seconds."""
+        signature = digest({"report": report})
+        if self._cursor[SWEEP].get("shown") != signature:
+            found = self._drawn()
+            for name, content in found.items():
+                self._store.content(self._parent, content, name)
+            if isinstance(tiles := found.get(TILES), bytes):
+                self._store.sheet(self._parent, tiles, name=TILES, key=SHEET)
+            told = {"answer": str(found.get(ANSWER, "")), "sheet": TILES in found}
+            self._cursor.note(SWEEP, shown=signature, **told)
+        note, sheet = self._cursor[SWEEP], ""
+        if note["sheet"]:
+            sheet = shown("samples of all arms", run_id=self._parent, path=TILES)
+        parts = (note["answer"], sheet, self._words().strip(), report)
+        self._store.describe(self._parent, "\n\n".join(filter(None, parts)))
+
+    def _drawn(self) -> Mapping[str, str | bytes]:
         self.is_drawing = True
         try:
-            found = self._exhibit()
+            return self._exhibit()
         finally:
             self.is_drawing = False
-        for name, content in found.items():
-            self._store.content(self._parent, content, name)
-        words, sheet = str(found.get(ANSWER, "")), ""
-        if isinstance(tiles := found.get(TILES), bytes):
-            self._store.sheet(self._parent, tiles, name=TILES, key=SHEET)
-            sheet = shown("samples of all arms", run_id=self._parent, path=TILES)
-        text = "\n\n".join(filter(None, (words, sheet, self._words().strip(), report)))
-        self._store.describe(self._parent, text)
-        self._cursor.note(SWEEP, shown=signature)
 
     def _words(self) -> str:
         sweep = self.sweep

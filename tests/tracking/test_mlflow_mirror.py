@@ -556,7 +556,7 @@ def test_the_sweeps_run_keeps_what_is_made_of_the_whole(place):
         words = {"answer.md": "**Undecided.**", "report.html": f"<p>{SECRET_URI}</p>"}
         return {**words, "samples.png": png.getvalue()}
 
-    for report in ("| λ |", "| λ |", "| λ | js |"):
+    for report in ("| λ |", "| λ | js |", "| λ | js |"):
         mirror = place.mirror()
         mirror._exhibit = exhibit
         mirror.conclude(report, failed=False)
