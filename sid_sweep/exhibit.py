@@ -1,6 +1,12 @@
 """What a tracker keeps of a whole sweep beside its table: answer, sheet of samples, report."""
 
+import io
+
+from PIL import Image
+
 from sid_sweep.trials import SweepFolder
+
+SHEET_PIXELS = 660, 6600  # at most: a wider one stretches MLflow's page, whose table then is hidden
 
 
 def make_exhibit(folder: SweepFolder) -> dict[str, str | bytes]:
@@ -20,5 +26,14 @@ def make_exhibit(folder: SweepFolder) -> dict[str, str | bytes]:
     }
     drawn = sheet.sheet_figure(comparison.frame, comparison.arms, comparison.question, pictures)
     if drawn is not None:
-        files["samples.png"] = canvas.render(drawn, kind="png")
+        files["samples.png"] = _fitted(canvas.render(drawn, kind="png"))
     return files
+
+
+def _fitted(png: bytes) -> bytes:
+    """A picture no larger than a page shows it; the report has it in full."""
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as picture:
+        picture.thumbnail(SHEET_PIXELS)
+        picture.save(small, "png")
+    return small.getvalue()
