@@ -309,8 +309,8 @@ class Board:
             return rows
 
         def place(row: _Row) -> tuple[bool, bool, bool, int]:
-            busy = row.arm == leader, row.has("running"), row.has("interrupted")
-            return (*(not own for own in busy), -row.heard)
+            leads, runs, waits = row.arm == leader, row.has("running"), row.has("interrupted")
+            return not leads, not runs, not waits, -row.heard
 
         chosen = {row.arm for row in sorted(rows, key=place)[:num]}
         return [row for row in rows if row.arm in chosen]

@@ -1,5 +1,6 @@
 """One run of the command, from a checked plan to the final table."""
 
+import functools
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from sid_sweep.activity import Activity
 from sid_sweep.console import Board
+from sid_sweep.exhibit import make_exhibit
 from sid_sweep.foreign.pictures import Report, pictures
 from sid_sweep.orchestration import cluster
 from sid_sweep.orchestration.drive import drive
@@ -122,7 +124,8 @@ class Session:
         self.command, self.report = command, report
         self.signals = Signals()
         self.board = Board(self.sweep, console=self.console, known=plan.known)
-        self.trackers = [track(self.sweep, self.folder, uri=tracking_uri)]
+        exhibit = functools.partial(make_exhibit, self.folder)
+        self.trackers = [track(self.sweep, self.folder, uri=tracking_uri, exhibit=exhibit)]
         self.watchers: list[Watcher] = [self.board, *self.trackers]
 
     def run(self, *, address: str | None) -> int:

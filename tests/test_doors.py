@@ -43,14 +43,15 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "estimate": "spec foreign nets",
     "plan": "spec foreign trials screen console estimate orchestration",
     "table_referee": "spec trials analysis",
-    "session": "spec foreign trials search table_referee orchestration tracking screen activity "
-    "console plan quality teachers analysis",
+    "exhibit": "trials analysis",
+    "session": "spec foreign trials search table_referee exhibit orchestration tracking screen "
+    "activity console plan quality teachers analysis",
     "run": "spec files trials search screen activity plan session",
     "sample": "spec nets trials tracking student quality analysis",
     "__main__": "run sample analysis",
     "analysis": "spec trials tracking screen",
 }
-ABOVE = ("table_referee", "session", "sample", "__main__")
+ABOVE = ("table_referee", "exhibit", "session", "sample", "__main__")
 """Those who ask what the analysis makes of a sweep. It reads what the rooms write, and
 no room knows of it."""
 PATHS = ("trials", "trial.json", "failure.json", "result.json", "sweep.json", "measurements.jsonl")

@@ -42,6 +42,7 @@ class Listener:
     """A watcher, and the mirror of a tracker, that remembers what it was told."""
 
     hint = "look here"
+    is_drawing = False
 
     def __init__(self):
         self.heard = []
@@ -98,7 +99,7 @@ def mirror(monkeypatch):
     """What the tracker feeds, in the place of a store."""
     mirror = Listener()
     tracker = Tracker(lambda: mirror, store="a list", hint="")
-    monkeypatch.setattr(sessions, "track", lambda sweep, folder, uri: tracker)
+    monkeypatch.setattr(sessions, "track", lambda sweep, folder, **_: tracker)
     return mirror
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from scipy.ndimage import uniform_filter
 from torch import Tensor, nn
 
 from sid_sweep import spec
@@ -15,6 +16,7 @@ NUM_DATA = 32_768  # points of the data, under the student's
 MOST_IMAGES = 100  # on a sheet of its own making
 SHEET, CELL = 1400, 104  # pixels of a side: of a sheet, and of a picture that is enlarged
 FRAME = 2
+COVERED = 40.0  # the points together ink one part in so many of a picture
 
 
 def picture(
@@ -33,7 +35,8 @@ def picture(
 def scatter(
     samples: Float[Tensor, "N D"], data: Float[Tensor, "M D"], *, pixels: int = 256
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Student in dark blue over the data in orange, first two coordinates, on white.
+    """Student in dark blue over the data in orange, first two coordinates, on white: a cloud where
+    there are many points, squares that can be seen where there are few.
 
     Of points on a line, the second is the place in the sample.
     """
@@ -45,7 +48,9 @@ def scatter(
         counts, _, _ = np.histogram2d(
             -xy[:, 1], xy[:, 0], bins=pixels, range=[[-radius, radius]] * 2
         )
-        density = 1 - np.exp(-counts * (pixels**2 / (40.0 * len(xy))))
+        inked = pixels**2 / (COVERED * len(xy))  # pixels for each point
+        counts = uniform_filter(counts, max(1, round(math.sqrt(inked))), mode="constant")
+        density = 1 - np.exp(-counts * inked)
         drawn *= 1 - density[:, :, None] * np.array(ink)
     return (255 * drawn).round().astype(np.uint8)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from .database import OURS, path_of, prepare, tables_of
+from .view import runs_page
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,7 +22,6 @@ ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-VIEW = "sid_sweep"  # name of the view that the address of the runs table asks for
 SERVER = "http://127.0.0.1:5000"  # of a bare `mlflow ui`
 STORES = "name a database, such as sqlite:///mlflow.db, or a server, such as http://host:5000"
 _CREDENTIALS = re.compile(r"""(?<=://)[^/@:\s"']*(?::[^\s"']*)?@""")
@@ -174,8 +174,5 @@ def ui_hint(uri: str | None, *, experiment_id: str = "") -> str:
         command = f"mlflow ui --backend-store-uri {redact(uri)}"
         if uri.startswith("http"):
             server, command = redact(uri), ""
-    # MLflow opens an experiment as a GenAI project unless the address says otherwise.
-    view = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
-    path = f"/#/experiments/{experiment_id}/runs?{view}"
-    page = f"{server}{path}" if experiment_id else server
+    page = f"{server.rstrip('/')}/{runs_page(experiment_id)}" if experiment_id else server
     return f"{command}   then {page}" if command else page

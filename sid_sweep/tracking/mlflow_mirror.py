@@ -8,6 +8,9 @@ where MLflow's end; and whatever else is sent, tags, files, pictures, replaces i
 """
 
 import json
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sid_sweep.files import set_aside
@@ -16,22 +19,36 @@ from sid_sweep.spec.paths import leaves
 from sid_sweep.trials import Entry, Measurement, Result, SweepFolder
 from sid_sweep.trials.sweep_folder import RECORD
 
-from .client import VIEW, absolute, connect_to_write, redact, ui_hint
+from .client import absolute, connect_to_write, redact, ui_hint
 from .cursor import Cursor
 from .identity import IDENTITY, identity
 from .provenance import provenance
-from .store import TAG, Point, Store, is_bare
+from .store import TAG, Point, Store, is_bare, picture_name
+from .summary import CLOCK, MEMORY, Ending, best, course, end_of, finals, outcomes
 from .tracker import Tracker
+from .view import FINAL, SAMPLES, SHEET, run_page, shown, view_state
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SWEEP = "sweep"  # key of the parent's note in the cursor
-CLOCK = "cost/seconds"  # a metric that every measurement has
+ANSWER, TILES = "answer.md", "samples.png"  # what an exhibit may hold: words, and a sheet of arms
+OUTCOME = "outcome"
+DIGITS = 4  # of a value that is shown in a table; all of them stand in its curve
+MOST_SHOWN = 6  # pictures of seeds in an arm's description
+
+Exhibit = Callable[[], Mapping[str, str | bytes]]
+"""What is made of a whole sweep for its run: files by their names."""
 
 
-def track(sweep: Sweep, folder: SweepFolder, *, uri: str | None) -> Tracker:
-    """A tracker that mirrors a sweep into the MLflow at `uri`; None: MLflow's default store."""
+def track(
+    sweep: Sweep, folder: SweepFolder, *, uri: str | None, exhibit: Exhibit = dict
+) -> Tracker:
+    """A tracker that mirrors a sweep into the MLflow at `uri`; None: MLflow's default store.
+
+    Args:
+        exhibit: called once all trials have an end.
+    """
     remarks: list[str] = []
 
     def open_mirror() -> MlflowMirror:
@@ -41,7 +58,8 @@ def track(sweep: Sweep, folder: SweepFolder, *, uri: str | None) -> Tracker:
             aside = set_aside(cursor.path)
             remarks.append(f"{cursor.path} was damaged; it was set aside as {aside.name}")
             cursor = Cursor(cursor.path)
-        return MlflowMirror(client, sweep, cursor, identity=identity(folder), uri=uri)
+        known = {"identity": identity(folder), "uri": uri, "exhibit": exhibit}
+        return MlflowMirror(client, sweep, cursor, **known)
 
     name = redact(uri or "MLflow's default store")
     return Tracker(open_mirror, store=name, hint=ui_hint(uri), remarks=remarks)
@@ -70,13 +88,15 @@ class MlflowMirror:
         *,
         identity: str,
         uri: str | None = None,
+        exhibit: Exhibit = dict,
     ) -> None:
         self.sweep = sweep
         self._store = Store(client, sweep.sweep, description=sweep.question)
         self._cursor = cursor
         self._identity = identity
         self._uri = uri
-        self._ended: dict[int, dict[int, tuple[Entry, Result]]] = {}
+        self._exhibit = exhibit
+        self._ended: dict[int, dict[int, Ending]] = {}
         """By arm and seed, how a trial ended."""
         self._sent: dict[str, int] = {}
         """Images of a run's last point, where that is known."""
@@ -84,6 +104,7 @@ class MlflowMirror:
         """Whose run the store is known to have."""
         self._asked: set[str] = set()
         """For which a run was asked for; whether one was made is known once it is noted."""
+        self.is_drawing = False
         self._is_late = False
         """Whether one may still be made that was asked for twice."""
         self._open_parent()
@@ -111,11 +132,13 @@ class MlflowMirror:
         """Question and table become the description of the sweep's run, which ends; the arms have
         all the seeds that they get."""
         for number in self._ended:
-            self._end_of_arm(number)
+            self._end_of_arm(number, is_over=True)
         self._settle()
+        self._sum_up()
         self._store.describe(self._parent, f"{self._words()}\n{report}")
         self._store.text(self._parent, report, "table.md")
         self._store.end(self._parent, "FAILED" if failed else "FINISHED")
+        self._show_all(report)
 
     def interrupt(self) -> None:
         """Killed, every run that is open, to be opened again by the next run of the sweep."""
@@ -144,8 +167,10 @@ class MlflowMirror:
             self._make(SWEEP, self.sweep.sweep, {"level": "sweep"}, parent="")
         elif self._parent != known:
             self._store.reopen(self._parent)
+        self._store.introduce(run_page(self._store.experiment_id, self._parent))
         self._store.describe(self._parent, self._words())
-        self._store.view(VIEW, self._columns())
+        places = {"level": f"{TAG}level", "outcome": f"{TAG}{OUTCOME}"}
+        self._store.view(view_state(self.sweep, **places, nested=not self._has_one_seed))
         self._store.json(self._parent, self.sweep.outline(), "question.json")
         self._store.json(self._parent, plain(self.sweep), RECORD)
         self._store.json(self._parent, provenance(), "provenance.json")
@@ -181,12 +206,35 @@ class MlflowMirror:
         if self._is_late:
             self._adopt()
 
-    def _columns(self) -> list[str]:
-        """Of the runs table: metric, further metrics, knobs, outcome."""
-        outline = self.sweep.outline()
-        metrics = [f"metrics.`{name}`" for name in (outline["metric"], *outline["columns"])]
-        params = [f"params.`{knob}`" for knob in self.sweep.domains]
-        return [*metrics, *params, f"tags.`{TAG}outcome`"]
+    def _sum_up(self) -> None:
+        """How all trials ended, and the value of the best arm."""
+        ended = [pair for own in self._ended.values() for pair in own.values()]
+        self._store.tag(self._parent, {OUTCOME: outcomes(self.sweep, ended)})
+        self._send_finals(SWEEP, best(self.sweep, [self._reported(n) for n in self._ended]))
+
+    def _show_all(self, report: str) -> None:
+        """The exhibit, which is made once of the same table: it takes seconds."""
+        signature = digest({"report": report})
+        if self._cursor[SWEEP].get("shown") != signature:
+            found = self._drawn()
+            for name, content in found.items():
+                self._store.content(self._parent, content, name)
+            if isinstance(tiles := found.get(TILES), bytes):
+                self._store.sheet(self._parent, tiles, name=TILES, key=SHEET)
+            told = {"answer": str(found.get(ANSWER, "")), "sheet": TILES in found}
+            self._cursor.note(SWEEP, shown=signature, **told)
+        note, sheet = self._cursor[SWEEP], ""
+        if note["sheet"]:
+            sheet = shown("samples of all arms", run_id=self._parent, path=TILES)
+        parts = (note["answer"], sheet, self._words().strip(), report)
+        self._store.describe(self._parent, "\n\n".join(filter(None, parts)))
+
+    def _drawn(self) -> Mapping[str, str | bytes]:
+        self.is_drawing = True
+        try:
+            return self._exhibit()
+        finally:
+            self.is_drawing = False
 
     def _words(self) -> str:
         sweep = self.sweep
@@ -236,37 +284,79 @@ class MlflowMirror:
         confirmed = set(seeds.confirm) & set(ended)
         return set(seeds.screen) <= set(ended) and len(confirmed) in (0, len(seeds.confirm))
 
-    def _end_of_arm(self, number: int) -> None:
-        """The mean over the seeds that the table reports, or over those that screened where the arm
-        has no others, so that arms can be compared in the UI."""
+    def _end_of_arm(self, number: int, *, is_over: bool = False) -> None:
+        """How its seeds ended, and what they have in common, so that arms can be compared in the
+        UI: of the seeds that the table reports, or of those that screened where it has no others.
+
+        Args:
+            is_over: whether no arm gets any further seed.
+        """
         ended, note = self._ended[number], self._cursor[_arm_key(number)]
         signature = [[seed, result.outcome] for seed, (_, result) in sorted(ended.items())]
-        known = all(pair in note.get("done", []) for pair in signature)
-        if not note or (known and not note.get("open")):
+        is_known = all(pair in note.get("done", []) for pair in signature)
+        is_last = is_over or not self.sweep.seeds.confirm or self._is_confirmed(number)
+        is_shown = note.get("curves") or not is_last
+        if not note or (is_known and is_shown and not note.get("open")):
             return
-        confirmed = {seed: own for seed, own in ended.items() if seed in self.sweep.seeds.confirm}
-        own = list((confirmed or ended).values())
-        finished = [pair for pair in own if pair[1].outcome == "finished"]
-        outcomes = [result.outcome for _, result in own]
-        if finished:
-            self._send_means(number, finished)
-        counts = {name: str(outcomes.count(name)) for name in ("finished", *LOST)}
-        self._store.tag(note["run_id"], counts)
+        own = self._reported(number)
+        num = Counter(result.outcome for _, result in own)
+        self._send_finals(_arm_key(number), own)
+        if is_last and not num["failed"]:
+            self._send_course(number, [pair for pair in own if pair[1].outcome == "finished"])
+            self._show_arm(number, own)
+        counts = {name: str(num[name]) for name in ("finished", *LOST)}
+        self._store.tag(note["run_id"], counts | {OUTCOME: outcomes(self.sweep, own)})
         failed = any(result.outcome == "failed" for _, result in ended.values())
-        self._store.end(note["run_id"], "FAILED" if failed else "FINISHED")
-        self._cursor.note(_arm_key(number), open=False, done=signature)
+        over = "FINISHED" if num["finished"] else "KILLED"
+        self._store.end(note["run_id"], "FAILED" if failed else over)
+        self._cursor.note(_arm_key(number), open=False, done=signature, curves=is_last)
 
-    def _send_means(self, number: int, finished: list[tuple[Entry, Result]]) -> None:
-        """At the time of the last of these ends: the same whenever it is sent."""
-        results, key = [result for _, result in finished], _arm_key(number)
-        run_id, when = self._cursor[key]["run_id"], max(_end_of(*pair) for pair in finished)
-        images, mean = max(own.images for own in results), self.sweep.mean
-        names = [name for name in results[0].metrics if all(name in r.metrics for r in results)]
-        means = [(n, mean(n, (r.metrics[n] for r in results)), when, images) for n in names]
-        if self._sent.pop(key, None) == -1:
-            self._store.points(run_id, [means])
+    def _reported(self, number: int) -> list[Ending]:
+        ended = self._ended[number]
+        confirmed = {seed: own for seed, own in ended.items() if seed in self.sweep.seeds.confirm}
+        return list((confirmed or ended).values())
+
+    def _is_confirmed(self, number: int) -> bool:
+        return bool(set(self.sweep.seeds.confirm) & set(self._ended[number]))
+
+    def _send_finals(self, key: str, own: Sequence[Ending]) -> None:
+        """At no image, as what has no course: MLflow then draws bars, and it shows all digits that
+        it has. Where there was a value, and a further seed has none, the value is taken back."""
+        values, note = finals(self.sweep, own), self._cursor[key]
+        names = [*values, *(name for name in note.get("finals", ()) if name not in values)]
+        if not names:
+            return
+        when = max((end_of(*pair) for pair in own), default=note.get("when", 0))
+        shown = {name: float(f"{value:.{DIGITS}g}") for name, value in values.items()}
+        points = [(f"{FINAL}{n}", shown.get(n, math.nan), when, 0) for n in names]
+        if "finals" in note:
+            self._store.supersede(note["run_id"], points)
         else:
-            self._store.supersede(run_id, means)
+            self._store.points(note["run_id"], [points])
+        self._cursor.note(key, finals=names, when=when)
+
+    def _send_course(self, number: int, finished: list[Ending]) -> None:
+        """Means over images."""
+        points, key = course(self.sweep, finished), _arm_key(number)
+        if self._sent.pop(key, None) == -1:
+            self._store.points(self._cursor[key]["run_id"], [[own] for own in points])
+        else:
+            self._store.supersede(self._cursor[key]["run_id"], points)
+
+    def _show_arm(self, number: int, own: Sequence[Ending]) -> None:
+        """What its students draw: that of one seed among the arm's pictures, some in its words."""
+        run_id = self._cursor[_arm_key(number)]["run_id"]
+        drawn = [(entry, entry.folder.pictures()[-1:]) for entry, _ in own]
+        found = [(entry, pictures[0]) for entry, pictures in drawn if pictures]
+        if not found:
+            return
+        self._store.picture(run_id, found[0][1][1], images=0)
+        tiles = [self._shown(entry, images) for entry, (images, _) in found[:MOST_SHOWN]]
+        self._store.describe(run_id, " ".join(tiles))
+
+    def _shown(self, entry: Entry, images: int) -> str:
+        path = f"images/{picture_name(images, key=SAMPLES)}.png"
+        return shown(f"seed {entry.seed}", run_id=self._cursor[entry.key]["run_id"], path=path)
 
     # ---- seeds
 
@@ -280,7 +370,7 @@ class MlflowMirror:
             if not was_met:
                 self._arm_run(entry)
             if not was_open:
-                self._store.tag(run_id, {"outcome": "running", "cause": "", "end": ""})
+                self._store.tag(run_id, {OUTCOME: "running", "cause": "", "end": ""})
         note = self._cursor[entry.key]
         if not note.get("described"):
             own = dict(leaves(departures(entry.trial))) | dict(entry.arm)
@@ -298,7 +388,7 @@ class MlflowMirror:
             "seed": str(entry.seed),
             "trial": entry.folder.path.name,
             "parent": self._parent,
-            "outcome": "running",
+            OUTCOME: "running",
         }
         name = str(entry.arm) if self._has_one_seed else str(entry)
         self._make(entry.key, name, tags, parent=self._arm_run(entry))
@@ -335,18 +425,30 @@ class MlflowMirror:
         for path in entry.folder.exports():
             self._store.file(run_id, path)
         spent = {"seconds": result.seconds, "peak_memory_bytes": result.peak_memory_bytes}
+        when = end_of(entry, result)
         if result.images > max(self._last(entry), 0):
-            when = _end_of(entry, result)
-            last = Measurement(images=result.images, **spent, metrics={}, timestamp_ms=when)
+            gone = self._gone(entry) if result.outcome == "diverged" else {}
+            last = Measurement(images=result.images, **spent, metrics=gone, timestamp_ms=when)
             self._send_points(entry, [last])
+        self._send_finals(entry.key, [(entry, result)])
         end = json.dumps({"images": result.images, **spent})
-        self._store.tag(run_id, {"outcome": result.outcome, "cause": result.cause, "end": end})
+        self._store.tag(run_id, {OUTCOME: result.outcome, "cause": result.cause, "end": end})
+        if pictures := entry.folder.pictures():
+            self._store.describe(run_id, self._shown(entry, pictures[-1][0]))
         if entry.folder.failure.exists():
             failure = entry.folder.failure
             self._store.text(run_id, failure.read_text("utf-8"), failure.name)
         failed = result.outcome == "failed"  # tried again by the next run, so opened again
-        self._store.end(run_id, "FAILED" if failed else "FINISHED")
+        over = "KILLED" if result.outcome == "diverged" else "FINISHED"
+        self._store.end(run_id, "FAILED" if failed else over)
         self._cursor.note(entry.key, open=False, done=not failed)
+
+    @staticmethod
+    def _gone(entry: Entry) -> dict[str, float]:
+        """The metrics of a student that diverged: else MLflow would show those from before."""
+        measured = entry.folder.measurements()
+        names = measured[-1].metrics if measured else ()
+        return {name: math.nan for name in names if not name.startswith("cost/")}
 
 
 def _arm_key(number: int) -> str:
@@ -355,17 +457,6 @@ def _arm_key(number: int) -> str:
 
 def _points(own: Measurement) -> list[Point]:
     """All that a measurement says, costs by the clock included."""
-    spent = {CLOCK: own.seconds, "cost/peak_memory_bytes": float(own.peak_memory_bytes)}
+    spent = {CLOCK: own.seconds, MEMORY: float(own.peak_memory_bytes)}
     values = own.metrics | spent
     return [(name, value, own.timestamp_ms, own.images) for name, value in values.items()]
-
-
-def _end_of(entry: Entry, result: Result) -> int:
-    """When a trial ended, in milliseconds since 1970, as its log says: a file's own time changes
-    when it is copied."""
-    measurements = entry.folder.measurements()
-    if not measurements:
-        path = entry.folder.ending if entry.folder.ending.exists() else entry.folder.path
-        return int(path.stat().st_mtime * 1000)
-    last = measurements[-1]
-    return last.timestamp_ms + round(max(0.0, result.seconds - last.seconds) * 1000)

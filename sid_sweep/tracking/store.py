@@ -1,6 +1,7 @@
 """MLflow's nouns, said once: runs, tags, params, points, pictures and files of one experiment."""
 
 import json
+import math
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .client import redact
 from .identity import IDENTITY
+from .view import SAMPLES, VIEW
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,13 +35,16 @@ class Store:
 
     def __init__(self, client: "MlflowClient", name: str, *, description: str) -> None:
         self.client = client
+        self._question = redact(description)
+        self._note = self._question
         if (found := client.get_experiment_by_name(name)) is not None:
             self.experiment_id = found.experiment_id
+            self._note = found.tags.get(NOTE, "")
             if found.lifecycle_stage == "deleted":  # MLflow keeps its name, so none can replace it
                 client.restore_experiment(found.experiment_id)
             return
         kind = {"mlflow.experimentKind": "custom_model_development"}
-        tags = {NOTE: redact(description), **kind}
+        tags = {NOTE: self._question, **kind}
         self.experiment_id = client.create_experiment(name, tags=tags)
 
     def create(self, name: str, tags: dict[str, str], *, parent: str) -> str:
@@ -141,20 +146,19 @@ class Store:
         """Values that stand for those before them at the same step: a store shows the latest. One
         that was sent before is not sent again."""
         new: list[Point] = []
+        known = {name: self.client.get_metric_history(run_id, name) for name, *_ in points}
         for name, value, when, step in points:
-            old = self.client.get_metric_history(run_id, name)
-            if all((point.step, point.value) != (step, value) for point in old):
+            old = [point for point in known[name] if point.step == step]
+            if not any(_is_same(point.value, value) for point in old):
                 when = max([when, *(point.timestamp + 1 for point in old)])
                 new.append((name, value, when, step))
-        if new:
-            self.points(run_id, [new])
+        self.points(run_id, [[own] for own in new])
 
-    def picture(self, run_id: str, path: Path, *, images: int) -> None:
-        """A picture for MLflow's slider, under the names that MLflow gives, but for the random part
-        and the time: the same picture replaces itself."""
+    def picture(self, run_id: str, path: Path, *, images: int, key: str = SAMPLES) -> None:
+        """A picture for MLflow's slider: the same picture replaces itself."""
         from PIL import Image
 
-        name = f"samples+step+{images}+timestamp+{images}+{uuid.UUID(int=images)}"
+        name = picture_name(images, key=key)
         with tempfile.TemporaryDirectory() as folder, Image.open(path) as picture:
             full, small = Path(folder, f"{name}.png"), Path(folder, f"{name}+compressed.webp")
             picture.save(full)
@@ -169,6 +173,23 @@ class Store:
         """A file as it is."""
         self.client.log_artifact(run_id, str(path))
 
+    def content(self, run_id: str, content: str | bytes, name: str) -> None:
+        """A file of this text, or of these bytes."""
+        if isinstance(content, str):
+            self.text(run_id, content, name)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, name)
+            path.write_bytes(content)
+            self.file(run_id, path)
+
+    def sheet(self, run_id: str, content: bytes, *, name: str, key: str) -> None:
+        """A picture that has no course."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, name)
+            path.write_bytes(content)
+            self.picture(run_id, path, images=0, key=key)
+
     def text(self, run_id: str, text: str, name: str) -> None:
         """A text file."""
         self.client.log_text(run_id, redact(text), name)
@@ -177,17 +198,32 @@ class Store:
         """A JSON file."""
         self.client.log_dict(run_id, _redacted(values), name)
 
-    def view(self, name: str, columns: list[str]) -> None:
-        """What the runs table shows when it is opened with this view: by default, no metric."""
-        state = {"selectedColumns": columns, "runsHiddenMode": "SHOW_ALL"}
-        key = f"mlflow.sharedViewState.{name}"
+    def view(self, state: dict[str, Any]) -> None:
+        """What the runs page shows when an address names our view: by default, no metric."""
+        key = f"mlflow.sharedViewState.{VIEW}"
         self.client.set_experiment_tag(self.experiment_id, key, json.dumps(state))
+
+    def introduce(self, page: str) -> None:
+        """A link to the sweep's run on top of the experiment, unless somebody has written there."""
+        link = f"{self._question} [Answer, table, samples]("
+        if self._note == self._question or self._note.startswith(link):
+            self.client.set_experiment_tag(self.experiment_id, NOTE, f"{link}{page})")
 
     def _log_tags(self, run_id: str, tags: dict[str, str]) -> None:
         from mlflow.entities import RunTag
 
         values = [RunTag(key, redact(value)[:MAX_TAG_CHARACTERS]) for key, value in tags.items()]
         self.client.log_batch(run_id, tags=values)
+
+
+def picture_name(images: int, *, key: str) -> str:
+    """As MLflow names pictures, but for the random part and the time."""
+    key = key.replace("/", "~")
+    return f"{key}+step+{images}+timestamp+{images}+{uuid.UUID(int=images)}"
+
+
+def _is_same(one: float, other: float) -> bool:
+    return one == other or (math.isnan(one) and math.isnan(other))
 
 
 def is_bare(run: "Run") -> bool:

@@ -34,6 +34,11 @@ class Mirror(Protocol):
         """How to look at it: a command, an address."""
         ...
 
+    @property
+    def is_drawing(self) -> bool:
+        """Whether it is at work on something of its own, which takes what it takes."""
+        ...
+
     def show(self, entry: Entry) -> None:
         """Send what a trial has written since the last time."""
 
@@ -140,7 +145,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         self._closing.set()
         left, since = self.pending, time.monotonic()
         while self.pending and time.monotonic() - since < (patience or self._patience):
-            if self.pending < left:
+            if self.pending < left or (self._mirror is not None and self._mirror.is_drawing):
                 left, since = self.pending, time.monotonic()
             show(left)
             time.sleep(POLL_SECONDS)

@@ -124,7 +124,7 @@ def test_the_same_command_finishes_what_failed(folder):
         (1000.0, 1): "diverged",
     }
     assert "2 diverged" in output
-    assert set(statuses(folder)) == {"FINISHED"}
+    assert sorted(statuses(folder)) == ["FINISHED"] * 7 + ["KILLED"] * 3  # two seeds and their arm
 
 
 def without_speed(metrics):
@@ -212,7 +212,7 @@ def test_the_best_arm_is_confirmed_on_fresh_seeds_by_the_same_command(tmp_path):
     assert by_rate[0.001] == by_rate[0.002]  # the baseline, and the one other that is left
     assert by_rate[0.001][:4] == [0, 1, 7, 8]
     assert all(trial.result() is not None for trial in trials(tmp_path).values())
-    assert set(statuses(tmp_path)) == {"FINISHED"}
+    assert set(statuses(tmp_path)) == {"FINISHED", "KILLED"}
     again = run(tmp_path, "--set", seeds)
     assert not any(line.startswith("[") for line in again.splitlines())
 
@@ -221,10 +221,13 @@ def test_the_best_arm_is_confirmed_on_fresh_seeds_by_the_same_command(tmp_path):
 def test_a_deleted_tracking_store_is_filled_anew(tmp_path):
     (tmp_path / "space.yaml").write_text(SPACE.replace("images: 40_000", "images: 2_000"))
     run(tmp_path)
+    before = sorted(statuses(tmp_path))
     (tmp_path / "mlflow.db").unlink()
     output = run(tmp_path)
     assert "nothing is left to run" in output
-    assert statuses(tmp_path) == ["FINISHED"] * (1 + 3 + 6)
+    assert sorted(statuses(tmp_path)) == before
+    assert len(before) == 1 + 3 + 6
+    assert set(before) <= {"FINISHED", "KILLED"}
 
 
 def test_a_store_that_is_down_loses_nothing(folder):

@@ -48,6 +48,14 @@ def test_metrics_are_those_that_the_specification_lists():
     assert list(judge.measure(fresh(64, 0))) == list(spec.data.Mixture.metrics)
 
 
+def test_each_of_few_points_can_be_seen_and_many_are_a_cloud():
+    line = torch.linspace(-1, 1, 8)
+    few = torch.cartesian_prod(line, line)
+    inked = {n: (quality.picture(RING, few.repeat(n, 1))[..., 0] < 200).sum() for n in (1, 128)}
+    assert 64 * 16 <= inked[1] <= 64 * 36  # squares, none upon another
+    assert inked[128] == 64  # a pixel where there are many
+
+
 def test_a_picture_is_bytes():
     picture = quality.picture(RING, fresh(64, 0))
     assert picture.dtype == np.uint8

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sid_sweep.tracking.client import absolute, redact
+from sid_sweep.tracking.client import absolute, redact, ui_hint
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,21 @@ def test_a_relative_sqlite_store_is_named_by_its_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert absolute("sqlite:///mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db"
     assert absolute("http://host:5000") == "http://host:5000"
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        (None, "mlflow ui   then http://127.0.0.1:5000/"),
+        (
+            "sqlite:///a.db",
+            "mlflow ui --backend-store-uri sqlite:///a.db   then http://127.0.0.1:5000/",
+        ),
+        ("http://me:secret@host:5000/", "http://***@host:5000/"),
+        ("http://host:5000/mlflow", "http://host:5000/mlflow/"),
+    ],
+)
+def test_a_printed_link_opens_the_runs_as_runs(uri, shown):
+    """Without the workflow MLflow opens a page of traces."""
+    view = "workflowType=machine_learning&viewStateShareKey=sid_sweep"
+    assert ui_hint(uri, experiment_id="7") == f"{shown}#/experiments/7/runs?{view}"

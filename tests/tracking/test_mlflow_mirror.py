@@ -1,12 +1,16 @@
 """MLflow holds what the folders hold, under names that a person can read, each thing once, whatever
 is killed, deleted or tried again."""
 
+import io
 import json
+import math
+import re
 import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import geometric_mean
+from urllib.parse import unquote
 
 import pytest
 import small_sweep
@@ -143,6 +147,11 @@ def tags(run):
     return {name: value for name, value in own.items() if name not in common}
 
 
+def _comparable(points):
+    """The same with what is not a number as a word, which is equal to itself."""
+    return repr(sorted(points.items()))
+
+
 @contextmanager
 def no_room(root):
     """MLflow has its database and no place for files."""
@@ -179,6 +188,8 @@ def test_one_seed_makes_two(place):
     assert place.names() == [(NAME,), (NAME, "loss.lambda = 0.5"), (NAME, "loss.lambda = 1")]
     assert tags(place.run("0/3"))["seed"] == "3"
     assert tags(place.parent) == {"level": "sweep"}  # not an arm's
+    found = place.client.get_experiment_by_name(NAME).tags["mlflow.sharedViewState.sid_sweep"]
+    assert json.loads(found)["searchFilter"] == ""
 
 
 def test_a_trials_run_has_what_is_not_by_default_as_params_and_its_place_as_tags(place):
@@ -229,18 +240,63 @@ def test_the_sweeps_run_keeps_what_was_asked_and_where_it_was_computed(place, mo
     assert description == "Question: Which λ distils best?\n\nExpected: The larger.\n\n"
 
 
-def test_the_experiment_opens_with_the_metrics_and_knobs_of_the_question(place):
+def test_the_experiment_opens_with_the_arms_by_the_objective_and_the_knobs_of_the_question(place):
     place.mirror()
-    found = place.client.get_experiment_by_name(NAME).tags
-    assert found["mlflow.note.content"] == place.sweep.question
-    assert json.loads(found["mlflow.sharedViewState.sid_sweep"])["selectedColumns"] == [
-        "metrics.`js`",
-        "metrics.`off_modes`",
-        "metrics.`mode_kl`",
-        "metrics.`modes`",
-        "params.`loss.lambda`",
+    found = place.client.get_experiment_by_name(NAME)
+    page = f"#/experiments/{found.experiment_id}/runs/{place.parent.info.run_id}"
+    link = f"[Answer, table, samples]({page}?workflowType=machine_learning)"
+    assert found.tags["mlflow.note.content"] == f"{place.sweep.question} {link}"
+    view = json.loads(found.tags["mlflow.sharedViewState.sid_sweep"])
+    assert view["selectedColumns"] == [
+        "metrics.`final/js`",
         "tags.`sid_sweep.outcome`",
+        "params.`loss.lambda`",
+        "metrics.`final/off_modes`",
+        "metrics.`final/mode_kl`",
+        "metrics.`final/modes`",
     ]
+    assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`final/js`", True)
+    assert [card["type"] for card in view["compareRunCharts"]] == ["BAR", "LINE", "IMAGE"]
+
+
+def test_what_somebody_wrote_on_top_of_the_experiment_stays(place):
+    place.mirror()
+    own = place.parent.info.experiment_id
+    place.client.set_experiment_tag(own, "mlflow.note.content", "mine")
+    place.mirror()
+    assert place.client.get_experiment(own).tags["mlflow.note.content"] == "mine"
+
+
+def test_the_first_view_has_the_best_arm_first_and_no_value_of_what_was_lost(place):
+    """As MLflow's page asks for it: the runs that the view filters, in its order."""
+    entries = place.ask(scientific={"loss.lambda": {"choice": [0.5, 1.0, 1.2, 1.5]}})
+    for entry in entries[2:4]:
+        finish(entry, 0, 100)
+    for entry in entries[:2]:
+        finish(entry, 0, 200)  # better
+    finish(entries[4], 0, 9999)  # would be the best
+    diverge(entries[5], 0, at=30)
+    for entry in entries[6:]:
+        diverge(entry, 0, at=30)
+    place.mirrored().conclude("a table", failed=False)
+    experiment = place.client.get_experiment_by_name(NAME)
+    view = json.loads(experiment.tags["mlflow.sharedViewState.sid_sweep"])
+    order = f"{view['orderByKey']} {'ASC' if view['orderByAsc'] else 'DESC'}"
+    runs = place.client.search_runs(
+        [experiment.experiment_id], view["searchFilter"], order_by=[order]
+    )
+    shown = [(run.info.run_name, tags(run)["outcome"]) for run in runs]
+    assert shown == [
+        ("loss.lambda = 0.5", "2 finished"),
+        (NAME, "3 diverged, 5 finished"),
+        ("loss.lambda = 1", "2 finished"),
+        ("loss.lambda = 1.5", "2 diverged"),
+        ("loss.lambda = 1.2", "1 diverged, 1 finished"),
+    ]
+    values = [run.data.metrics.get("final/js") for run in runs]
+    assert values[0] == values[1] < values[2]
+    assert values[3:] == [None, None]
+    assert [run.info.status for run in runs[2:4]] == ["FINISHED", "KILLED"]
 
 
 # ---- what a trial wrote
@@ -258,6 +314,9 @@ def test_every_measurement_is_a_point_with_its_images_and_its_time(place):
         }
         for name, value in (own.metrics | costs).items():
             expected.setdefault(name, []).append((own.images, value, own.timestamp_ms))
+    last = own.timestamp_ms
+    for name, value in entry.folder.result().metrics.items():
+        expected[f"final/{name}"] = [(0, float(f"{value:.4g}"), last)]
     assert place.points(entry.key) == expected
 
 
@@ -333,11 +392,13 @@ def test_a_diverged_trial_shows_how_far_it_came(place):
     result = diverge(entry, 0, 100, at=130)
     place.mirrored()
     run = place.run(entry.key)
-    assert run.info.status == "FINISHED"  # to diverge is an answer
+    assert run.info.status == "KILLED"
     assert (tags(run)["outcome"], tags(run)["cause"]) == ("diverged", CAUSE)
     assert json.loads(tags(run)["end"])["images"] == 130
     points = place.points(entry.key)
-    assert [step for step, *_ in points["js"]] == [0, 100]
+    assert [step for step, *_ in points["js"]] == [0, 100, 130]
+    assert math.isnan(run.data.metrics["js"])  # not what it was before
+    assert "final/js" not in run.data.metrics
     assert [step for step, *_ in points["cost/seconds"]] == [0, 100, 130]
     assert points["cost/seconds"][-1][1] == result.seconds
     assert points["cost/peak_memory_bytes"][-1][1] == result.peak_memory_bytes
@@ -351,6 +412,7 @@ def test_a_failed_trial(place):
     assert run.info.status == "FAILED"
     assert (tags(run)["outcome"], tags(run)["cause"]) == ("failed", "no memory is left")
     assert json.loads(tags(run)["end"])["images"] == 100
+    assert "final/js" not in run.data.metrics
 
 
 def test_an_arm_shows_the_mean_over_its_finished_seeds_once_all_have_ended(place):
@@ -367,8 +429,59 @@ def test_an_arm_shows_the_mean_over_its_finished_seeds_once_all_have_ended(place
     mean = geometric_mean(result.metrics["js"] for result in results)
     assert arm.data.metrics["js"] == mean
     assert arm.data.metrics["modes"] == 8.0
-    assert {step for points in place.points("arm 0").values() for step, *_ in points} == {100}
-    assert tags(arm) == {"level": "arm", "finished": "2", "diverged": "1", "failed": "0"}
+    assert "final/js" not in arm.data.metrics  # of the seeds that did not diverge alone
+    assert {step for points in place.points("arm 0").values() for step, *_ in points} == {0, 100}
+    assert tags(arm) == {
+        "level": "arm",
+        "finished": "2",
+        "diverged": "1",
+        "failed": "0",
+        "outcome": "1 diverged, 2 finished",
+    }
+
+
+def test_an_arms_curve_has_the_points_of_its_seeds_each_once(place):
+    first, second, *_ = place.entries
+    finish(first, 0, 100, 200)
+    finish(second, 0, 100, 200)
+    place.mirrored()
+    logs = [entry.folder.measurements() for entry in (first, second)]
+    means = [
+        (one.images, geometric_mean([one.metrics["js"], other.metrics["js"]]), one.timestamp_ms)
+        for one, other in zip(*logs, strict=True)
+    ]
+    assert place.points("arm 0")["js"] == means
+    assert place.points("arm 0")["final/js"][0][:2] == (0, pytest.approx(means[-1][1], rel=1e-3))
+    place.mirrored().conclude("a table", failed=False)
+    assert place.points("arm 0")["js"] == means
+
+
+def test_a_value_is_taken_back_where_a_further_seed_diverges(place):
+    finish(place.entries[0], 0, 100)
+    finish(place.entries[1], 0, 100)
+    place.mirrored().conclude("a table", failed=False)
+    assert place.run("arm 0").data.metrics["final/js"] == place.parent.data.metrics["final/js"]
+    diverge(place.ask(seeds=(0, 1, 2))[2], 0, at=30)
+    for _ in range(2):
+        place.mirrored().conclude("a table", failed=False)
+    for key in ("arm 0", "sweep"):
+        assert math.isnan(place.run(key).data.metrics["final/js"])
+        assert len(place.points(key)["final/js"]) == 2
+
+
+def test_descriptions_show_what_students_draw(place):
+    first, second, *_ = place.entries
+    finish(first, 0, 100)
+    finish(second, 0, 100)
+    place.mirrored()
+    runs = {key: place.run(key) for key in ("arm 0", "0/0", "0/1")}
+    notes = {key: run.data.tags["mlflow.note.content"] for key, run in runs.items()}
+    assert notes["arm 0"] == f"{notes['0/0']} {notes['0/1']}"
+    path, run_id = re.search(r"\(get-artifact\?path=(.*)&run_uuid=(.*)\)", notes["0/1"]).groups()
+    assert run_id == runs["0/1"].info.run_id
+    with Image.open(place.file("0/1", unquote(path))) as picture:
+        assert picture.getpixel((0, 0)) == (0, 1, 100)
+    assert place.pictures("arm 0") == {0: (0, 0, 100)}
 
 
 def test_a_confirmed_arm_shows_the_mean_over_its_fresh_seeds_and_another_over_those_it_has(place):
@@ -386,10 +499,15 @@ def test_a_confirmed_arm_shows_the_mean_over_its_fresh_seeds_and_another_over_th
     arm, other = place.run("arm 0"), place.run("arm 1")
     assert (arm.info.status, other.info.status) == ("FINISHED", "FINISHED")
     assert arm.data.metrics["js"] == geometric_mean(r.metrics["js"] for r in fresh)
+    assert arm.data.metrics["final/js"] == pytest.approx(arm.data.metrics["js"], rel=1e-3)
+    assert [step for step, *_ in place.points("arm 0")["js"]] == [0, 100]  # of the fresh ones alone
+    assert "js" not in other.data.metrics  # it may be confirmed yet
     assert tags(arm)["finished"] == "2"
     before = place.points("arm 0")
-    place.mirrored()
+    place.mirrored().conclude("a table", failed=False)
     assert place.points("arm 0") == before
+    assert [step for step, *_ in place.points("arm 1")["js"]] == [0, 100]
+    assert place.parent.data.metrics["final/js"] == arm.data.metrics["final/js"]
 
 
 def test_an_arm_that_gets_no_more_seeds_ends_with_the_sweep(place):
@@ -414,7 +532,7 @@ def test_an_arm_none_of_whose_seeds_finished_has_no_mean(place):
     place.mirrored()
     arm = place.run("arm 0")
     assert (arm.info.status, arm.data.metrics) == ("FAILED", {})
-    assert tags(arm) == {"level": "arm", "finished": "0", "diverged": "1", "failed": "1"}
+    assert tags(arm)["outcome"] == "1 diverged, 1 failed"
 
 
 @pytest.mark.parametrize(("failed", "status"), [(False, "FINISHED"), (True, "FAILED")])
@@ -423,8 +541,34 @@ def test_the_conclusion_describes_the_sweep(place, failed, status):
     parent = place.parent
     assert parent.info.status == status
     description = parent.data.tags["mlflow.note.content"]
-    assert description == "Question: Which λ distils best?\n\n\n| λ | js |"
+    assert description == "Question: Which λ distils best?\n\n| λ | js |"
     assert place.file("sweep", "table.md").read_text() == "| λ | js |"
+
+
+def test_the_sweeps_run_keeps_what_is_made_of_the_whole(place):
+    png = io.BytesIO()
+    Image.new("RGB", (3, 2), (1, 2, 3)).save(png, "png")
+    made = []
+
+    def exhibit():
+        assert place.parent.info.status == "FINISHED"  # nothing waits for it
+        made.append("once")
+        words = {"answer.md": "**Undecided.**", "report.html": f"<p>{SECRET_URI}</p>"}
+        return {**words, "samples.png": png.getvalue()}
+
+    for report in ("| λ |", "| λ | js |", "| λ | js |"):
+        mirror = place.mirror()
+        mirror._exhibit = exhibit
+        mirror.conclude(report, failed=False)
+    assert made == ["once"] * 2  # again where the table is another
+    run_id = place.parent.info.run_id
+    sheet = f"![samples of all arms](get-artifact?path=samples.png&run_uuid={run_id})"
+    assert place.parent.data.tags["mlflow.note.content"] == (
+        f"**Undecided.**\n\n{sheet}\n\nQuestion: Which λ distils best?\n\n| λ | js |"
+    )
+    assert place.file("sweep", "samples.png").read_bytes() == png.getvalue()
+    assert place.file("sweep", "report.html").read_text() == f"<p>{HIDDEN_URI}</p>"
+    assert place.pictures("sweep") == {0: (1, 2, 3)}
 
 
 def test_a_cause_that_is_too_long_for_mlflow_is_cut(place):
@@ -506,7 +650,7 @@ def test_a_deleted_store_is_filled_anew(place):
     train(entries[3], 0)
     place.mirrored()
     keys = ("0/0", "0/1", "1/0", "1/1", "arm 0", "arm 1")
-    statuses, points = place.statuses(), [place.points(key) for key in keys]
+    statuses, points = place.statuses(), [_comparable(place.points(key)) for key in keys]
     pictures = [place.pictures(entry.key) for entry in entries]
     old = run_ids(place.folder)
 
@@ -517,7 +661,7 @@ def test_a_deleted_store_is_filled_anew(place):
     place.uri = f"sqlite:///{place.root}/./{small_sweep.DATABASE}"  # MLflow still holds the old one
     place.mirrored()
     assert place.statuses() == statuses
-    assert [place.points(key) for key in keys] == points
+    assert [_comparable(place.points(key)) for key in keys] == points
     assert [place.pictures(entry.key) for entry in entries] == pictures
     assert not set(run_ids(place.folder).values()) & set(old.values())
 
@@ -581,7 +725,7 @@ def test_a_failed_trial_that_finishes_another_time_is_finished(place):
     place.mirrored()
     arm = place.run("arm 0")
     assert arm.info.status == "FAILED"
-    assert arm.data.metrics == first.folder.result().metrics
+    assert arm.data.metrics == {}
 
     mirror = place.mirror()
     mirror.end(first, first.folder.standing())
@@ -598,7 +742,7 @@ def test_a_failed_trial_that_finishes_another_time_is_finished(place):
     assert (tags(run)["outcome"], tags(run)["cause"]) == ("finished", "")
     assert json.loads(tags(run)["end"])["images"] == 100
     assert [step for step, *_ in place.points(second.key)["js"]] == [0, 100]
-    assert tags(arm) == {"level": "arm", "finished": "2", "diverged": "0", "failed": "0"}
+    assert tags(arm)["outcome"] == "2 finished"
     means = [entry.folder.result().metrics["js"] for entry in (first, second)]
     assert place.points("arm 0")["js"][-1][1] == geometric_mean(means)
 
@@ -627,8 +771,10 @@ def test_a_new_seed_joins_its_arm(place):
     place.mirrored()
     assert (NAME, "loss.lambda = 0.5", "loss.lambda = 0.5, seed 2") in place.names()
     means = [entry.folder.result().metrics["js"] for entry in entries[:3]]
-    assert place.points("arm 0")["js"][-1][1] == geometric_mean(means)
-    assert tags(place.run("arm 0"))["finished"] == "3"
+    arm = place.run("arm 0")
+    assert arm.data.metrics["js"] == geometric_mean(means)
+    assert arm.data.metrics["final/js"] == pytest.approx(geometric_mean(means), rel=1e-3)
+    assert tags(arm)["finished"] == "3"
     assert place.run("arm 0").info.status == "FINISHED"
 
 
@@ -703,7 +849,7 @@ def test_no_password_reaches_the_store(place):
     fail(entry, 0, cause=f"cannot connect to {SECRET_URI}")
     place.mirrored().conclude(f"| {SECRET_URI} |", failed=True)
     parent, arm, run = (place.run(key) for key in ("sweep", "arm 0", "0/0"))
-    description = f"Question: Is {HIDDEN_URI} down?\n\n\n| {HIDDEN_URI} |"
+    description = f"Question: Is {HIDDEN_URI} down?\n\n| {HIDDEN_URI} |"
     assert parent.data.tags["mlflow.note.content"] == description
     assert arm.data.params == {"m": HIDDEN_URI}
     assert tags(run)["cause"] == f"cannot connect to {HIDDEN_URI}"

@@ -23,6 +23,7 @@ class Memory:
     """
 
     hint = "look in the memory"
+    is_drawing = False
 
     def __init__(self, *, failures=0, seconds=0.0):
         self.told = []
@@ -387,3 +388,22 @@ def test_an_error_inside_does_not_wait_for_a_store_that_hangs(monkeypatch):
         break_off()
     assert time.monotonic() - began < 1
     mirror.answers.set()
+
+
+def test_a_mirror_that_draws_is_waited_for(monkeypatch):
+    """At the end a store that takes nothing is given up; one that is at work is not."""
+    mirror = Memory()
+
+    def conclude(report, *, failed):
+        mirror.is_drawing = mirror.draws
+        time.sleep(0.3)
+        mirror.is_drawing = False
+        mirror.told.append("drawn")
+
+    mirror.conclude = conclude
+    for draws, unsent in ((True, 0), (False, 1)):
+        mirror.draws = draws
+        with tracking(mirror) as tracker:
+            tracker.concluded("a table", failed=False)
+            tracker.drain(patience=0.1)
+        assert tracker.unsent == unsent
