@@ -189,18 +189,20 @@ def terminal(arms: pd.DataFrame, question: Question) -> Fitting:
     spared = [own.title for own in reversed(_spent(arms, question)) if own.title != question.cost]
     titles = [title for title in spared if title in {column.title for column in shown}]
     pictures: list[RenderableType] = [_terminal(arms, question, shown, broken=False)]
-    for number in range(len(titles) + 1):
+    for number in (*range(len(titles) + 1), len(titles)):
         kept = [own for own in shown if own.title not in titles[:number]]
-        table = _terminal(arms, question, kept, broken=True)
+        tall = len(pictures) > len(titles) + 1
+        table = _terminal(arms, question, kept, broken=True, tall=tall)
         left = f"\nnot shown at this width: {', '.join(titles[:number])}" if number else ""
         pictures.append(Group(table, *([Hanging(left, indent=0)] if left else [])))
     return Fitting([*pictures, _arm_by_arm(arms, question, shown)])
 
 
 def _terminal(
-    arms: pd.DataFrame, question: Question, shown: list[Column], *, broken: bool
+    arms: pd.DataFrame, question: Question, shown: list[Column], *, broken: bool, tall: bool = False
 ) -> Table:
-    """Broken: the names of knobs after their dots, remarks between words."""
+    """Broken: the names of knobs after their dots, remarks between words. Tall: intervals below
+    their means."""
     paths = {knob_name(knob): knob for knob in question.knobs}
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
     for column in shown:
@@ -211,6 +213,8 @@ def _terminal(
     dressed = [column.dressed("[bold]", "[/bold]", markup.escape) for column in shown]
     if broken and not shown[-1].title:
         dressed[-1] = [markup.escape(fill(cell, REMARK_WIDTH)) for cell in shown[-1].cells]
+    if tall:
+        dressed = [[cell.replace(" [", "\n[") for cell in own] for own in dressed]
     for best, row in zip(arms["best"], rows_of(dressed), strict=True):
         table.add_row(*row, style="green" if best else "")
     return table
