@@ -306,7 +306,7 @@ def left(monkeypatch):
     monkeypatch.setattr(sessions, "_run_again", note("again"))
     monkeypatch.setattr(sessions, "_leave", note("for good"))
     monkeypatch.setattr(
-        sessions, "track", lambda *_, **_options: Tracker(Listener, store="a list", hint="")
+        sessions, "track", lambda *_, **__: Tracker(Listener, store="a list", hint="")
     )
     monkeypatch.setenv(sessions.LOSSES, "0 -1")
     monkeypatch.setenv(BEGAN, "")  # and as it was, after the test

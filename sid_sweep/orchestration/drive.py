@@ -9,8 +9,11 @@ from sid_sweep.worker.job import Job
 
 from .assignment import Assignment
 from .cluster import Cluster
-from .guard import Guard
+from .guard import Guard, Lost
 from .trainable import train_trial
+
+UNEXPECTED = "Caught unexpected exception:"
+"""Tune's words where an actor ended in a way that it does not know: Ray took its memory back."""
 
 
 def drive(
@@ -31,6 +34,7 @@ def drive(
         Lost: Ray cannot be used any more; as for Interrupted.
     """
     from ray import tune
+    from ray.exceptions import RayError
 
     from .hooks import Dispatcher, Handed, Relay
 
@@ -68,4 +72,10 @@ def drive(
             failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
         ),
     )
-    tuner.fit()
+    try:
+        tuner.fit()
+    except (RayError, RuntimeError) as error:
+        first, *_ = str(error).splitlines() or [type(error).__name__]
+        if not isinstance(error, RayError) and not first.startswith(UNEXPECTED):
+            raise
+        raise Lost(first.removeprefix(UNEXPECTED).strip()) from error
