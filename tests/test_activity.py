@@ -269,7 +269,7 @@ console.print("the end")
 
 def test_a_resize_of_a_real_terminal_leaves_no_stale_line():
     ours, theirs = pty.openpty()
-    terminal, text = Terminal(80), ""
+    terminal = Terminal(80)
     _set_width(ours, 80)
     free = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     child = subprocess.Popen(
@@ -278,31 +278,36 @@ def test_a_resize_of_a_real_terminal_leaves_no_stale_line():
     )  # fmt: skip
     os.close(theirs)
 
-    def read(until, seconds=60.0):
-        nonlocal text
-        deadline = time.monotonic() + seconds
-        while text.count(until) < 1:
-            assert time.monotonic() < deadline, text
-            text += os.read(ours, 100_000).decode()
+    def feed():
+        """What comes next, to the end of what it tells the terminal to do."""
+        text = os.read(ours, 100_000).decode()
+        while re.search("\x1b[^A-Za-z]*$", text):
+            text += os.read(ours, 1).decode()
         terminal.feed(text)
-        text = ""
 
+    def read(until, seconds=60.0):
+        """Feed the terminal until it looks as it should, for a while."""
+        deadline = time.monotonic() + seconds
+        while not until([line.partition(" ")[0] for line in map(str.strip, terminal.lines)]):
+            assert time.monotonic() < deadline, terminal.lines
+            feed()
+
+    picture = ["a", "knob", *["value"] * 4]
     try:
-        read("knob")
-        read("knob")  # a whole picture was drawn at least
-        assert [line.split()[0] for line in terminal.lines] == ["a", "knob", *["value"] * 4]
+        read(lambda lines: lines == picture)
         terminal.resize(40)
         _set_width(ours, 40)
-        read("knob")
-        read("knob")
-        assert [line.split()[0] for line in terminal.lines][:2] == ["a", "knob"]
-        assert len(terminal.lines) == 1 + 5
+        for _ in range(3):  # drawn again and again, it stands there once
+            feed()
+        read(lambda lines: lines == picture)
         assert child.stdin is not None
         child.stdin.close()
         with contextlib.suppress(OSError):
-            read("the end")
+            read(lambda lines: lines == ["a", "the"])
         assert [line.strip() for line in terminal.lines] == ["a plan", "the end"]
     finally:
+        assert child.stdin is not None
+        child.stdin.close()
         child.kill()
         child.wait()
         os.close(ours)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from sid_sweep import activity
+from sid_sweep import activity, quality
 from sid_sweep import session as sessions
 from sid_sweep.activity import BEGAN, Activity
 from sid_sweep.foreign.cached import teacher_file, teacher_name
@@ -248,7 +248,14 @@ def test_credentials_are_not_shown_in_what_comes_next(run):
     assert "--tracking-uri http://***@host" in run.printed
 
 
-def test_a_missing_teacher_is_trained_and_described_and_said_to_be(tmp_path, quick):
+def test_a_missing_teacher_is_trained_and_described_and_said_to_be(tmp_path, quick, monkeypatch):
+    judge = quality.judge
+
+    def slow(*args, **options):
+        time.sleep(0.3)
+        return judge(*args, **options)
+
+    monkeypatch.setattr(quality, "judge", slow)
     run = Run(tmp_path, *TEACHER)
     run.session._train_teachers()
     words = r"  training the teacher: \d+ of 512 images, loss [\d.]+(, about \d s left)? \(\d s\)"
