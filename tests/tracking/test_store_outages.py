@@ -75,8 +75,9 @@ class Sweep:
         assert runs == ["FINISHED"] * (1 + 2 + 4)
         of_runs = f"from metrics join runs using (run_uuid) where {active}"
         points = query(server.database, f"select run_uuid, key, step {of_runs}")
-        metrics = 4 + 2  # and two costs
-        assert len(points) == len(set(points)) == 4 * 2 * metrics + 2 * 4
+        metrics, final = 4, 4
+        of_seeds, of_arms = 4 * 2 * (metrics + 2), 2 * 2 * metrics  # of seeds, two costs as well
+        assert len(points) == len(set(points)) == of_seeds + of_arms + len(runs) * final
         owned = f"key = '{TAG}identity' and value <> '' and {own}"
         keys = query(
             server.database, f"select 1 from tags join runs using (run_uuid) where {owned}"
