@@ -19,7 +19,7 @@ from sid_sweep.spec.paths import leaves
 from sid_sweep.trials import Entry, Measurement, Result, SweepFolder
 from sid_sweep.trials.sweep_folder import RECORD
 
-from .client import absolute, connect_to_write, redact, ui_hint
+from .client import absolute, connect_to_write, reason, redact, ui_hint
 from .cursor import Cursor
 from .identity import IDENTITY, identity
 from .provenance import provenance
@@ -51,6 +51,13 @@ def track(
     """
     remarks: list[str] = []
 
+    def drawn() -> Mapping[str, str | bytes]:
+        try:
+            return exhibit()
+        except Exception as error:  # of ours or of a library: the store is not to blame
+            remarks.append(f"answer, samples and report could not be made: {reason(error)}")
+            return {}
+
     def open_mirror() -> MlflowMirror:
         client = connect_to_write(uri, remark=remarks.append)
         cursor = cursor_of(folder, client.tracking_uri)
@@ -58,7 +65,7 @@ def track(
             aside = set_aside(cursor.path)
             remarks.append(f"{cursor.path} was damaged; it was set aside as {aside.name}")
             cursor = Cursor(cursor.path)
-        known = {"identity": identity(folder), "uri": uri, "exhibit": exhibit}
+        known = {"identity": identity(folder), "uri": uri, "exhibit": drawn}
         return MlflowMirror(client, sweep, cursor, **known)
 
     name = redact(uri or "MLflow's default store")
@@ -135,7 +142,7 @@ class MlflowMirror:
             self._end_of_arm(number, is_over=True)
         self._settle()
         self._sum_up()
-        self._store.describe(self._parent, f"{self._words()}\n{report}")
+        self._describe(report)
         self._store.text(self._parent, report, "table.md")
         self._store.end(self._parent, "FAILED" if failed else "FINISHED")
         self._show_all(report)
@@ -213,10 +220,12 @@ class MlflowMirror:
         self._send_finals(SWEEP, best(self.sweep, [self._reported(n) for n in self._ended]))
 
     def _show_all(self, report: str) -> None:
-        """The exhibit, which is made once of the same table: it takes seconds."""
+        """The exhibit, which is made once of the same table: it takes seconds. Where there is none,
+        words and table stand."""
         signature = digest({"report": report})
         if self._cursor[SWEEP].get("shown") != signature:
-            found = self._drawn()
+            if not (found := self._drawn()):
+                return
             for name, content in found.items():
                 self._store.content(self._parent, content, name)
             if isinstance(tiles := found.get(TILES), bytes):
@@ -226,7 +235,10 @@ class MlflowMirror:
         note, sheet = self._cursor[SWEEP], ""
         if note["sheet"]:
             sheet = shown("samples of all arms", run_id=self._parent, path=TILES)
-        parts = (note["answer"], sheet, self._words().strip(), report)
+        self._describe(report, note["answer"], sheet)
+
+    def _describe(self, report: str, *above: str) -> None:
+        parts = (*above, self._words().strip(), report)
         self._store.describe(self._parent, "\n\n".join(filter(None, parts)))
 
     def _drawn(self) -> Mapping[str, str | bytes]:

@@ -43,3 +43,25 @@ def test_the_sweeps_run_shows_answer_samples_and_report(tmp_path, monkeypatch):
     client.download_artifacts(parent.info.run_id, report.name, str(tmp_path))
     for entry in folder.entries(asked):
         assert entry.folder.path.name in report.read_text("utf-8")
+
+
+def test_what_could_not_be_drawn_is_said_and_is_no_fault_of_the_store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = sweep()
+    folder, uri = folder_of(asked, tmp_path), store_in(tmp_path)
+
+    def broken():
+        raise ValueError("no axis is left")
+
+    with track(asked, folder, uri=uri, exhibit=broken) as tracker:
+        tracker.concluded("| λ | js |", failed=False)
+        tracker.drain()
+    assert (tracker.unsent, tracker.trouble) == (0, "")
+    assert list(tracker.remarks) == [
+        "answer, samples and report could not be made: no axis is left"
+    ]
+    client = connect(uri)
+    experiment = client.get_experiment_by_name(asked.sweep)
+    (parent,) = client.search_runs([experiment.experiment_id])
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["mlflow.note.content"].endswith("| λ | js |")
