@@ -23,7 +23,7 @@ from sid_sweep.spec.reader import stated_cost
 if TYPE_CHECKING:
     from sid_sweep.trials import SweepFolder
 
-EXIT_FAILED, EXIT_INPUT = 1, 2
+EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 TABLE_WIDTH = 160  # columns that a table of five needs
 PROSE = ("meaning", "limit")
 PIPE_WIDTH = 400  # of what is written to a file or a pipe; nothing is cut there
@@ -146,6 +146,9 @@ def main(arguments: list[str] | None = None) -> int:
     except DiskFull as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILED
+    except KeyboardInterrupt:  # before there is a session, which takes signals itself
+        print("interrupted, before a trial began", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def _load(options: argparse.Namespace) -> Sweep:
@@ -180,13 +183,7 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], activity: A
     console.print(plan.render(dry_run=False))
 
     with activity.doing("loading libraries"):
-        from sid_sweep.session import (
-            EXIT_INTERRUPTED,
-            Session,
-            check_store,
-            check_teachers,
-            decode_pictures,
-        )
+        from sid_sweep.session import Session, check_store, check_teachers, decode_pictures
 
         check_store(options.tracking_uri)
     if not decode_pictures(plan, activity=activity):
