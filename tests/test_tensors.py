@@ -13,7 +13,7 @@ TENSORS = {
     "mask": torch.tensor([True, False]),
     "nothing": torch.zeros(0, 4),
 }
-WORDS = {"sid_sweep": '{"shape": [2]}'}
+WORDS = {"shape": [2], "sigma_data": 0.1, "what": "σ"}
 
 
 def test_what_was_written_is_read(tmp_path):
@@ -25,6 +25,15 @@ def test_what_was_written_is_read(tmp_path):
     for name, own in TENSORS.items():
         assert tensors[name].dtype == own.dtype
         assert torch.equal(tensors[name], own)
+
+
+def test_the_same_gives_the_same_bytes(tmp_path):
+    written = set()
+    for number in range(20):
+        path = tmp_path / f"{number}.safetensors"
+        write_tensors(path, TENSORS, WORDS)
+        written.add(path.read_bytes())
+    assert len(written) == 1
 
 
 def test_every_flipped_bit_is_found(tmp_path):

@@ -1,6 +1,5 @@
 """A denoiser in one safetensors file: its weights and, in the header, its blueprint."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,10 @@ from sid_sweep.tensors import read_tensors, write_tensors
 
 from .denoiser import Denoiser, build
 
-HEADER = "sid_sweep"
-
 
 def save(denoiser: Denoiser, path: Path) -> None:
     """Write the file, whole or not at all."""
-    write(path, denoiser.state_dict(), {"blueprint": spec.plain(denoiser.blueprint)})
-
-
-def write(path: Path, weights: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Write weights under a header that holds more than the blueprint."""
-    write_tensors(path, weights, {HEADER: json.dumps(header, ensure_ascii=False)})
+    write_tensors(path, denoiser.state_dict(), {"blueprint": spec.plain(denoiser.blueprint)})
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -33,12 +25,11 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ValueError: it is none; one line.
     """
     try:
-        words, weights = read_tensors(path)
+        return read_tensors(path)
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file") from None
     except Damaged as damaged:
         raise ValueError(f"{path}: {damaged.what}") from None
-    return json.loads(words[HEADER]), weights
 
 
 def restore(

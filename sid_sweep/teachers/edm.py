@@ -4,7 +4,6 @@ The cache holds weights and blueprint under the fingerprint of the file, in whic
 run (`edm_pickle`).
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from sid_sweep.tensors import read_tensors, write_tensors
 from . import edm_names, edm_pickle
 
 READER_VERSION = 1  # raise it when names or blueprints change
-HEADER = "sid_sweep"
 KEY = "ema"  # under which both programs keep the network that is used
 
 
@@ -41,13 +39,13 @@ def load(path: str, *, cache: Path) -> Denoiser:
     except Damaged:
         set_aside(kept)
     own, weights = read(found)  # all of it, before anything is created
-    write_tensors(kept, weights, {HEADER: json.dumps(spec.plain(own), ensure_ascii=False)})
+    write_tensors(kept, weights, {"blueprint": spec.plain(own)})
     return _kept(kept)
 
 
 def _kept(path: Path) -> Denoiser:
-    words, weights = read_tensors(path)
-    denoiser = build(spec.nets.Blueprint.model_validate_json(words[HEADER]))
+    header, weights = read_tensors(path)
+    denoiser = build(spec.nets.Blueprint.model_validate(header["blueprint"]))
     denoiser.net.load_state_dict(weights)
     return denoiser.requires_grad_(False)
 
