@@ -128,7 +128,7 @@ class Board:
         if result.outcome == "finished":
             row.latest[seed] = result.metrics[self.sweep.objective.metric]
 
-    def interrupted(self) -> None:
+    def interrupted(self, why: str = "") -> None:
         """Nothing: the command says it."""
 
     def concluded(self, report: str, *, failed: bool) -> None:

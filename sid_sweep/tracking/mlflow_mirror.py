@@ -147,9 +147,12 @@ class MlflowMirror:
         self._store.end(self._parent, "FAILED" if failed else "FINISHED")
         self._show_all(report)
 
-    def interrupt(self) -> None:
+    def interrupt(self, why: str = "") -> None:
         """Killed, every run that is open, to be opened again by the next run of the sweep."""
         self._settle()
+        ended = outcomes(self.sweep, self._all_ended())
+        words = filter(None, (ended, why or "interrupted"))
+        self._store.tag(self._parent, {OUTCOME: "; ".join(words)})
         for key, note in self._cursor.items():
             if note.get("open") and key != SWEEP:
                 self._store.end(note["run_id"], "KILLED")
@@ -174,6 +177,7 @@ class MlflowMirror:
             self._make(SWEEP, self.sweep.sweep, {"level": "sweep"}, parent="")
         elif self._parent != known:
             self._store.reopen(self._parent)
+        self._store.tag(self._parent, {OUTCOME: "running"})
         self._store.introduce(run_page(self._store.experiment_id, self._parent))
         self._store.describe(self._parent, self._words())
         places = {"level": f"{TAG}level", "outcome": f"{TAG}{OUTCOME}"}
@@ -215,9 +219,11 @@ class MlflowMirror:
 
     def _sum_up(self) -> None:
         """How all trials ended, and the value of the best arm."""
-        ended = [pair for own in self._ended.values() for pair in own.values()]
-        self._store.tag(self._parent, {OUTCOME: outcomes(self.sweep, ended)})
+        self._store.tag(self._parent, {OUTCOME: outcomes(self.sweep, self._all_ended())})
         self._send_finals(SWEEP, best(self.sweep, [self._reported(n) for n in self._ended]))
+
+    def _all_ended(self) -> list[Ending]:
+        return [pair for own in self._ended.values() for pair in own.values()]
 
     def _show_all(self, report: str) -> None:
         """The exhibit, which is made once of the same table: it takes seconds. Where there is none,
