@@ -168,6 +168,12 @@ class Spending(AbstractContextManager["Spending"]):
         self._reached |= found
         return bool(found)
 
+    def is_late(self) -> bool:
+        """As `is_over`, for the time alone: before a sweep has a folder."""
+        found = {use.key for use in self.uses() if use.is_reached and use.key == "wall_hours"}
+        self._reached |= found
+        return bool(found)
+
     def admits(self, entry: Entry) -> bool:
         """Whether a trial may be handed out. One that has begun is no further trial."""
         name = entry.folder.path.name

@@ -12,7 +12,7 @@ from sid_sweep.activity import Activity
 from sid_sweep.foreign.pictures import pictures
 from sid_sweep.orchestration.signals import Signals
 from sid_sweep.plan import make_plan
-from sid_sweep.session import decode_pictures
+from sid_sweep.preparation import EXIT_DONE, EXIT_INTERRUPTED, decode_pictures
 from sid_sweep.spec import SpecError, load
 from sid_sweep.trials import SweepFolder
 
@@ -47,7 +47,7 @@ def test_a_corrupt_picture_ends_the_command_before_the_sweep_is_there(path):
 def test_what_is_left_out_is_told_and_the_rest_is_there(path):
     plan = plan_of(path, skip_corrupt="true")
     console = Console(file=io.StringIO(), width=400)
-    assert decode_pictures(plan, activity=Activity(console))
+    assert decode_pictures(plan, activity=Activity(console)) == EXIT_DONE
     assert "own: 1 pictures cannot be decoded and are left out, such as" in console.file.getvalue()
     cache = plan.folder.cache
     again = pictures(
@@ -65,6 +65,7 @@ def test_an_interrupted_one_leaves_nothing(path, monkeypatch):
         self(2, None)
 
     monkeypatch.setattr(Signals, "install", interrupted)
-    assert not decode_pictures(plan, activity=Activity(Console(quiet=True)))
+    status = decode_pictures(plan, activity=Activity(Console(quiet=True)))
+    assert status == EXIT_INTERRUPTED
     left = list((plan.folder.cache / "pictures").iterdir())
     assert [own.suffix for own in left] == [".lock"]

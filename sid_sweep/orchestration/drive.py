@@ -35,7 +35,8 @@ def drive(
         say: tells the user a line.
 
     Raises:
-        Interrupted: a signal came, or time is over; what was running goes on from its checkpoints next time.
+        Interrupted: a signal came, or time is over; what was running goes on from its checkpoints
+            next time.
         Lost: Ray cannot be used any more; as for Interrupted.
     """
     from ray import tune

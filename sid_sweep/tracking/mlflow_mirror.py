@@ -167,8 +167,11 @@ class MlflowMirror:
 
     def _open_parent(self) -> None:
         self._store.restore(self._identity)
-        if self._parent and not self._store.reopen(self._parent):
-            self._cursor.clear()  # the store was deleted or replaced: everything is sent anew
+        if self._parent:
+            if self._store.reopen(self._parent):
+                self._store.tag(self._parent, {OUTCOME: "running"})
+            else:
+                self._cursor.clear()  # the store was deleted or replaced: everything is sent anew
         if not self._cursor[IDENTITY]:
             self._cursor.note(IDENTITY, value=self._identity)
         known = self._parent
@@ -177,7 +180,6 @@ class MlflowMirror:
             self._make(SWEEP, self.sweep.sweep, {"level": "sweep"}, parent="")
         elif self._parent != known:
             self._store.reopen(self._parent)
-        self._store.tag(self._parent, {OUTCOME: "running"})
         self._store.introduce(run_page(self._store.experiment_id, self._parent))
         self._store.describe(self._parent, self._words())
         places = {"level": f"{TAG}level", "outcome": f"{TAG}{OUTCOME}"}
