@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sid_sweep.activity import Activity
+from sid_sweep.exits import EXIT_DONE, EXIT_INTERRUPTED, EXIT_LIMIT
 from sid_sweep.foreign.pictures import Report, pictures
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Lines, Plan, costs
@@ -12,7 +13,6 @@ from sid_sweep.spec import Data, SpecError
 from sid_sweep.spending import Spending
 from sid_sweep.tracking.client import require_writable
 
-EXIT_DONE, EXIT_FAILED, EXIT_LIMIT, EXIT_INTERRUPTED = 0, 1, 3, 130
 WARNING = Text.assemble("  ", ("!", "yellow"), " ")
 STOPPED = Text.assemble("  ", ("stopped", "yellow"), " ")
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sid_sweep.activity import Activity
+from sid_sweep.exits import EXIT_FAILED, EXIT_INPUT
 from sid_sweep.files import Damaged, DiskFull, told_if_full
 from sid_sweep.screen import say
 from sid_sweep.spec import SpecError, Sweep, load
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from sid_sweep.notify import Listener
     from sid_sweep.trials import SweepFolder
 
-EXIT_FAILED, EXIT_INPUT = 1, 2
 TABLE_WIDTH = 160  # columns that a table of five needs
 PROSE = ("meaning", "limit")
 PIPE_WIDTH = 400  # of what is written to a file or a pipe; nothing is cut there

@@ -17,6 +17,14 @@ from rich.text import Text
 from sid_sweep.activity import Activity
 from sid_sweep.console import Board
 from sid_sweep.exhibit import make_exhibit
+from sid_sweep.exits import (
+    EVENTS,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_LIMIT,
+)
 from sid_sweep.files import Damaged
 from sid_sweep.notify import Listener, document, notify
 from sid_sweep.orchestration import cluster
@@ -24,18 +32,11 @@ from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.guard import Guard, Lost
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Plan
-from sid_sweep.preparation import (
-    EXIT_DONE,
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_LIMIT,
-    STOPPED,
-    WARNING,
-)
+from sid_sweep.preparation import STOPPED, WARNING
 from sid_sweep.screen import duration, say
 from sid_sweep.search import Ledger
-from sid_sweep.spec import Trial
-from sid_sweep.spending import OF_A_COMMAND, Spending, Use, going_on
+from sid_sweep.spec import SpecError, Trial
+from sid_sweep.spending import OF_A_COMMAND, STOPPING, Spending, Use, going_on
 from sid_sweep.table_referee import TableReferee
 from sid_sweep.tracking import Tracker, provenance, track
 from sid_sweep.tracking.client import reason, redact
@@ -46,12 +47,6 @@ from sid_sweep.trials.rows import rows_of
 
 LOSSES = "SID_SWEEP_LOSSES"  # how often Ray was lost in a row, and how many results there were then
 MAX_LOSSES = 3
-EVENTS = {  # by exit status, for those who are told of the end
-    EXIT_DONE: ("finished", "all trials have an end"),
-    EXIT_FAILED: ("failed", "some trials failed"),
-    EXIT_LIMIT: ("limit", "stopped by itself"),
-    EXIT_INTERRUPTED: ("interrupted", "interrupted"),
-}
 
 
 class Session:
@@ -94,7 +89,8 @@ class Session:
             try:
                 status = self._run(address=address)
             except Exception as error:
-                self._notify("error", EXIT_FAILED, reason(error))
+                refused = isinstance(error, SpecError | Damaged)
+                self._notify("error", EXIT_INPUT if refused else EXIT_FAILED, reason(error))
                 raise
             event, words = EVENTS[status]
             reached = ", ".join(use.reached for use in self.spending.stops)
@@ -300,7 +296,8 @@ class Session:
         again = "to go on"
         if not all(use.key in OF_A_COMMAND for use in stops):
             again += " with as much again"
-        if waiting and not any(f.checkpoint.exists() or f.ending.exists() for f in own):
+        is_idle = not any(folder.checkpoint.exists() or folder.ending.exists() for folder in own)
+        if self._has_begun and is_idle and any(use.key in STOPPING for use in stops):
             again = f"none has come to a checkpoint yet, so give it more; {again}"
         reached = " and ".join(use.reached for use in stops)
         begun = "" if self._has_begun else "nothing was started: "

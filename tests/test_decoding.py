@@ -9,10 +9,11 @@ from PIL import Image
 from rich.console import Console
 
 from sid_sweep.activity import Activity
+from sid_sweep.exits import EXIT_DONE, EXIT_INTERRUPTED
 from sid_sweep.foreign.pictures import pictures
 from sid_sweep.orchestration.signals import Signals
 from sid_sweep.plan import make_plan
-from sid_sweep.preparation import EXIT_DONE, EXIT_INTERRUPTED, decode_pictures
+from sid_sweep.preparation import decode_pictures
 from sid_sweep.spec import SpecError, load
 from sid_sweep.trials import SweepFolder
 

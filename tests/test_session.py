@@ -17,13 +17,13 @@ from rich.console import Console
 from sid_sweep import activity, quality
 from sid_sweep import session as sessions
 from sid_sweep.activity import BEGAN, Activity
+from sid_sweep.exits import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LIMIT
 from sid_sweep.files import DiskFull
 from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.notify import Untold
 from sid_sweep.orchestration.guard import Lost
 from sid_sweep.orchestration.machine import Layout
 from sid_sweep.plan import make_plan
-from sid_sweep.preparation import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LIMIT
 from sid_sweep.search import Ledger
 from sid_sweep.session import Session
 from sid_sweep.spec import load
