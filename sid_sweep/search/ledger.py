@@ -134,10 +134,6 @@ class Ledger:
             self._queue.insert(0, entry)
         return self._queue[0] if self._queue else None
 
-    def has_work(self) -> bool:
-        """Whether there is a next trial."""
-        return self.upcoming() is not None
-
     def tell(self, entry: Entry, result: Result) -> None:
         """Note how a trial ended; with the last of its screening seeds, Optuna is told of the
         arm."""
