@@ -9,6 +9,8 @@ import time
 import pytest
 from real_sweep import Command, wait_for
 
+from sid_sweep.trials import TrialFolder
+
 RATES = ("--set", "scientific.generator.optim.lr={choice: [0.001, 0.002]}")
 ONE_AT_A_TIME = ("--set", "resources.concurrency=1")
 SECRET = "T0K3N0FAW3BH00K"
@@ -22,8 +24,8 @@ def ends(command):
     """What the trials came to, by the digest of each."""
     return {
         path.parent.name: [
-            [own["images"], own["metrics"]["js"], own["metrics"]["mode_kl"]]
-            for own in map(json.loads, (path.parent / "measurements.jsonl").open())
+            (own.images, own.metrics["js"], own.metrics["mode_kl"])
+            for own in TrialFolder(path.parent).measurements()
         ]
         for path in command.sweep.path.glob("trials/*/result.json")
     }
