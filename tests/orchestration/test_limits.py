@@ -81,7 +81,7 @@ def test_a_limit_of_trials_lets_what_runs_end_and_the_command_that_it_names_does
     assert (
         "limits.trials = 3 is reached (3 of 3 trials); 3 of 4 trials done; to go on" in own.output
     )
-    assert "limits     3 trials" in own.output
+    assert "  limits    3 trials\n" in own.output
     assert len(ends(own)) == 3
     assert ("sweep", "KILLED", "3 finished; stopped at limits.trials") in runs(tmp_path)
     assert {status for level, status, _ in runs(tmp_path) if level == "seed"} == {"FINISHED"}
