@@ -63,8 +63,20 @@ class Board:
     What it counts is for the eyes; the truth is in the folders.
     """
 
-    def __init__(self, sweep: Sweep, *, console: Console, known: Sequence[Known] = ()) -> None:
+    def __init__(
+        self,
+        sweep: Sweep,
+        *,
+        console: Console,
+        known: Sequence[Known] = (),
+        limits: object = "",
+    ) -> None:
+        """
+        Args:
+            limits: whose `str` says what is spent and left of them; "" where there are none.
+        """
         self.sweep = sweep
+        self._limits = limits
         self.console = console
         self.total = sweep.num_trials
         """Trials in all, at most: results may decide that fewer do."""
@@ -128,7 +140,7 @@ class Board:
         if result.outcome == "finished":
             row.latest[seed] = result.metrics[self.sweep.objective.metric]
 
-    def interrupted(self) -> None:
+    def interrupted(self, why: str = "") -> None:
         """Nothing: the command says it."""
 
     def concluded(self, report: str, *, failed: bool) -> None:
@@ -194,7 +206,7 @@ class Board:
 
     def __str__(self) -> str:
         """A line for where there is no picture."""
-        return ", ".join(self._summary())
+        return ", ".join(filter(None, (*self._summary(), str(self._limits))))
 
     def _summary(self) -> Iterator[str]:
         """What happens, the most important first."""
@@ -245,11 +257,12 @@ class Board:
     # ---- the picture
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        summary = Hanging(*self._summary())
-        yield summary
+        limits = str(self._limits)
+        summaries = [Hanging(*self._summary()), *([Hanging(limits)] if limits else [])]
+        yield from summaries
         yield Text()
         means, leader = self.means(), self.leader()
-        above = len(summary.lines(console, options.max_width)) + 1
+        above = sum(len(own.lines(console, options.max_width)) for own in summaries) + 1
         room = console.height - above - 1  # the cursor's
         broken = max(knob.count(".") for knob in self.sweep.domains) + 1
         rows = self._visible(leader, num=min(MAX_ROWS, max(room - broken - 1, 1)))

@@ -1,5 +1,6 @@
 """What a sweep will do, before it does it. Imports neither torch nor ray."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from sid_sweep.spec import (
 from sid_sweep.spec.domain import Cases, Choice
 from sid_sweep.spec.nets import Blueprint
 from sid_sweep.spec.sweep import GridSearch
+from sid_sweep.spending import Spending, Use, never_reached
 from sid_sweep.trials import SweepFolder
 
 WORTH_A_LINE = 2**27  # bytes
@@ -51,6 +53,8 @@ class Plan:
     """A trial for each teacher that someone else trained, and for each way to begin with it."""
     pictures: dict[Data, Facts]
     """What the data are, where they are pictures."""
+    uses: list[Use]
+    """The limits, and what earlier runs have spent of them."""
 
     @property
     def done(self) -> int:
@@ -73,6 +77,7 @@ class Plan:
             ("resources", str(self.layout or "as many trials as the cluster fits")),
             *costs(sweep.trial(sweep.first_arm(), sweep.seeds.screen[0])),
             ("time", self._time()),
+            ("limits", ", ".join(self._limit(use) for use in self.uses)),
             ("file says", stated),
             *(self._forecast() if dry_run and not self.done else []),
             ("data", "; ".join(f"{_named(data)}: {own}" for data, own in self.pictures.items())),
@@ -81,6 +86,11 @@ class Plan:
         ]
         told = Text("  dry run: nothing was started", style="dim")
         return Group(Lines(said), *([told] if dry_run else []))
+
+    def _limit(self, use: Use) -> str:
+        gpus = self.layout.gpus if self.layout else None
+        why_not = never_reached(use, self.sweep, gpus=gpus)
+        return f"{use.planned}{f' ({why_not})' if why_not else ''}"
 
     def _begun(self) -> str:
         """`, 9 done, 1 interrupted`."""
@@ -173,6 +183,7 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
         _untrained(known, folder),
         _loaded(known) if num_ended < sweep.num_trials else [],
         pictures,
+        Spending(sweep, folder, began=time.monotonic()).uses(),
     )
 
 

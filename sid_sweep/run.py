@@ -15,15 +15,16 @@ from rich.console import Console
 from rich.text import Text
 
 from sid_sweep.activity import Activity
+from sid_sweep.exits import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED
 from sid_sweep.files import Damaged, DiskFull, told_if_full
 from sid_sweep.screen import say
 from sid_sweep.spec import SpecError, Sweep, load
 from sid_sweep.spec.reader import stated_cost
 
 if TYPE_CHECKING:
+    from sid_sweep.notify import Listener
     from sid_sweep.trials import SweepFolder
 
-EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 TABLE_WIDTH = 160  # columns that a table of five needs
 PROSE = ("meaning", "limit")
 PIPE_WIDTH = 400  # of what is written to a file or a pipe; nothing is cut there
@@ -49,7 +50,8 @@ then:
   mlflow ui                             curves, samples, parameters and weights of every run
   python -m analysis.compare lambda     table (Markdown, CSV, LaTeX), plots and runs.parquet
 
-exit status: 0 all done; 1 some trials failed; 2 the input is wrong; 130 interrupted.
+exit status: 0 all done; 1 some trials failed; 2 the input is wrong; 3 a limit was reached and
+something is left to do; 130 interrupted.
 """
 
 
@@ -97,6 +99,15 @@ def parser() -> argparse.ArgumentParser:
         "--address",
         metavar="ADDR",
         help="address of a running Ray cluster (default: start Ray on this machine)",
+    )
+    parser.add_argument(
+        "--notify",
+        action="append",
+        default=[],
+        metavar="WHOM",
+        help="tell of the end, of a limit, a failure or an interruption, as JSON: a program's "
+        "command, which reads it (no shell), or webhook:NAME, where the environment variable NAME "
+        "holds an https address that it is posted to; repeatable",
     )
     parser.add_argument(
         "--knobs",
@@ -171,6 +182,7 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], activity: A
     from sid_sweep.plan import make_plan
     from sid_sweep.trials import SweepFolder, agreement
 
+    listeners = _listeners(options.notify)
     console, folder = activity.console, SweepFolder(options.storage / sweep.sweep)
     with activity.doing("looking at what is there"):
         if folder.path.is_dir() and not options.dry_run:
@@ -183,12 +195,13 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], activity: A
     console.print(plan.render(dry_run=False))
 
     with activity.doing("loading libraries"):
-        from sid_sweep.session import Session, check_store, check_teachers, decode_pictures
+        from sid_sweep import preparation
+        from sid_sweep.session import Session
 
-        check_store(options.tracking_uri)
-    if not decode_pictures(plan, activity=activity):
-        return EXIT_INTERRUPTED
-    check_teachers(plan, activity=activity)
+        preparation.check_store(options.tracking_uri)
+    if status := preparation.decode_pictures(plan, activity=activity):
+        return status
+    preparation.check_teachers(plan, activity=activity)
     command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
     with folder.sole_driver(), told_if_full(folder.path):
         agreement.agree(folder, sweep)
@@ -198,8 +211,20 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], activity: A
             command=command,
             report=_report_command(sweep, options),
             tracking_uri=options.tracking_uri,
+            listeners=listeners,
         )
         return session.run(address=options.address)
+
+
+def _listeners(named: Sequence[str]) -> "list[Listener]":
+    if not named:
+        return []
+    from sid_sweep.notify import listener
+
+    try:
+        return [listener(text) for text in named]
+    except ValueError as error:
+        raise SpecError(f"--notify: {error}") from None
 
 
 def _mend(folder: "SweepFolder", sweep: Sweep, console: Console) -> None:

@@ -2,137 +2,105 @@
 
 import functools
 import os
+import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import NoReturn
 
-from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
 from sid_sweep.activity import Activity
 from sid_sweep.console import Board
 from sid_sweep.exhibit import make_exhibit
-from sid_sweep.foreign.pictures import Report, pictures
+from sid_sweep.exits import (
+    EVENTS,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_LIMIT,
+)
+from sid_sweep.files import Damaged
+from sid_sweep.notify import Listener, document, notify
 from sid_sweep.orchestration import cluster
 from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.guard import Guard, Lost
 from sid_sweep.orchestration.signals import Interrupted, Signals
-from sid_sweep.plan import Lines, Plan, costs
+from sid_sweep.plan import Plan
+from sid_sweep.preparation import STOPPED, WARNING
 from sid_sweep.screen import duration, say
 from sid_sweep.search import Ledger
-from sid_sweep.spec import Data, SpecError, Trial
+from sid_sweep.spec import SpecError, Trial
+from sid_sweep.spending import OF_A_COMMAND, STOPPING, Spending, Use, going_on
 from sid_sweep.table_referee import TableReferee
 from sid_sweep.tracking import Tracker, provenance, track
-from sid_sweep.tracking.client import redact, require_writable
+from sid_sweep.tracking.client import reason, redact
+from sid_sweep.tracking.provenance import published
 from sid_sweep.tracking.tracker import INTERRUPTED_SECONDS
 from sid_sweep.trials import Entry, Result, Watcher
 from sid_sweep.trials.rows import rows_of
 
-EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 LOSSES = "SID_SWEEP_LOSSES"  # how often Ray was lost in a row, and how many results there were then
 MAX_LOSSES = 3
-WARNING = Text.assemble("  ", ("!", "yellow"), " ")
-
-
-def decode_pictures(plan: Plan, *, activity: Activity) -> bool:
-    """Decode what the cache lacks of the data, and say how far that is, before the sweep is begun:
-    a picture that is not taken leaves no sweep behind. False where that was interrupted.
-
-    Raises:
-        SpecError: a picture is not taken.
-    """
-    if not plan.pictures:
-        return True
-    signals = Signals()
-    with signals.installed(), activity.doing("decoding pictures") as step:
-
-        def report(done: int, total: int) -> None:
-            signals.check()
-            step.far(done, total, "pictures")
-
-        for data in plan.pictures:
-            try:
-                _decode(data, plan, activity.console, report)
-            except ValueError as error:
-                raise SpecError(f"data.path: {error}") from None
-            except Interrupted:
-                return False
-    return True
-
-
-def _decode(data: Data, plan: Plan, console: Console, report: Report) -> None:
-    if data.kind != "images":
-        return
-    cache, skip = plan.folder.cache, data.skip_corrupt
-    skipped = pictures(data.path, cache=cache, skip_corrupt=skip, report=report).skipped
-    if skipped:
-        text = f"{data.path}: {len(skipped):,} pictures cannot be decoded and are left out"
-        say(console, WARNING, f"{text}, such as {skipped[0]}")
-
-
-def check_store(uri: str | None) -> None:
-    """Refuse a tracking URI that nothing could ever be sent to.
-
-    Raises:
-        SpecError: it is none of a store.
-    """
-    try:
-        if uri is not None:
-            require_writable(uri)
-    except LookupError as error:
-        raise SpecError(f"--tracking-uri: {error}") from None
-
-
-def check_teachers(plan: Plan, *, activity: Activity) -> None:
-    """Load what someone else trained, and ask it, before anything is created; the first one says
-    what a trial will cost.
-
-    Raises:
-        SpecError: it cannot be loaded, or not be used as the sweep does.
-    """
-    for trial in plan.loaded:
-        kind = f"teacher.kind = {trial.teacher.kind}"
-        with activity.doing(f"loading what others trained ({kind})"):
-            from sid_sweep import teachers
-
-            try:
-                blueprint = teachers.check(trial, cache=plan.folder.cache)
-            except ValueError as error:
-                raise SpecError(f"{kind}: {error}") from None
-        if trial is plan.loaded[0]:
-            activity.console.print(Lines(costs(trial, blueprint)))
 
 
 class Session:
     """What the steps of a run share: plan, console, watchers, and the commands to name."""
 
     def __init__(
-        self, plan: Plan, *, activity: Activity, command: str, report: str, tracking_uri: str | None
+        self,
+        plan: Plan,
+        *,
+        activity: Activity,
+        command: str,
+        report: str,
+        tracking_uri: str | None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         """
         Args:
             command: what goes on with the sweep.
             report: what compares its arms.
+            listeners: who are told of the end.
         """
         self.plan = plan
         self.sweep, self.folder = plan.sweep, plan.folder
         self.activity, self.console = activity, activity.console
         self.command, self.report = command, report
+        self.listeners, self._answer = listeners, ""
+        self._has_begun = False
         self.signals = Signals()
-        self.board = Board(self.sweep, console=self.console, known=plan.known)
+        self.spending = Spending(self.sweep, self.folder, began=activity.began)
+        shown = {"known": plan.known, "limits": self.spending}
+        self.board = Board(self.sweep, console=self.console, **shown)
         exhibit = functools.partial(make_exhibit, self.folder)
         self.trackers = [track(self.sweep, self.folder, uri=tracking_uri, exhibit=exhibit)]
-        self.watchers: list[Watcher] = [self.board, *self.trackers]
+        self.watchers: list[Watcher] = [self.spending, self.board, *self.trackers]
 
     def run(self, *, address: str | None) -> int:
-        """Train what is missing, track it, show the table; returns the exit status."""
+        """Train what is missing, track it, show the table, tell of the end; returns the exit
+        status."""
+        with self.signals.installed():
+            try:
+                status = self._run(address=address)
+            except Exception as error:
+                refused = isinstance(error, SpecError | Damaged)
+                self._notify("error", EXIT_INPUT if refused else EXIT_FAILED, reason(error))
+                raise
+            event, words = EVENTS[status]
+            reached = ", ".join(use.reached for use in self.spending.stops)
+            self._notify(event, status, reached if status == EXIT_LIMIT else words)
+        return status
+
+    def _run(self, *, address: str | None) -> int:
         leave = None
-        with self.signals.installed(), ExitStack() as stack:
-            for tracker in self.trackers:
+        with ExitStack() as stack:
+            for tracker in (*self.trackers, self.spending):
                 stack.enter_context(tracker)
             with self.activity.doing("opening the ledger"):
                 ledger = Ledger(
@@ -142,16 +110,17 @@ class Session:
                     known=self._known,
                     foreseen=self.board.foreseen,
                 )
-                if has_work := ledger.has_work():
+                if has_work := self._may_begin(ledger):
                     self.folder.append_command(provenance())
             try:
                 if has_work:
-                    self._train_teachers()
-                    self._train_students(ledger, address)
-                status = self._conclude(ledger)
-                self._send_rest()
+                    with self.signals.unless(self.spending.is_over):
+                        self._train_teachers()
+                        self._train_students(ledger, address)
+                status = self._end(ledger)
             except Interrupted:
-                status = self._interrupt(ledger)
+                by_signal = self.signals.received is not None
+                status = self._interrupt(ledger) if by_signal else self._end(ledger)
             except Lost as lost:
                 status, leave = EXIT_FAILED, self._lose(str(lost), can_start=address is None)
                 self._stop_watchers()
@@ -163,6 +132,12 @@ class Session:
         return status
 
     # ---- steps
+
+    def _may_begin(self, ledger: Ledger) -> bool:
+        """Whether there is a trial to run, and limits allow it."""
+        first = ledger.upcoming()
+        self._has_begun = first is not None and self.spending.admits(first)
+        return self._has_begun
 
     def _known(self, entry: Entry, result: Result) -> None:
         for watcher in self.watchers:
@@ -193,7 +168,8 @@ class Session:
                 step.far(images, total, "images", more=f", loss {loss:.4f}")
 
             device = self._teacher_device()
-            teacher = teachers.load(trial, cache=cache, device=device, report=report)
+            with self.spending.holding(0.0 if device == "cpu" else 1.0):
+                teacher = teachers.load(trial, cache=cache, device=device, report=report)
             step.now("judging the teacher's own samples, until their score stands")
             references = quality.judge(trial, teacher, cache=cache).references
         figures = ", ".join(f"{name} {value:.4g}" for name, value in references.items())
@@ -211,10 +187,11 @@ class Session:
         return wanted if torch.cuda.is_available() else "cpu"
 
     def _train_students(self, ledger: Ledger, address: str | None) -> None:
-        def leave_at_once(reason: str) -> None:
+        def leave_at_once(why: str) -> None:
             if self.signals.received is not None:
+                self._notify("interrupted", EXIT_INTERRUPTED, why)
                 os._exit(EXIT_INTERRUPTED)
-            self._lose(reason, can_start=address is None)()
+            self._lose(why, can_start=address is None)()
 
         guard = Guard(self.signals, leave_at_once)
         with (
@@ -224,8 +201,10 @@ class Session:
             self.activity.showing(self.board, self.board),
         ):
             self.board.begin()
+            self.spending.gpus = connected.layout.gpus
+            shared = {"watchers": self.watchers, "guard": guard, "say": self._warn}
             try:
-                drive(ledger, connected, watchers=self.watchers, guard=guard, say=self._warn)
+                drive(ledger, connected, gate=self.spending, **shared)
             finally:
                 step.now("stopping Ray" if address is None else "leaving Ray")
 
@@ -255,40 +234,84 @@ class Session:
             what = "what was done is kept; to go on:"
         self._warn(f"Ray is lost: {reason}; {what}")
         if not again:
-            self._say_command()
+            self._say_command(self.command)
+            self._notify("lost", EXIT_FAILED, f"Ray is lost: {reason}")
         return _run_again if again else _leave
+
+    def _end(self, ledger: Ledger) -> int:
+        """The table, and all that is still to be sent; returns the exit status."""
+        status = self._conclude(ledger)
+        hurry = any(use.key == "wall_hours" for use in self.spending.stops)
+        self._send_rest(patience=INTERRUPTED_SECONDS if hurry else None)
+        return status
 
     def _conclude(self, ledger: Ledger) -> int:
         """The table and its warnings, for the screen and the watchers, as the folders say; returns
         the exit status."""
-        with self.activity.doing("comparing the arms"):
-            from analysis.comparison import make_comparison
-            from analysis.frame import tidy
-            from analysis.question import Question
-
-            entries = ledger.entries()
-            question = Question.from_outline(self.sweep.outline())
-            begun = self.folder.entries(self.sweep)
-            frame = tidy(rows_of(self.sweep.sweep, begun), question)
-            comparison = make_comparison(frame, question)
-        self.console.print(comparison.terminal())
-        for warning in comparison.warnings:
-            self._warn(warning)
-        standings = [(entry, entry.folder.standing()) for entry in entries]
-        lost = [pair for pair in standings if pair[1].outcome not in ("finished", "diverged")]
+        report = self._compare()
+        standings = [(entry, entry.folder.standing()) for entry in ledger.entries()]
+        stops = self.spending.stops if _is_left(ledger, standings) else []
+        settled = ("finished", "diverged", *(["running"] if stops else []))
+        lost = [pair for pair in standings if pair[1].outcome not in settled]
         for entry, standing in lost:
             line = f"{entry}: {standing.cause or 'it has no end'} ({entry.folder.failure})"
             say(self.console, Text.assemble("  ", ("failed", "red"), " "), line)
         took = time.monotonic() - self.activity.began
         self.console.print(f"\n  took {duration(took)}", style="dim")
+        if stops:
+            return self._stop(stops, standings)
         for watcher in self.watchers:
-            watcher.concluded(comparison.markdown(), failed=bool(lost))
+            watcher.concluded(report, failed=bool(lost))
         return EXIT_FAILED if lost else EXIT_DONE
+
+    def _compare(self) -> str:
+        """Show the arms so far; returns them in Markdown."""
+        begun = [own for own in self.folder.entries(self.sweep) if own.folder.has_begun()]
+        if not begun:
+            return ""
+        with self.activity.doing("comparing the arms"):
+            from analysis.comparison import make_comparison
+            from analysis.frame import tidy
+            from analysis.question import Question
+            from analysis.texts.answer import answer
+
+            question = Question.from_outline(self.sweep.outline())
+            frame = tidy(rows_of(self.sweep.sweep, begun), question)
+            comparison = make_comparison(frame, question)
+            self._answer = " ".join(answer(comparison.arms, question))
+            if comparison.preliminary:
+                self._answer = f"Preliminary: {self._answer}"
+        self.console.print(comparison.terminal())
+        for warning in comparison.warnings:
+            self._warn(warning)
+        return comparison.markdown()
+
+    def _stop(self, stops: list[Use], standings: list[tuple[Entry, Result]]) -> int:
+        """Say which limits were reached, and what goes on."""
+        own = [entry.folder for entry, _ in standings]
+        num = Counter(standing.outcome for _, standing in standings)
+        counts = f"{num['finished'] + num['diverged']} of {self.board.total} trials done"
+        if waiting := sum(folder.is_interrupted() for folder in own):
+            counts += f", {waiting} interrupted"
+        again = "to go on"
+        if not all(use.key in OF_A_COMMAND for use in stops):
+            again += " with as much again"
+        is_idle = not any(folder.checkpoint.exists() or folder.ending.exists() for folder in own)
+        if self._has_begun and is_idle and any(use.key in STOPPING for use in stops):
+            again = f"none has come to a checkpoint yet, so give it more; {again}"
+        reached = " and ".join(use.reached for use in stops)
+        begun = "" if self._has_begun else "nothing was started: "
+        say(self.console, STOPPED, f"{begun}{reached}; {counts}; {again}:")
+        self._say_command(going_on(self.command, stops))
+        why = "stopped at " + ", ".join(f"limits.{use.key}" for use in stops)
+        for watcher in self.watchers:
+            watcher.interrupted(why)
+        return EXIT_LIMIT
 
     def _interrupt(self, ledger: Ledger) -> int:
         done = sum(entry.folder.result() is not None for entry in ledger.entries())
         self.console.print(f"\n  interrupted, {done} of {self.board.total} trials done; to go on:")
-        self._say_command()
+        self._say_command(self.command)
         self._stop_watchers()
         return EXIT_INTERRUPTED
 
@@ -298,11 +321,11 @@ class Session:
         for tracker in self.trackers:
             self._drain(tracker, patience=INTERRUPTED_SECONDS)
 
-    def _send_rest(self) -> None:
+    def _send_rest(self, *, patience: float | None = None) -> None:
         """Wait for the trackers."""
         for tracker in self.trackers:
             with suppress(Interrupted):  # what is left is kept, like everything else
-                self._drain(tracker, patience=None, check=self.signals.check)
+                self._drain(tracker, patience=patience, check=self.signals.check)
 
     def _drain(
         self, tracker: Tracker, *, patience: float | None, check: Callable[[], None] = lambda: None
@@ -323,9 +346,36 @@ class Session:
     def _warn(self, text: str) -> None:
         say(self.console, WARNING, text)
 
-    def _say_command(self) -> None:
+    def _say_command(self, command: str) -> None:
         """What goes on with the sweep, never broken: it is there to be copied."""
-        self.console.print(f"\n  {escape(redact(self.command))}\n", soft_wrap=True)
+        self.console.print(f"\n  {escape(redact(command))}\n", soft_wrap=True)
+
+    def _notify(self, event: str, status: int, words: str) -> None:
+        """Tell those who want to know of the end; what goes wrong there changes nothing."""
+        if not self.listeners:
+            return
+        outcomes: Counter[str] = Counter()
+        with suppress(Damaged, OSError):  # which may be what is told
+            begun = [own for own in self.folder.entries(self.sweep) if own.folder.has_begun()]
+            outcomes.update(own.folder.standing().outcome for own in begun)
+        counts = {name: outcomes[name] for name in ("finished", "diverged", "failed")}
+        left = max(self.board.total - sum(counts.values()), 0)
+        command = going_on(self.command, self.spending.stops)
+        told = document(
+            sweep=self.sweep.sweep,
+            event=event,
+            status=status,
+            words=redact(words),
+            trials={**counts, "left": left},
+            answer=self._answer,
+            spent=self.spending.spent(),
+            limits=dict(self.sweep.limits),
+            command=redact(shlex.join(published(shlex.split(command)))),
+        )
+        with self.activity.doing("telling of the end"):
+            lines = notify(self.listeners, told)
+        for line in lines:
+            self._warn(line)
 
     def _say_unsent(self) -> None:
         for tracker in self.trackers:
@@ -341,6 +391,11 @@ class Session:
     def _say_next(self) -> None:
         looks = "".join(f"  look    {escape(tracker.hint)}\n" for tracker in self.trackers)
         self.console.print(f"\n{looks}  report  {escape(redact(self.report))}\n", soft_wrap=True)
+
+
+def _is_left(ledger: Ledger, standings: list[tuple[Entry, Result]]) -> bool:
+    """Whether there is something that a limit may have left undone."""
+    return any(not own.is_end for _, own in standings) or ledger.upcoming() is not None
 
 
 def _run_again() -> NoReturn:

@@ -72,6 +72,8 @@ def test_bad_input_is_one_line_with_its_place(case, tmp_path):
         ([LAMBDA, "--name", "../up"], "error: --name ../up: sweep = '../up'"),
         ([LAMBDA, "--until", "decided", "--set", "baseline={}"], "error: --until decided: seeds"),
         ([LAMBDA, "--set", "data={kind: digits}"], "error: --set data={kind: digits}: teacher"),
+        ([LAMBDA, "--notify", "https://hooks.example/x"], "put it into an environment variable"),
+        ([LAMBDA, "--set", "limits.wall_hours=0"], "must be greater than 0"),
         (["--knobs", "generatr"], "did you mean generator?"),
     ],
 )

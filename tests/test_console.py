@@ -362,3 +362,24 @@ def test_every_end_is_one_plain_line(tmp_path, clock):
         "[3/4] loss.lambda = 1, seed 0: diverged (samples left the data's range (100 σ)) after "
         "9 s, about 2 s left",
     ]
+
+
+def test_what_is_spent_of_the_limits_is_a_line_of_its_own_and_words_elsewhere(tmp_path):
+    shown = Shown(tmp_path)
+    plain, height = str(shown.board), len(shown.picture())
+    spent = SimpleNamespace(now="limits: 1 of 3 trials (2 left)")
+
+    class Limits:
+        def __str__(self):
+            return spent.now
+
+    limited = Shown(tmp_path)
+    limited.board._limits = Limits()
+    assert limited.picture()[1] == "limits: 1 of 3 trials (2 left)"
+    assert str(limited.board) == f"{plain}, limits: 1 of 3 trials (2 left)"
+    assert limited.rows() == shown.rows()
+    spent.now = "limits: 2 of 3 trials (1 left)"  # as it is when it is looked at
+    assert "(1 left)" in limited.picture()[1]
+    assert len(limited.picture()) == height + 1
+    many_rows = limited.picture(height=7)
+    assert len(many_rows) <= 7

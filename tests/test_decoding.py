@@ -1,6 +1,8 @@
 """Pictures are decoded before a sweep is begun: what is not taken leaves no sweep behind."""
 
 import io
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,14 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from sid_sweep.activity import Activity
+from sid_sweep.activity import BEGAN, Activity
+from sid_sweep.exits import EXIT_DONE, EXIT_INTERRUPTED, EXIT_LIMIT
 from sid_sweep.foreign.pictures import pictures
 from sid_sweep.orchestration.signals import Signals
 from sid_sweep.plan import make_plan
-from sid_sweep.session import decode_pictures
+from sid_sweep.preparation import decode_pictures
 from sid_sweep.spec import SpecError, load
+from sid_sweep.spec.limits import Limits
 from sid_sweep.trials import SweepFolder
 
 LAMBDA = Path(__file__).with_name("lambda.yaml")
@@ -47,7 +51,7 @@ def test_a_corrupt_picture_ends_the_command_before_the_sweep_is_there(path):
 def test_what_is_left_out_is_told_and_the_rest_is_there(path):
     plan = plan_of(path, skip_corrupt="true")
     console = Console(file=io.StringIO(), width=400)
-    assert decode_pictures(plan, activity=Activity(console))
+    assert decode_pictures(plan, activity=Activity(console)) == EXIT_DONE
     assert "own: 1 pictures cannot be decoded and are left out, such as" in console.file.getvalue()
     cache = plan.folder.cache
     again = pictures(
@@ -65,6 +69,22 @@ def test_an_interrupted_one_leaves_nothing(path, monkeypatch):
         self(2, None)
 
     monkeypatch.setattr(Signals, "install", interrupted)
-    assert not decode_pictures(plan, activity=Activity(Console(quiet=True)))
+    status = decode_pictures(plan, activity=Activity(Console(quiet=True)))
+    assert status == EXIT_INTERRUPTED
     left = list((plan.folder.cache / "pictures").iterdir())
     assert [own.suffix for own in left] == [".lock"]
+
+
+def test_when_time_is_over_it_stops_and_says_so(path, monkeypatch):
+    plan = plan_of(path, skip_corrupt="true")
+    sweep = plan.sweep.model_copy(update={"limits": Limits(wall_hours=1.0)})
+    console = Console(file=io.StringIO(), width=400)
+    monkeypatch.setenv(BEGAN, str(time.monotonic() - 7200.0))
+    activity = Activity(console)
+    assert decode_pictures(replace(plan, sweep=sweep), activity=activity) == EXIT_LIMIT
+    assert (
+        "  stopped limits.wall_hours = 1 is reached (2 h 00 min of 1 h 00 min) before all pictures "
+        "were decoded; raise it\n"
+    ) in console.file.getvalue()
+    assert not plan.folder.path.exists()
+    assert decode_pictures(plan, activity=activity) == EXIT_DONE

@@ -39,14 +39,19 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "tracking": "spec files trials",
     "screen": "",
     "activity": "screen",
+    "spending": "spec trials screen",
     "console": "spec trials screen",
+    "notify": "",
     "estimate": "spec foreign nets",
-    "plan": "spec foreign trials screen console estimate orchestration",
+    "plan": "spec foreign trials screen spending console estimate orchestration",
     "table_referee": "spec trials analysis",
     "exhibit": "trials analysis",
-    "session": "spec foreign trials search table_referee exhibit orchestration tracking screen "
-    "activity console plan quality teachers analysis",
-    "run": "spec files trials search screen activity plan session",
+    "exits": "",
+    "preparation": "spec foreign teachers orchestration tracking exits screen activity spending "
+    "plan",
+    "session": "spec files trials search table_referee exhibit orchestration tracking exits screen "
+    "activity console spending notify plan preparation quality teachers analysis",
+    "run": "spec files trials search exits screen activity plan notify preparation session",
     "sample": "spec nets trials tracking student quality analysis",
     "__main__": "run sample analysis",
     "analysis": "spec trials tracking screen",

@@ -14,6 +14,7 @@ from sid_sweep.orchestration.machine import Capacity
 from sid_sweep.plan import make_plan
 from sid_sweep.spec import Arm, SpecError, load
 from sid_sweep.trials import Measurement, Result, SweepFolder
+from sid_sweep.trials.sweep_folder import Held
 
 LAMBDA = Path(__file__).with_name("lambda.yaml")
 TPE = (
@@ -249,3 +250,24 @@ def test_a_dry_run_says_that_nothing_was_started(folder):
     plan = plan_of(folder)
     assert lines(plan, dry_run=True)["dry"] == "run: nothing was started"
     assert "dry" not in lines(plan)
+
+
+def test_limits_are_planned_with_what_is_spent_and_those_that_are_never_reached(folder):
+    assert "limits" not in lines(plan_of(folder))
+    limits = "limits={trials: 10, failures: 2, wall_hours: 3.5, gpu_hours: 4}"
+    never = "never reached: trials take no GPU"
+    assert lines(plan_of(folder, limits), dry_run=True)["limits"] == (
+        f"10 trials, 2 failures a command, 3 h 30 min a command, 4 GPU hours ({never})"
+    )
+    sweep = load(LAMBDA, ("seeds=[0, 1]",))
+    own = folder.trial(sweep.trial(Arm({"loss.lambda": 0.5}), 0))
+    own.begin(sweep.trial(Arm({"loss.lambda": 0.5}), 0), images=-1)
+    folder.write_held(Held(gpu_seconds=5400.0))
+    on_a_cluster = plan_of(folder, limits, address="any")
+    assert lines(on_a_cluster)["limits"] == (
+        "10 trials (1 spent), 2 failures a command, 3 h 30 min a command, 4 GPU hours (1.5 spent)"
+    )
+    assert (
+        "(never reached: there are 16 trials at most)"
+        in (lines(plan_of(folder, "limits.trials=30"))["limits"])
+    )

@@ -12,6 +12,7 @@ import yaml
 from sid_sweep.spec import Data, Teacher, load
 from sid_sweep.spec.base import variants
 from sid_sweep.spec.knobs import knobs
+from sid_sweep.spec.limits import Limits
 from sid_sweep.spec.presets import PRESETS
 from sid_sweep.spec.sweep import Resources
 from sid_sweep.spec.trial import METHODS
@@ -78,6 +79,14 @@ def test_the_table_of_methods_names_them_all():
     assert [kind for kind in METHODS if f"| `{kind}` |" not in table] == []
     presets = README.partition("a preset begins")[2].partition(":")[0]
     assert [name for name in PRESETS if f"`{name}`" not in presets] == []
+
+
+def test_the_table_of_limits_names_them_all():
+    table = README.partition("## Limits")[2].partition("##")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(Limits.model_fields)
+    for text in re.findall(r"limits\.\w+(?:=[\d.]+)?", README):
+        key, _, value = text.removeprefix("limits.").partition("=")
+        assert Limits.model_validate({key: float(value)} if value else {key: None})
 
 
 def test_the_table_of_data_names_them_all():

@@ -1,12 +1,14 @@
 """A run ends with what the folders say: table, failures, exit status, and how to go on."""
 
 import io
+import json
 import os
 import re
 import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,12 +17,15 @@ from rich.console import Console
 from sid_sweep import activity, quality
 from sid_sweep import session as sessions
 from sid_sweep.activity import BEGAN, Activity
+from sid_sweep.exits import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LIMIT
+from sid_sweep.files import DiskFull
 from sid_sweep.foreign.cached import teacher_file, teacher_name
+from sid_sweep.notify import Untold
 from sid_sweep.orchestration.guard import Lost
 from sid_sweep.orchestration.machine import Layout
 from sid_sweep.plan import make_plan
 from sid_sweep.search import Ledger
-from sid_sweep.session import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Session
+from sid_sweep.session import Session
 from sid_sweep.spec import load
 from sid_sweep.table_referee import TableReferee
 from sid_sweep.tracking import Tracker
@@ -53,8 +58,8 @@ class Listener:
     def end(self, entry, result):
         self.heard.append((entry.key, result.outcome))
 
-    def interrupted(self):
-        self.heard.append("interrupted")
+    def interrupted(self, why=""):
+        self.heard.append(why or "interrupted")
 
     interrupt = interrupted
 
@@ -81,6 +86,8 @@ class Run:
         )
         self.listener = Listener()
         self.session.watchers.append(self.listener)
+        self.told = []
+        self.session.listeners = [SimpleNamespace(tell=lambda d: self.told.append(json.loads(d)))]
 
     def ledger(self):
         """The ledger of a sweep whose every trial was handed out."""
@@ -98,8 +105,11 @@ class Run:
 def mirror(monkeypatch):
     """What the tracker feeds, in the place of a store."""
     mirror = Listener()
-    tracker = Tracker(lambda: mirror, store="a list", hint="")
-    monkeypatch.setattr(sessions, "track", lambda sweep, folder, **_: tracker)
+
+    def track(sweep, folder, **options):
+        return Tracker(lambda: mirror, store="a list", hint="")
+
+    monkeypatch.setattr(sessions, "track", track)
     return mirror
 
 
@@ -374,3 +384,165 @@ def test_after_three_losses_in_a_row_the_command_ends_and_says_how_to_go_on(
 def test_a_cluster_of_others_is_not_started_again(tmp_path, monkeypatch, left):
     lose(Run(tmp_path), monkeypatch, address="10.0.0.1:6379")
     assert left == ["for good"]
+
+
+# ---- limits
+
+
+def drive(run, monkeypatch, end=finish, *, is_over=lambda entry: False, checkpoint=True):
+    """Trials without Ray, one after the other, as far as the limits of a run allow.
+
+    Args:
+        end: what becomes of one.
+        is_over: whether it is left without an end, and time is over.
+        checkpoint: whether it leaves one then.
+    """
+    spending = run.session.spending
+
+    def train(ledger, address):
+        while (entry := ledger.upcoming()) is not None and spending.admits(entry):
+            spending.handed(ledger.next_entry())
+            spending.started(entry)
+            if is_over(entry):
+                entry.folder.begin(entry.trial, images=-1)
+                if checkpoint:
+                    entry.folder.checkpoint.write_bytes(b"...")
+                spending._began -= 7200.0
+            run.session.signals.check()
+            end(entry)
+            ledger.tell(entry, entry.folder.standing())
+            for watcher in run.session.watchers:
+                watcher.ended(entry, entry.folder.standing())
+
+    monkeypatch.setattr(run.session, "_train_students", train)
+    return run.session.run(address=None)
+
+
+def test_at_a_limit_of_trials_the_table_and_what_goes_on_are_shown(tmp_path, monkeypatch, mirror):
+    run = Run(tmp_path, "limits.trials=3")
+    assert drive(run, monkeypatch) == EXIT_LIMIT == 3
+    line, _, command = run.printed.partition("  stopped ")[2].splitlines()[:3]
+    assert line == (
+        "limits.trials = 3 is reached (3 of 3 trials); 3 of 4 trials done; to go on with as much "
+        "again:"
+    )
+    assert command == f"  {COMMAND} --set limits.trials=6"
+    assert "leads" in run.printed.partition("  stopped ")[0]
+    assert "failed" not in run.printed
+    assert f"report  {REPORT}" in run.printed
+    assert mirror.heard[-1] == "stopped at limits.trials"
+    (told,) = run.told
+    assert (told["event"], told["exit_status"]) == ("limit", 3)
+    assert told["trials"] == {"finished": 3, "diverged": 0, "failed": 0, "left": 1}
+    assert told["answer"].startswith("Preliminary: ")
+    assert told["command"] == f"{COMMAND} --set limits.trials=6"
+
+
+def test_a_limit_that_is_reached_already_starts_nothing_and_a_higher_one_goes_on(
+    tmp_path, monkeypatch
+):
+    drive(Run(tmp_path, "limits.trials=3"), monkeypatch)
+    again = Run(tmp_path, "limits.trials=3")
+    monkeypatch.setattr(again.session, "_train_students", lambda *_: pytest.fail("started"))
+    assert again.session.run(address=None) == EXIT_LIMIT
+    assert "  stopped nothing was started: limits.trials = 3 is reached" in again.printed
+    raised = Run(tmp_path, "limits.trials=6")
+    assert drive(raised, monkeypatch) == EXIT_DONE
+
+
+def test_where_a_limit_leaves_nothing_undone_it_is_none(tmp_path, monkeypatch):
+    run = Run(tmp_path, "limits.trials=4", "limits.failures=1")
+    assert drive(run, monkeypatch) == EXIT_DONE
+    assert "stopped" not in run.printed
+    assert run.told[0]["event"] == "finished"
+
+
+def test_when_time_is_over_what_ran_waits_for_the_same_command(tmp_path, monkeypatch, mirror):
+    run = Run(tmp_path, "limits.wall_hours=1")
+    status = drive(run, monkeypatch, is_over=lambda entry: entry.key == "1/0")
+    assert status == EXIT_LIMIT
+    line, _, command = run.printed.partition("  stopped ")[2].splitlines()[:3]
+    assert line.startswith("limits.wall_hours = 1 is reached (2 h 00 min of 1 h 00 min); 2 of 4 ")
+    assert line.endswith("done, 1 interrupted; to go on:")
+    assert command == f"  {COMMAND}"
+    assert mirror.heard[-1] == "stopped at limits.wall_hours"
+
+
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_a_limit_that_comes_before_any_checkpoint_says_that_it_is_too_low(
+    tmp_path, monkeypatch, checkpoint
+):
+    """Else a job that is queued again and again would never get anywhere, in silence."""
+    run = Run(tmp_path, "limits.wall_hours=1")
+    drive(run, monkeypatch, is_over=lambda entry: True, checkpoint=checkpoint)
+    too_low = "none has come to a checkpoint yet, so give it more; to go on:"
+    assert (too_low in run.printed) != checkpoint
+
+
+def test_failures_up_to_a_limit_are_named_and_tried_again_by_the_same_command(
+    tmp_path, monkeypatch
+):
+    def fail(entry):
+        entry.folder.begin(entry.trial, images=-1)
+        entry.folder.write_failure("ValueError: no", traceback="")
+
+    run = Run(tmp_path, "limits.failures=2")
+    assert drive(run, monkeypatch, fail) == EXIT_LIMIT
+    assert run.printed.count("  failed loss.lambda = 0.5, seed ") == 2
+    assert "limits.failures = 2 is reached (2 of 2 failures); 0 of 4 trials done; to go on:" in (
+        run.printed
+    )
+    assert f"\n  {COMMAND}\n" in run.printed
+    assert run.told[0]["trials"]["failed"] == 2
+
+
+def test_a_sweep_that_stops_before_any_trial_has_no_table(tmp_path, monkeypatch):
+    run = Run(tmp_path, "limits.disk_gigabytes=0.000000001")
+    run.folder.path.mkdir(parents=True, exist_ok=True)
+    (run.folder.path / "large").write_bytes(b"....")
+    run.session.spending._disk_bytes = 4
+    monkeypatch.setattr(run.session, "_train_students", lambda *_: pytest.fail("started"))
+    assert run.session.run(address=None) == EXIT_LIMIT
+    assert "nothing was started: limits.disk_gigabytes = " in run.printed
+    assert "0 of 4 trials done" in run.printed
+
+
+def test_an_interruption_and_an_error_are_told_too(tmp_path, monkeypatch):
+    run = Run(tmp_path, *TEACHER)
+    run.session.signals.received = 2
+    run.session.run(address=None)
+    assert [(d["event"], d["exit_status"]) for d in run.told] == [("interrupted", 130)]
+
+    def full(ledger, address):
+        raise DiskFull(28, "sweeps/lambda: the disk is full; free some space")
+
+    run = Run(tmp_path / "other")
+    monkeypatch.setattr(run.session, "_train_students", full)
+    with pytest.raises(DiskFull):
+        run.session.run(address=None)
+    (told,) = run.told
+    assert told["event"] == "error"
+    assert "the disk is full" in told["text"]
+
+
+def test_who_cannot_be_told_is_a_warning_and_the_status_stays(run):
+    ledger = run.ledger()
+    for entry in ledger.entries():
+        finish(entry)
+    run.session.command = f"{COMMAND} --notify 'mail me' --tracking-uri http://me:secret@host"
+    tell = run.session.listeners[0].tell
+
+    class Deaf:
+        def __str__(self):
+            return "webhook:HOOK"
+
+        def tell(self, document):
+            tell(document)
+            raise Untold("it answered 500")
+
+    run.session.listeners = [Deaf()]
+    assert run.session.run(address=None) == EXIT_DONE
+    assert "! webhook:HOOK could not be told how it ended: it answered 500\n" in run.printed
+    (told,) = run.told
+    assert told["command"] == f"{COMMAND} --tracking-uri http://***@host"
+    assert told["answer"]

@@ -1,7 +1,7 @@
 """Ray Tune drives a sweep: trials out of the ledger, results into it, watchers told on the way."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sid_sweep.search import Ledger
 from sid_sweep.trials import Entry, Watcher
@@ -11,6 +11,9 @@ from .assignment import Assignment
 from .cluster import Cluster
 from .guard import Guard, Lost
 from .trainable import train_trial
+
+if TYPE_CHECKING:
+    from .hooks import Gate
 
 UNEXPECTED = "Caught unexpected exception:"
 """Tune's words where an actor ended in a way that it does not know: Ray took its memory back."""
@@ -22,15 +25,18 @@ def drive(
     *,
     watchers: Sequence[Watcher],
     guard: Guard,
+    gate: "Gate",
     say: Callable[[str], None],
 ) -> None:
     """Run all that the ledger asks for.
 
     Args:
+        gate: may hold trials back; those that run go on to their end.
         say: tells the user a line.
 
     Raises:
-        Interrupted: a signal came; what was running goes on from its checkpoints next time.
+        Interrupted: a signal came, or time is over; what was running goes on from its checkpoints
+            next time.
         Lost: Ray cannot be used any more; as for Interrupted.
     """
     from ray import tune
@@ -53,7 +59,7 @@ def drive(
         meeting = scratch / "meetings" if cluster.is_local else None
         return {"assignment": Assignment(job, cluster.layout, scratch / "train", meeting)}
 
-    handed = Handed(ledger, assign)
+    handed = Handed(ledger, assign, gate)
     logs = ledger.folder.logs if cluster.is_local else None
     relay = Relay(handed, watchers, check=guard.check, say=say, logs=logs)
     tuner = tune.Tuner(

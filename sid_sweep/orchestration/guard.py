@@ -82,7 +82,7 @@ class Guard:
             busy: whether a trial runs, or none waits.
 
         Raises:
-            Interrupted: a signal came.
+            Interrupted: a signal came, or time is over.
             Lost: Ray cannot be used any more.
         """
         self.signals.check()

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ray import tune
 from ray.tune.search import Searcher
@@ -20,12 +20,24 @@ from sid_sweep.trials import Entry, Watcher
 from .failures import explain_death
 
 
+class Gate(Protocol):
+    """Where trials may be held back."""
+
+    def admits(self, entry: Entry) -> bool:
+        """Whether a trial may be handed out."""
+        ...
+
+    def handed(self, entry: Entry) -> None:
+        """It was."""
+
+
 @dataclass
 class Handed:
     """The ledger's entries by the ids under which Tune runs them."""
 
     ledger: Ledger
     config: Callable[[Entry], dict[str, Any]]
+    gate: Gate
     entries: dict[str, Entry] = field(default_factory=dict)
     """What is out: handed out and not yet ended."""
     _again: deque[Entry] = field(default_factory=deque)
@@ -33,13 +45,20 @@ class Handed:
 
     def take(self, trial_id: str) -> dict[str, Any] | str | None:
         """The configuration of the next entry. None: Tune asks again, since what is next depends on
-        a trial that is out, if only on whether it must be tried again; FINISHED: nothing is
-        left."""
-        entry = self._again.popleft() if self._again else self.ledger.next_entry()
+        a trial that is out, if only on whether it must be tried again; FINISHED: nothing is left
+        that the gate admits."""
+        entry = self._again.popleft() if self._again else self._next()
         if entry is None:
             return None if self.entries else Searcher.FINISHED
         self.entries[trial_id] = entry
         return self.config(entry)
+
+    def _next(self) -> Entry | None:
+        entry = self.ledger.upcoming()
+        if entry is None or not self.gate.admits(entry):
+            return None
+        self.gate.handed(entry)
+        return self.ledger.next_entry()
 
     def put_back(self, entry: Entry) -> int | None:
         """Have a trial tried again; which try that is, None where it has had them all."""

@@ -1,14 +1,15 @@
-"""Ctrl-C and SIGTERM, acted on between two of Tune's steps."""
+"""Ctrl-C, SIGTERM and whatever else ends a command early, acted on between two of Tune's steps."""
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 
 class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM. No Exception, since Tune would catch it and take its time to clean up."""
+    """Ctrl-C, SIGTERM, or time is over. No Exception, since Tune would catch it and take its time
+    to clean up."""
 
 
 class Signals:
@@ -16,6 +17,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._is_over: Callable[[], bool] = lambda: False
 
     def __call__(self, number: int, frame: Any) -> None:
         if self.received is not None:
@@ -28,9 +30,18 @@ class Signals:
             signal.signal(number, self)
 
     def check(self) -> None:
-        """Raise Interrupted if a signal has come."""
-        if self.received is not None:
+        """Raise Interrupted if a signal has come, or time is over."""
+        if self.received is not None or self._is_over():
             raise Interrupted
+
+    @contextmanager
+    def unless(self, is_over: Callable[[], bool]) -> Iterator[None]:
+        """Within, what is checked goes on only until this holds."""
+        before, self._is_over = self._is_over, is_over
+        try:
+            yield
+        finally:
+            self._is_over = before
 
     @contextmanager
     def installed(self) -> Iterator["Signals"]:

@@ -128,11 +128,11 @@ class Ledger:
                 self._start(entry)
         return self._queue.pop(0)
 
-    def has_work(self) -> bool:
-        """Whether there is a next trial."""
+    def upcoming(self) -> Entry | None:
+        """The next trial, as `next_entry`, which stays the next."""
         if not self._queue and (entry := self.next_entry()) is not None:
             self._queue.insert(0, entry)
-        return bool(self._queue)
+        return self._queue[0] if self._queue else None
 
     def tell(self, entry: Entry, result: Result) -> None:
         """Note how a trial ended; with the last of its screening seeds, Optuna is told of the

@@ -17,7 +17,7 @@ from sid_sweep.spec.domain import Cases
 from sid_sweep.spec.paths import lookup
 from sid_sweep.trials import SweepFolder, TrialFolder
 from sid_sweep.trials.checked import parsed
-from sid_sweep.trials.mend import mend_sweep, mend_trials
+from sid_sweep.trials.mend import mend_spending, mend_sweep, mend_trials
 from sid_sweep.trials.sweep_folder import ARM
 
 from .study import arms_asked
@@ -33,7 +33,7 @@ def mend(folder: SweepFolder, sweep: Sweep) -> list[str]:
         SpecError: what is damaged cannot be derived.
     """
     lines = [*mend_sweep(folder, sweep), *_mend_ledger(folder, sweep)]
-    return [*lines, *mend_trials(folder, sweep)]
+    return [*lines, *mend_trials(folder, sweep), *mend_spending(folder)]
 
 
 def _mend_ledger(folder: SweepFolder, sweep: Sweep) -> Iterator[str]:

@@ -22,7 +22,7 @@ from .trial import Trial
 SET = "--set"
 MAX_SHOWN = 120  # characters of an override in a message
 _KNOB_GROUPS = ("scientific", "nuisance", "baseline")
-_WORDS = ("sweep", "question", "expect", "found", "columns", "resources")
+_WORDS = ("sweep", "question", "expect", "found", "columns", "resources", "limits")
 """What may be overridden and leave true what the file says was found."""
 
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from .arm import Arm, Scalar
 from .base import Count, Positive, Spec, digest, foreign_paths
 from .domain import Cases, Domain, describe
+from .limits import Limits
 from .names import Name
 from .paths import assign, lookup
 from .seeds import Seeds
@@ -109,6 +110,8 @@ class Sweep(Spec):
     """Further metrics for the table, such as cost/evaluations."""
     resources: Resources = Resources()
     """What a trial runs on."""
+    limits: Limits = Limits()
+    """How much may be spent before it stops by itself."""
 
     @property
     def domains(self) -> dict[str, Domain]:

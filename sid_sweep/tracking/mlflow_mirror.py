@@ -117,7 +117,9 @@ class MlflowMirror:
     def conclude(self, report: str, *, failed: bool) -> None:
         self._showcase.close(report, failed=failed)
 
-    def interrupt(self) -> None:
+    def interrupt(self, why: str = "") -> None:
+        self._runs.settle()
+        self._showcase.interrupt(why)
         self._runs.kill()
 
     # ---- runs

@@ -92,7 +92,6 @@ class Runs:
 
     def kill(self) -> None:
         """All that are open, to be opened again by the next run of the sweep."""
-        self.settle()
         for key, note in self.cursor.items():
             if note.get("open") and key != SWEEP:
                 self.end(key, "KILLED")

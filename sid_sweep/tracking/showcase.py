@@ -50,6 +50,7 @@ class Showcase:
     def open(self) -> None:
         """The sweep's run, and the page of its experiment, before there is a result."""
         store, parent = self._store, self._runs[SWEEP]
+        store.tag(parent, {OUTCOME: "running"})
         store.introduce(run_page(store.experiment_id, parent))
         store.describe(parent, self._words())
         places = {"level": f"{TAG}level", "outcome": f"{TAG}{OUTCOME}"}
@@ -64,6 +65,11 @@ class Showcase:
         ended[entry.seed] = (entry, result)
         if self._is_complete(ended):
             self._end_of_arm(entry.number)
+
+    def interrupt(self, why: str) -> None:
+        """What has ended so far, and why the rest has not; "": somebody stopped it."""
+        words = filter(None, (outcomes(self._sweep, self._all_ended()), why or "interrupted"))
+        self._store.tag(self._runs[SWEEP], {OUTCOME: "; ".join(words)})
 
     def close(self, report: str, *, failed: bool) -> None:
         """Question and table become the description of the sweep's run, which ends; the arms have
@@ -103,9 +109,11 @@ class Showcase:
 
     def _sum_up(self) -> None:
         """How all trials ended, and the value of the best arm."""
-        ended = [pair for own in self._ended.values() for pair in own.values()]
-        self._store.tag(self._runs[SWEEP], {OUTCOME: outcomes(self._sweep, ended)})
+        self._store.tag(self._runs[SWEEP], {OUTCOME: outcomes(self._sweep, self._all_ended())})
         self.send_finals(SWEEP, best(self._sweep, [self._reported(n) for n in self._ended]))
+
+    def _all_ended(self) -> list[Ending]:
+        return [pair for own in self._ended.values() for pair in own.values()]
 
     def _show_all(self, report: str) -> None:
         """The exhibit, which is made once of the same table: it takes seconds. Where there is none,

@@ -45,8 +45,8 @@ class Mirror(Protocol):
     def end(self, entry: Entry, result: Result) -> None:
         """Send the rest of a trial, and how it ended."""
 
-    def interrupt(self) -> None:
-        """Nothing may look as if it were still going on."""
+    def interrupt(self, why: str = "") -> None:
+        """Nothing may look as if it were still going on. `why`: unless somebody stopped it."""
 
     def conclude(self, report: str, *, failed: bool) -> None:
         """All trials have an end: keep the comparison, in Markdown."""
@@ -166,8 +166,8 @@ class Tracker(AbstractContextManager["Tracker"]):
     def ended(self, entry: Entry, result: Result) -> None:
         self._give(lambda mirror: mirror.end(entry, result))
 
-    def interrupted(self) -> None:
-        self._give(lambda mirror: mirror.interrupt(), is_last=True)
+    def interrupted(self, why: str = "") -> None:
+        self._give(lambda mirror: mirror.interrupt(why), is_last=True)
 
     def concluded(self, report: str, *, failed: bool) -> None:
         self._give(lambda mirror: mirror.conclude(report, failed=failed), is_last=True)

@@ -15,7 +15,7 @@ from sid_sweep.spec.trial import JUDGE_VERSION
 
 from .sweep_folder import DRAWN, FOREIGN, SweepFolder
 
-WORDS = ("question", "expect", "found", "resources", "baseline", "columns")
+WORDS = ("question", "expect", "found", "resources", "limits", "baseline", "columns")
 """What may change without changing any result."""
 
 

@@ -18,8 +18,9 @@ class Watcher(Protocol):
     def ended(self, entry: Entry, result: Result) -> None:
         """A trial finished, diverged or failed, now or in an earlier run of the sweep."""
 
-    def interrupted(self) -> None:
-        """The sweep was stopped; what was running goes on another time."""
+    def interrupted(self, why: str = "") -> None:
+        """The sweep was stopped; what was running goes on another time. `why`: unless somebody
+        stopped it."""
 
     def concluded(self, report: str, *, failed: bool) -> None:
         """All trials have an end; the comparison, in Markdown. `failed`: some trials failed."""

@@ -22,7 +22,7 @@ from sid_sweep.spec import SpecError, Sweep, Trial, digest, plain
 
 from .checked import NOTE, parsed
 from .folder import VALUES, Measurement, Result, TrialFolder, disagreement
-from .sweep_folder import DIGEST, SweepFolder
+from .sweep_folder import DIGEST, Held, SweepFolder
 
 PNG, END = b"\x89PNG\r\n\x1a\n", b"IEND"
 HEADER = "sid_sweep"  # in a student's file
@@ -93,6 +93,17 @@ def mend_trials(folder: SweepFolder, sweep: Sweep) -> Iterator[str]:
             yield from _Mending(TrialFolder(path), known.get(path.name)).lines()
         else:
             yield _aside(Damaged(path, "is a file, not a folder"), AGAIN)
+
+
+def mend_spending(folder: SweepFolder) -> Iterator[str]:
+    """Once all trials are mended: their own seconds stand in for what is not known any more."""
+    try:
+        folder.held()
+    except Damaged as damaged:
+        yield _aside(damaged, "GPU hours are counted anew from the seconds that trials trained")
+        ran = ((own.standing().seconds, own.host()) for own in folder.trials_like(""))
+        on_gpus = (seconds * host.workers for seconds, host in ran if host and host.device != "cpu")
+        folder.write_held(Held(gpu_seconds=sum(on_gpus)))
 
 
 class _Mending:

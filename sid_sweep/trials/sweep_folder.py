@@ -4,6 +4,7 @@ sweep.json              the sweep as it was last run, and its trials with all de
 arms.jsonl              a line per arm, in the order in which they were first asked for
 ledger.journal          Optuna's journal
 commands.jsonl          a line per command that ran trials: code, versions, hardware
+spending.json           how long GPUs were held, by all commands; none where there are no GPUs
 trials/<digest>/        a folder per trial
 tracking-<store>.jsonl  what a tracker has sent where
 identity.json           what trackers know the folder by, wherever it lies
@@ -15,17 +16,17 @@ driver.lock             held by the command that runs the sweep
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, with_config
 
-from sid_sweep.files import Damaged, append_line, locked
+from sid_sweep.files import Damaged, append_line, locked, write_json
 from sid_sweep.spec import Arm, Data, SpecError, Sweep, Trial, digest
 from sid_sweep.spec.arm import Scalar
 
-from .checked import first_line, read, read_each, words
+from .checked import STRICT, first_line, read, read_each, words
 from .folder import VALUES, Result, TrialFolder
 
 RECORD = "sweep.json"
@@ -33,6 +34,17 @@ DRAWN, FOREIGN = "trial", "foreign"  # in sweep.json beside the sweep's own keys
 DIGEST = re.compile("[0-9a-f]{12}")  # the name of a trial's folder
 ARM = words(dict[str, Scalar])
 SUMS = words(dict[str, str])
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a sweep has taken of the machines that it ran on."""
+
+    gpu_seconds: Annotated[float, Field(ge=0)] = 0.0
+
+
+HELD = TypeAdapter(Held)
 
 
 def sweeps_in(storage: Path) -> list[str]:
@@ -107,6 +119,14 @@ class SweepFolder:
         """Note a command that is about to run trials; one like the last is noted once."""
         if provenance not in self.commands()[-1:]:
             append_line(self.provenance, provenance)
+
+    def held(self) -> Held:
+        """What all commands have taken so far, but for the last seconds of one that was killed."""
+        return read(HELD, self.spending) if self.spending.exists() else Held()
+
+    def write_held(self, held: Held) -> None:
+        """Note what all commands have taken so far."""
+        write_json(self.spending, asdict(held))
 
     def entry(self, sweep: Sweep, number: int, arm: Arm, seed: int) -> Entry:
         """An arm at a seed."""
@@ -205,6 +225,10 @@ class SweepFolder:
     @property
     def provenance(self) -> Path:
         return self.path / "commands.jsonl"
+
+    @property
+    def spending(self) -> Path:
+        return self.path / "spending.json"
 
     @property
     def numbering(self) -> Path:

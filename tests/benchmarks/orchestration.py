@@ -20,6 +20,7 @@ from sid_sweep.orchestration.machine import lay_out, this_machine
 from sid_sweep.orchestration.signals import Signals
 from sid_sweep.search import Ledger
 from sid_sweep.spec import Sweep
+from sid_sweep.spending import Spending
 from sid_sweep.trials import SweepFolder
 
 FIXED = {
@@ -52,7 +53,8 @@ def ours(num_trials: int, folder: Path) -> tuple[float, float]:
     layout = lay_out(sweep, this_machine())
     with cluster.local(layout, guard=guard, logs=folder / "logs") as connected:
         driving = time.perf_counter()
-        drive(ledger, connected, watchers=[], guard=guard, say=print)
+        gate = Spending(sweep, ledger.folder, began=time.monotonic())
+        drive(ledger, connected, watchers=[], guard=guard, gate=gate, say=print)
         drove = time.perf_counter() - driving
     standings = [entry.folder.standing() for entry in ledger.entries()]
     assert all(standing.outcome == "finished" for standing in standings)

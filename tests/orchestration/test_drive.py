@@ -26,7 +26,7 @@ def driven(tmp_path, monkeypatch, error):
     layout = Layout(workers=1, cpus_per_worker=1, gpus_per_worker=0.0, concurrency=1)
     guard = Guard(Signals(), lambda reason: None)
     cluster = Cluster(layout, tmp_path, is_local=True)
-    drive(ledger, cluster, watchers=[], guard=guard, say=print)  # pyright: ignore
+    drive(ledger, cluster, watchers=[], guard=guard, gate=None, say=print)  # pyright: ignore
 
 
 @pytest.mark.parametrize(

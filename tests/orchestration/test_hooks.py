@@ -52,12 +52,26 @@ class Listener:
         self.heard.append(("ended", entry.key, result.outcome, result.cause))
 
 
+class Gate:
+    """Admits so many trials, and remembers them."""
+
+    def __init__(self):
+        self.most, self.admitted = 1000, []
+
+    def admits(self, entry):
+        return len(self.admitted) < self.most
+
+    def handed(self, entry):
+        self.admitted.append(entry.key)
+
+
 class Sweeping:
     """A sweep's ledger and the two hooks, as Tune calls them."""
 
     def __init__(self, folder, *overrides):
         self.ledger = Telling(SweepFolder(folder), load(LAMBDA, (*SMALL, *overrides)))
-        handed = Handed(self.ledger, lambda entry: {"assignment": entry})
+        self.gate = Gate()
+        handed = Handed(self.ledger, lambda entry: {"assignment": entry}, self.gate)
         self.dispatcher = Dispatcher(handed)
         self.listeners = [Listener(), Listener()]
         self.guard = Guard(Signals(), lambda reason: None)
@@ -107,6 +121,24 @@ def test_every_entry_is_handed_out_once_and_then_there_is_nothing(sweeping):
         sweeping.call("on_trial_complete", f"id{number}")
     assert sweeping.dispatcher.suggest("id4") == Searcher.FINISHED
     assert sweeping.dispatcher.suggest("id5") == Searcher.FINISHED
+
+
+def test_what_the_gate_holds_back_is_not_handed_out_and_what_is_out_ends(tmp_path):
+    sweeping = Sweeping(tmp_path, "resources.retries=1")
+    sweeping.gate.most = 2
+    first, second = sweeping.start("one"), sweeping.start("two")
+    assert sweeping.gate.admitted == ["0/0", "0/1"]
+    assert sweeping.dispatcher.suggest("three") is None
+    sweeping.die("one")  # tried again: it is no other trial
+    assert sweeping.start("three") == first
+    for name, entry in (("two", second), ("three", first)):
+        assert sweeping.dispatcher.suggest("four") is None
+        entry.folder.write_result(FINISHED)
+        sweeping.call("on_trial_complete", name)
+    assert sweeping.dispatcher.suggest("four") == Searcher.FINISHED
+    assert sweeping.ledger.upcoming().key == "1/0"  # it stays what comes next
+    sweeping.gate.most = 3
+    assert sweeping.start("five").key == "1/0"
 
 
 def test_tune_asks_again_while_a_trial_that_runs_decides_what_is_next(tmp_path):

@@ -202,7 +202,7 @@ def test_known_results_are_announced(tmp_path):
     ledger = Ledger(
         SweepFolder(tmp_path), sweep, known=lambda entry, result: seen.append(entry.seed)
     )
-    assert ledger.has_work()
+    assert ledger.upcoming() is not None
     assert sorted(seen) == [0, 0, 1, 1]
     assert ledger.entries()[0].folder.result() is not None
 
@@ -267,4 +267,4 @@ def test_two_arms_that_come_to_one_trial_run_it_once(tmp_path):
         entry.folder.write_result(result)
         ledger.tell(entry, result)
     assert seen == ["1/0", "1/1"]
-    assert not Ledger(SweepFolder(tmp_path), sweep).has_work()
+    assert Ledger(SweepFolder(tmp_path), sweep).upcoming() is None

@@ -243,7 +243,7 @@ def test_seeds_that_confirm_may_be_added_and_run_alone(tmp_path):
     Play(tmp_path, "seeds=2").all()
     play = Play(tmp_path, CONFIRM)
     assert play.all() == {0.5: [7, 8, 9], 0.75: [7, 8, 9], 1.0: [7, 8, 9]}
-    assert not play.open().has_work()
+    assert play.open().upcoming() is None
 
 
 def test_a_failed_trial_does_not_hold_up_a_round_and_is_tried_again_by_the_next_run(tmp_path):

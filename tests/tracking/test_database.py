@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 import small_sweep
 
-from sid_sweep.session import check_store
+from sid_sweep.preparation import check_store
 from sid_sweep.spec import SpecError
 from sid_sweep.tracking import track
 from sid_sweep.tracking.client import connect, remedy

@@ -590,8 +590,10 @@ def test_an_interrupted_sweep_looks_so_and_goes_on(place):
     assert killed == {"sweep", "arm 0", "arm 1", "0/1", "1/0"}
     assert runs["0/0"].info.status == "FINISHED"
     assert tags(runs["0/1"])["outcome"] == "running"
+    assert tags(place.parent)["outcome"] == "1 finished; interrupted"
 
     mirror = place.mirror()
+    assert tags(place.parent)["outcome"] == "running"
     second.folder.append(small_sweep.measurement(second, 100))
     mirror.end(first, first.folder.standing())
     mirror.show(second)
@@ -603,6 +605,17 @@ def test_an_interrupted_sweep_looks_so_and_goes_on(place):
     }
     assert [step for step, *_ in place.points("0/1")["js"]] == [0, 100]
     assert len(place.names()) == 1 + 2 + 3
+
+
+def test_a_sweep_that_stopped_at_a_limit_says_so_and_its_trials_are_as_after_an_interruption(place):
+    first, second, *_ = place.entries
+    finish(first, 0, 100)
+    train(second, 0)
+    place.mirrored().interrupt("stopped at limits.trials")
+    assert place.parent.info.status == place.run("0/1").info.status == "KILLED"
+    assert tags(place.parent)["outcome"] == "1 finished; stopped at limits.trials"
+    place.mirror().interrupt()
+    assert tags(place.parent)["outcome"] == "interrupted"  # nothing was heard of
 
 
 def test_a_new_mirror_sends_only_what_is_new(place):

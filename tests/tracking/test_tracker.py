@@ -40,7 +40,7 @@ class Memory:
     def end(self, entry, result):
         self._tell("end", entry, result.outcome)
 
-    def interrupt(self):
+    def interrupt(self, why=""):
         self._tell("interrupt")
 
     def conclude(self, report, *, failed):
