@@ -64,9 +64,7 @@ class Earlier:
         said = ", ".join(f"{path} {there} there and {here} here" for path, (there, here) in shown)
         more = len(self.differences) - len(shown)
         said += f" and {more} more" if more else ""
-        return text + (
-            f"; its trials differ, and values are taken as they are: {said}" * bool(said)
-        )
+        return text + (f"; values are taken as they are, and trials differ: {said}" if said else "")
 
 
 def earlier(sweep: Sweep, folder: SweepFolder) -> Earlier | None:

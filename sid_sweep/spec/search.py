@@ -40,7 +40,7 @@ class GridSearch(_Search):
     def cannot(self, sweep: "Sweep") -> Iterator[Problem]:
         for path, domain in sweep.placed_domains():
             if not isinstance(domain, Choice | Cases):
-                others = ", ".join(SAMPLERS[1:])
+                others = ", ".join([*SAMPLERS][1:])
                 yield path, f"a grid needs {{choice: [...]}}; or search with {others}"
 
 
@@ -52,11 +52,18 @@ class _Sampled(_Search):
     try_: list[dict[str, Scalar]] = Field(default_factory=list, alias="try")
     """Arms that are tried before the sampler is asked, after the baseline: values by knob; a knob
     that is not named has its usual value."""
+    from_: str | None = Field(default=None, alias="from")
+    """An earlier sweep whose ended arms a sampler that learns is told of before it is asked: its
+    name, or its folder. They are none of this sweep's."""
 
     def cannot(self, sweep: "Sweep") -> Iterator[Problem]:
         if (num := len(sweep.declared)) > self.arms:
             sentence = f"{self.arms}, and {num} arms are named; ask for {num} or more"
             yield ("search", "arms"), sentence
+        if self.from_ is not None and not self.learns:
+            others = ", ".join(key for key, own in SAMPLERS.items() if own.learns)
+            sentence = f"{self.sampler} learns nothing from results; leave it out, or search with "
+            yield ("search", "from"), sentence + others
 
 
 class RandomSearch(_Sampled):
@@ -74,10 +81,6 @@ class SobolSearch(_Sampled):
 
 class _Learning(_Sampled):
     learns: ClassVar[bool] = True
-
-    from_: str | None = Field(default=None, alias="from")
-    """An earlier sweep whose finished arms the sampler learns from before it is asked: its name, or
-    its folder. They are none of this sweep's."""
 
     def cannot(self, sweep: "Sweep") -> Iterator[Problem]:
         yield from super().cannot(sweep)
@@ -165,4 +168,4 @@ Search = Annotated[
     GridSearch | RandomSearch | SobolSearch | TPESearch | GPSearch | CMAESSearch | NSGA2Search,
     Field(discriminator="sampler"),
 ]
-SAMPLERS = list(variants(Search, tag="sampler"))
+SAMPLERS: dict[str, type[_Search]] = variants(Search, tag="sampler")
