@@ -7,7 +7,7 @@ has here. What else differs between the trials of both, such as a smaller budget
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,13 @@ def earlier(sweep: Sweep, folder: SweepFolder) -> Earlier | None:
             left_out[str(reason)] += 1
     _require_sense(name, fitting, left_out, differences, sweep)
     return Earlier(name, list(_lessons(name, fitting, sweep)), left_out, differences)
+
+
+def lessons_of(sweep: Sweep, folder: SweepFolder) -> Callable[[], list[Lesson]] | None:
+    """What asks for the lessons of `search.from`; None where it names nothing."""
+    if getattr(sweep.search, "from_", None) is None:
+        return None
+    return lambda: found.lessons if (found := earlier(sweep, folder)) else []
 
 
 def _found(name: str, folder: SweepFolder) -> SweepFolder:

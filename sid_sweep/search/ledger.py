@@ -25,7 +25,7 @@ from sid_sweep.spec import Arm, Sweep
 from sid_sweep.spec.search import GridSearch
 from sid_sweep.trials import Entry, Result, SweepFolder, TrialFolder
 
-from .earlier import Lesson, earlier
+from .earlier import lessons_of
 from .referee import Referee
 from .study import (
     ARM,
@@ -38,6 +38,7 @@ from .study import (
     latest_by_arm,
     open_study,
     propose,
+    repeats_of,
 )
 from .telling import OUTCOME, Teller
 
@@ -87,9 +88,10 @@ class Ledger:
             sweep,
             known=folder.arms(),
             is_interrupted=self._is_interrupted,
-            lessons=self._lessons,
+            lessons=lessons_of(sweep, folder),
         )
         self._teller = Teller(self._study, sweep)
+        self._declared, self._count = set(sweep.declared), repeats_of(self._study)
         for proposal in latest_by_arm(self._study):
             if proposal.state is TrialState.WAITING:
                 continue
@@ -246,17 +248,15 @@ class Ledger:
         for _ in range(MAX_REPEATS):
             if not has_queue(self._study) and not self._wants_more():
                 return None
-            proposal, arm = propose(self._study, self.sweep)
+            proposal, arm = propose(self._study, self.sweep, self._count)
             if arm not in known:
                 proposal.set_user_attr(ARM, dict(arm))
+                self._count.repeats_in_a_row = 0
                 return self._note(arm, proposal)
             proposal.set_user_attr(OUTCOME, REPEATED)
             self._study.tell(proposal, state=TrialState.FAIL)
+            self._count.repeated()
         return None
-
-    def _lessons(self) -> Sequence[Lesson]:
-        found = earlier(self.sweep, self.folder)
-        return found.lessons if found else []
 
     def _is_interrupted(self, arm: Arm) -> bool:
         own = (self.folder.trial(trial) for trial in self.sweep.trials(arm))
@@ -270,6 +270,7 @@ class Ledger:
         """Give a new arm the next number; `proposal` is None where Optuna has been told of it."""
         number = self._number(arm)
         self._asked[number] = _Asked(arm, proposal)
+        self._count.drawn += arm not in self._declared
         return number
 
     def _number(self, arm: Arm) -> int:

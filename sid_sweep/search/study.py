@@ -5,6 +5,7 @@ the arm's values in an attribute from the moment that they are known.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,6 @@ from optuna.trial import FrozenTrial, TrialState
 from sid_sweep.files import Damaged, drop_half_line, make_folder
 from sid_sweep.spec import Arm, Scalar, Sweep
 from sid_sweep.spec.domain import Cases, Choice, Domain, IntUniform, LogUniform, Uniform
-from sid_sweep.spec.search import GridSearch
 from sid_sweep.spec.sweep import space_digest
 
 from .earlier import Lesson
@@ -30,13 +30,37 @@ MAX_OWN_REPEATS = 5
 """Known arms that a sampler asks for in a row; then one is drawn."""
 
 
+@dataclass
+class Count:
+    """How often the sampler was asked to an end. Arms that the file names do not count, nor does
+    what was interrupted before its arm was noted, nor arms that were asked for again: without the
+    interruption they would not be."""
+
+    drawn: int = 0
+    """Arms that the file does not name."""
+    repeats: int = 0
+    """Proposals of known arms."""
+    repeats_in_a_row: int = 0
+    """Of the last ones."""
+
+    @property
+    def number(self) -> int:
+        """Of the next question."""
+        return self.drawn + self.repeats
+
+    def repeated(self) -> None:
+        """Note a proposal of a known arm."""
+        self.repeats += 1
+        self.repeats_in_a_row += 1
+
+
 def open_study(
     path: Path,
     sweep: Sweep,
     *,
     known: Sequence[Arm] = (),
     is_interrupted: Callable[[Arm], bool] = lambda arm: False,
-    lessons: Callable[[], Sequence[Lesson]] = lambda: [],
+    lessons: Callable[[], Sequence[Lesson]] | None = None,
 ) -> optuna.Study:
     """The study of this space. Whatever it lacks of the arms that the file names, of those of older
     spaces and of those that are known is queued: it is new, or was killed or damaged before it had
@@ -45,7 +69,7 @@ def open_study(
     Args:
         known: arms that were asked for, whether or not the journal says so.
         is_interrupted: whether an arm has a trial that goes on; it is queued before others.
-        lessons: what an earlier sweep lends; asked once.
+        lessons: asks what an earlier sweep lends, once; None where none does.
     """
     storage = _storage(path)
     names = optuna.get_all_study_names(storage)
@@ -57,7 +81,7 @@ def open_study(
         directions: list[Any] = [objective.goal for objective in sweep.objectives]
         study = optuna.create_study(storage=storage, study_name=own, directions=directions)
     inherited = [arm_of(proposal) for other in older for proposal in latest_by_arm(other)]
-    if LEARNT not in study.user_attrs:
+    if lessons is not None and LEARNT not in study.user_attrs:
         _learn(study, sweep, lessons())
     there = {arm_of(proposal) for proposal in latest_by_arm(study)}
     named = [*sweep.declared, *inherited, *known]
@@ -151,11 +175,10 @@ def has_queue(study: optuna.Study) -> bool:
     return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
-def propose(study: optuna.Study, sweep: Sweep) -> tuple[optuna.Trial, Arm]:
+def propose(study: optuna.Study, sweep: Sweep, count: Count) -> tuple[optuna.Trial, Arm]:
     """A new proposal and its values for all knobs whose conditions hold."""
-    number = 0 if isinstance(sweep.search, GridSearch) else _num_proposed(study, sweep)
-    is_stuck = sweep.search.learns and _num_repeats(study) >= MAX_OWN_REPEATS
-    study.sampler = (blind if is_stuck else sampler)(sweep, number)
+    is_stuck = sweep.search.learns and count.repeats_in_a_row >= MAX_OWN_REPEATS
+    study.sampler = (blind if is_stuck else sampler)(sweep, count.number)
     proposal = study.ask()
     join_generation(study, proposal.number)
     values: dict[str, Scalar] = {}
@@ -176,20 +199,11 @@ def go_on(study: optuna.Study, proposal: FrozenTrial, sweep: Sweep) -> optuna.Tr
     return again
 
 
-def _num_proposed(study: optuna.Study, sweep: Sweep) -> int:
-    """How often the sampler was asked to an end. Arms that the file names do not count, nor does
-    what was interrupted before its arm was noted, nor arms that were asked for again: without the
-    interruption they would not be."""
-    proposals = study.get_trials(deepcopy=False)
-    arms = {arm_of(own) for own in proposals if ARM in own.user_attrs}
-    repeated = sum(own.user_attrs.get(OUTCOME) == REPEATED for own in proposals)
-    return len(arms - set(sweep.declared)) + repeated
-
-
-def _num_repeats(study: optuna.Study) -> int:
-    """How many of the last proposals in a row were of known arms."""
+def repeats_of(study: optuna.Study) -> Count:
+    """The count of a study without its arms."""
     outcomes = [own.user_attrs.get(OUTCOME) for own in study.get_trials(deepcopy=False)]
-    return next((n for n, own in enumerate(reversed(outcomes)) if own != REPEATED), len(outcomes))
+    row = next((n for n, own in enumerate(reversed(outcomes)) if own != REPEATED), len(outcomes))
+    return Count(repeats=outcomes.count(REPEATED), repeats_in_a_row=row)
 
 
 def _suggest(proposal: optuna.Trial, knob: str, domain: Domain) -> Scalar:

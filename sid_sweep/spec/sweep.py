@@ -81,7 +81,8 @@ class Sweep(Spec):
     nuisance: dict[str, Domain] = Field(default_factory=dict)
     """Knobs that are tuned so that the comparison is fair, likewise."""
     baseline: dict[str, Scalar] = Field(default_factory=dict)
-    """The arm that others are compared with: values of some swept knobs."""
+    """The arm that others are compared with: values of some swept knobs. Where arms are not a grid
+    it is run first, what it does not name at its usual value."""
     fixed: dict[str, Any]
     """What all trials share: any knob of a trial, in groups, and `preset`."""
     columns: list[str] = Field(default_factory=list)

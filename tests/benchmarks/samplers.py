@@ -23,7 +23,7 @@ from analysis.frame import tidy
 from analysis.question import Question
 from analysis.texts.tables import markdown
 from analysis.verdicts.arms import arms
-from sid_sweep.search.study import ARM, REPEATED, propose
+from sid_sweep.search.study import ARM, REPEATED, Count, propose
 from sid_sweep.search.telling import OUTCOME, Teller
 from sid_sweep.spec import Arm, Sweep, load
 from sid_sweep.trials import Result
@@ -87,13 +87,15 @@ class Forgetful(Teller):
 def chosen(sweep: Sweep, world: World, teller: type[Teller]) -> Arm:
     """The arm of the best mean, of as many as the sweep asks for."""
     study = optuna.create_study(direction="minimize")
-    tells, found = teller(study, sweep), dict[Arm, float]()
+    tells, found, count = teller(study, sweep), dict[Arm, float](), Count()
     while len(found) < sweep.search.arms:  # pyright: ignore
-        proposal, arm = propose(study, sweep)
+        proposal, arm = propose(study, sweep, count)
         if arm in found:
             proposal.set_user_attr(OUTCOME, REPEATED)
             study.tell(proposal, state=optuna.trial.TrialState.FAIL)
+            count.repeated()
             continue
+        count.drawn, count.repeats_in_a_row = count.drawn + 1, 0
         proposal.set_user_attr(ARM, dict(arm))
         results = [world.run(arm) for _ in sweep.seeds.screen]
         tells.tell(arm, proposal, results)
