@@ -1,5 +1,6 @@
 """Arms that the file names, what an earlier sweep lends, and constraints, as Optuna is told."""
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 from test_samplers import LAMBDA, ONE_SEED, SPACE, end, opened, played, study_in
@@ -126,6 +127,23 @@ def test_it_learns_once_whatever_becomes_of_the_other(tmp_path):
     (tmp_path / "old" / "sweep.json").unlink()
     more = TPE.replace("12", "13")
     assert agreed(tmp_path, "new", more)[:12] == straight
+
+
+def test_killed_while_it_learns_it_learns_the_rest_next_time(tmp_path, monkeypatch):
+    agreed(tmp_path, "old", OLD)
+    tell, left = optuna.Study.add_trial, iter(range(3))
+
+    def killed(study, trial):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        tell(study, trial)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(optuna.Study, "add_trial", killed)
+        with pytest.raises(KeyboardInterrupt):
+            opened(tmp_path / "new", (*SPACE, "sweep=new", TPE))
+    opened(tmp_path / "new", (*SPACE, "sweep=new", TPE))
+    assert [t.user_attrs["earlier"] for t in study_in(tmp_path / "new").trials] == [*range(8)]
 
 
 def test_what_does_not_fit_is_left_out_and_said(tmp_path):
