@@ -13,6 +13,7 @@ from analysis.comparison import Comparison
 from analysis.frame import write_parquet
 from analysis.inputs import Studied
 from analysis.texts.methods import methods_latex
+from sid_sweep.places import REPORTS
 
 EXIT_INPUT = 2
 PIPE_WIDTH = 400  # a table in a file must not be cut to the width of no terminal
@@ -105,7 +106,7 @@ def folder_of(own: Studied, out: Path | None, *, num: int) -> Path:
     """Where the files of a sweep go: of several sweeps, each has a folder of its own."""
     name = own.comparison.question.sweep
     if out is None:
-        return sources.REPORTS / name
+        return REPORTS / name
     return out if num == 1 else out / name
 
 

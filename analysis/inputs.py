@@ -8,6 +8,7 @@ from pathlib import Path
 from analysis import record, sources
 from analysis.comparison import Comparison, make_comparison
 from analysis.record import Record
+from sid_sweep.places import REPORTS, STORAGE
 from sid_sweep.trials import SweepFolder
 
 
@@ -25,7 +26,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--storage",
         type=Path,
-        default=sources.STORAGE,
+        default=STORAGE,
         metavar="DIR",
         help="where sweeps lie (default: ./sweeps)",
     )
@@ -81,4 +82,4 @@ def _record(name: str, options: argparse.Namespace) -> Record:
     folder = SweepFolder(options.storage / name)
     if folder.exists():
         return record.from_folder(folder)
-    return record.beside(sources.REPORTS / name / sources.EXPORT)
+    return record.beside(REPORTS / name / sources.EXPORT)

@@ -4,12 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from analysis import inputs, sources
+from analysis import inputs
 from analysis.comparison import Comparison
 from analysis.inputs import Studied
 from analysis.record import Record
 from analysis.texts import answer, html
 from analysis.texts.methods import methods
+from sid_sweep.places import REPORTS
 
 EXIT_INPUT = 2
 
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         found = inputs.studied(options)
         names = [own.comparison.question.sweep for own in found]
-        default = sources.REPORTS / f"{names[0] if len(names) == 1 else 'report'}.html"
+        default = REPORTS / f"{names[0] if len(names) == 1 else 'report'}.html"
         out = options.out or default
         if out.is_dir():
             raise ValueError(f"--out {out}: is a folder; name a file")

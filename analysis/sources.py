@@ -12,12 +12,11 @@ import pandas as pd
 
 from analysis.frame import read_parquet, tidy
 from analysis.question import Question
+from sid_sweep.places import REPORTS, STORAGE
 from sid_sweep.spec.names import sweep_name
 from sid_sweep.trials import SweepFolder, sweeps_in
 from sid_sweep.trials.rows import rows_of
 
-REPORTS = Path("reports")
-STORAGE = Path("sweeps")
 EXPORT = "runs.parquet"
 
 

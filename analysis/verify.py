@@ -16,6 +16,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from analysis import sources
+from sid_sweep.places import STORAGE
 from sid_sweep.spec import Trial, digest
 from sid_sweep.spec.messages import finding
 from sid_sweep.spec.names import sweep_name, trial_name
@@ -66,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--storage",
         type=Path,
-        default=sources.STORAGE,
+        default=STORAGE,
         metavar="DIR",
         help="where sweeps lie (default: ./sweeps)",
     )

@@ -1,33 +1,15 @@
 """The command: `python -m sid_sweep.run search_spaces/lambda.yaml`.
 
-Reads and checks the search space with the light `spec` room alone; torch, ray, optuna and mlflow
-are loaded only once there is something to run.
+Its words and what they mean. What it does lies behind `command`, which is loaded once the words are
+understood: so Ctrl-C is one line at any moment.
 """
 
 import argparse
-import shlex
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.text import Text
-
-from sid_sweep.activity import Activity
-from sid_sweep.exits import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED
-from sid_sweep.files import Damaged, DiskFull, told_if_full
-from sid_sweep.screen import say
-from sid_sweep.spec import SpecError, Sweep, load
-from sid_sweep.spec.reader import stated_cost
-
-if TYPE_CHECKING:
-    from sid_sweep.notify import Listener
-    from sid_sweep.trials import SweepFolder
-
-TABLE_WIDTH = 160  # columns that a table of five needs
-PROSE = ("meaning", "limit")
-PIPE_WIDTH = 400  # of what is written to a file or a pipe; nothing is cut there
+from sid_sweep.exits import EXIT_INTERRUPTED
+from sid_sweep.places import STORAGE
 
 DESCRIPTION = """\
 Run a sweep of Score identity Distillation: train every arm at every seed, watch it live, and end
@@ -86,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--storage",
         type=Path,
-        default=Path("sweeps"),
+        default=STORAGE,
         metavar="DIR",
         help="where sweeps, trained teachers and checkpoints lie (default: ./sweeps)",
     )
@@ -134,177 +116,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     argv = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(argv)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    if options.knobs is not None:
-        return _print_knobs(console, options.knobs)
-    if options.schema:
-        from sid_sweep.spec.schema import schema_text
-
-        sys.stdout.write(schema_text())
-        return 0
-    if options.metrics:
-        return _print_metrics(console)
     try:
-        if options.space is None:
-            raise SpecError("no search space given; try search_spaces/lambda.yaml, or --help")
-        sweep = _load(options)
-        return _run(sweep, options, argv, Activity(console))
-    except (SpecError, Damaged) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_INPUT
-    except DiskFull as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
+        from sid_sweep.command import obey
+
+        return obey(options, argv)
     except KeyboardInterrupt:  # before there is a session, which takes signals itself
         print("interrupted, before a trial began", file=sys.stderr)
         return EXIT_INTERRUPTED
-
-
-def _load(options: argparse.Namespace) -> Sweep:
-    overrides = list(options.overrides)
-    if options.until is not None:
-        overrides.append(f"seeds.until={options.until}")
-    if options.name is not None:
-        overrides.append(f"sweep={options.name}")
-    if options.storage.exists() and not options.storage.is_dir():
-        raise SpecError(f"--storage {options.storage}: is a file; name a folder")
-    try:
-        return load(options.space, overrides)
-    except SpecError as error:  # as it was typed
-        told = str(error).replace(f"--set sweep={options.name}", f"--name {options.name}")
-        told = told.replace(f"--set seeds.until={options.until}", f"--until {options.until}")
-        raise SpecError(told) from None
-
-
-def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], activity: Activity) -> int:
-    from sid_sweep.plan import make_plan
-    from sid_sweep.trials import SweepFolder, agreement
-
-    listeners = _listeners(options.notify)
-    console, folder = activity.console, SweepFolder(options.storage / sweep.sweep)
-    with activity.doing("looking at what is there"):
-        if folder.path.is_dir() and not options.dry_run:
-            _mend(folder, sweep, console)
-        agreement.check(folder, sweep)
-        _say_earlier(folder, sweep, console)
-        plan = make_plan(sweep, folder, address=options.address)
-    if options.dry_run:
-        console.print(plan.render(dry_run=True, stated=stated_cost(options.space)))
-        return 0
-    console.print(plan.render(dry_run=False))
-
-    with activity.doing("loading libraries"):
-        from sid_sweep import preparation
-        from sid_sweep.session import Session
-
-        preparation.check_store(options.tracking_uri)
-    if status := preparation.decode_pictures(plan, activity=activity):
-        return status
-    preparation.check_teachers(plan, activity=activity)
-    command = shlex.join(["python", "-m", "sid_sweep.run", *argv])
-    with folder.sole_driver(), told_if_full(folder.path):
-        agreement.agree(folder, sweep)
-        session = Session(
-            plan,
-            activity=activity,
-            command=command,
-            report=_report_command(sweep, options),
-            tracking_uri=options.tracking_uri,
-            listeners=listeners,
-        )
-        return session.run(address=options.address)
-
-
-def _listeners(named: Sequence[str]) -> "list[Listener]":
-    if not named:
-        return []
-    from sid_sweep.notify import listener
-
-    try:
-        return [listener(text) for text in named]
-    except ValueError as error:
-        raise SpecError(f"--notify: {error}") from None
-
-
-def _mend(folder: "SweepFolder", sweep: Sweep, console: Console) -> None:
-    """What is damaged is named and set aside before anything is read."""
-    from sid_sweep.search import mend
-
-    with folder.sole_driver():
-        for line in mend(folder, sweep):
-            say(console, Text.assemble("  ", ("!", "yellow"), " "), line)
-
-
-def _say_earlier(folder: "SweepFolder", sweep: Sweep, console: Console) -> None:
-    """What the sampler learns from another sweep, if it does, before anything is created."""
-    if getattr(sweep.search, "from_", None) is not None:
-        from sid_sweep.search import earlier
-
-        say(console, Text("  "), str(earlier(sweep, folder)))
-
-
-def _report_command(sweep: Sweep, options: argparse.Namespace) -> str:
-    """What compares the arms, with the places that this command was given."""
-    words = ["python", "-m", "analysis.compare", sweep.sweep]
-    if options.storage != parser().get_default("storage"):
-        words += ["--storage", str(options.storage)]
-    if options.tracking_uri is not None:
-        words += ["--tracking-uri", options.tracking_uri]
-    return shlex.join(words)
-
-
-def _print_knobs(console: Console, prefix: str) -> int:
-    from sid_sweep.spec.knobs import manual, nearest
-
-    listed = list(manual())
-    found = [knob for knob in listed if knob.path.startswith(prefix)]
-    if not found:
-        names = sorted({knob.path for knob in listed} | {k.path.split(".")[0] for k in listed})
-        hint = nearest(prefix, names)
-        print(f"error: --knobs {prefix}: no knob begins like that{hint}", file=sys.stderr)
-        return EXIT_INPUT
-    rows = [
-        (
-            knob.path,
-            knob.type,
-            "" if knob.default is None else str(knob.default),
-            ", ".join(f"{union}={kind}" for union, kind in knob.kinds),
-            knob.doc,
-        )
-        for knob in found
-    ]
-    return _print_table(console, ("knob", "type", "default", "where", "meaning"), rows)
-
-
-def _print_metrics(console: Console) -> int:
-    from sid_sweep.spec.metrics import metrics
-
-    return _print_table(console, ("metric", "where", "range", "meaning", "limit"), metrics())
-
-
-def _print_table(console: Console, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    if console.width < TABLE_WIDTH:  # a line of figures, and below it what they mean
-        for row in rows:
-            words = {title: cell for title, cell in zip(titles, row, strict=True) if cell}
-            prose = [words.pop(title) for title in PROSE if title in words]
-            name = Text("  ").append(words.pop(titles[0]), style="bold")
-            facts = "   ".join(f"{title} {cell}" for title, cell in words.items())
-            console.print(name.append(f"   {facts}" if facts else "", style="dim not bold"))
-            console.print(Padding(Text("\n".join(prose)), (0, 0, 0, 6)))
-        return 0
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))  # what stands in brackets is no markup
-    console.print(table)
-    return 0
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from sid_sweep.places import STORAGE
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -74,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--storage",
         type=Path,
-        default=Path("sweeps"),
+        default=STORAGE,
         metavar="DIR",
         help="where sweeps lie (default: ./sweeps)",
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sid_sweep import run
+from sid_sweep import command as doing
+from sid_sweep import manual, run
 
 ROOT = Path(__file__).parents[1]
 LAMBDA = ROOT / "tests" / "lambda.yaml"
@@ -109,11 +110,17 @@ def test_a_teacher_that_cannot_be_loaded_is_one_line_and_nothing_is_created(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_loaded_before_words_are_understood_is_light():
+    """What Ctrl-C interrupts before that is Python itself, which says so in a traceback."""
+    code = "import sys; import sid_sweep.run; assert not {'pydantic', 'rich'} & {*sys.modules}"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_ctrl_c_before_anything_began_is_one_line(monkeypatch, capsys):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "load", interrupt)
+    monkeypatch.setattr(doing, "load", interrupt)
     assert run.main([str(LAMBDA)]) == 130
     assert capsys.readouterr().err == "interrupted, before a trial began\n"
 
@@ -142,7 +149,7 @@ def test_until_is_short_for_a_key_of_seeds(tmp_path):
 )
 def test_the_hint_names_the_places_that_the_command_was_given(arguments, words):
     options = run.parser().parse_args([str(LAMBDA), *arguments])
-    told = run._report_command(run._load(options), options)
+    told = doing._report_command(doing._load(options), options)
     assert told == f"python -m analysis.compare {words}"
 
 
@@ -168,7 +175,7 @@ def test_help_and_knobs_name_what_there_is(tmp_path):
 
 def test_a_narrow_terminal_has_a_knob_above_its_meaning(capsys):
     console = Console(width=80, force_terminal=True, no_color=True, highlight=False)
-    assert run._print_knobs(console, "loss.lambda_end") == 0
+    manual.print_knobs(console, "loss.lambda_end")
     first, *meaning = capsys.readouterr().out.splitlines()
     assert "loss.lambda_end" in first
     assert "type float | null" in first

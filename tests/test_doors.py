@@ -23,14 +23,15 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "files": "",
     "archives": "files",
     "cache": "files",
+    "tensors": "files",
     "streams": "",
     "foreign": "spec files",
     "diffusion": "spec",
-    "nets": "spec files diffusion",
+    "nets": "spec files tensors diffusion",
     "data": "spec foreign diffusion streams",
-    "student": "spec diffusion nets data streams files",
-    "teachers": "spec foreign diffusion nets data streams files archives cache",
-    "quality": "spec foreign diffusion data teachers streams files cache",
+    "student": "spec diffusion nets data streams files tensors",
+    "teachers": "spec foreign diffusion nets data streams files archives tensors cache",
+    "quality": "spec foreign diffusion data teachers streams files tensors cache",
     "distill": "spec diffusion nets data teachers quality student streams",
     "trials": "spec foreign files archives",
     "search": "spec files trials",
@@ -47,14 +48,18 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "table_referee": "spec trials analysis",
     "exhibit": "trials analysis",
     "exits": "",
+    "places": "",
+    "manual": "spec",
     "preparation": "spec foreign teachers orchestration tracking exits screen activity spending "
     "plan",
     "session": "spec files trials search table_referee exhibit orchestration tracking exits screen "
     "activity console spending notify plan preparation quality teachers analysis",
-    "run": "spec files trials search exits screen activity plan notify preparation session",
-    "sample": "spec nets trials tracking student quality analysis",
+    "command": "spec files trials search exits places screen activity plan notify manual "
+    "preparation session",
+    "run": "exits places command",
+    "sample": "spec places nets trials tracking student quality analysis",
     "__main__": "run sample analysis",
-    "analysis": "spec trials tracking screen",
+    "analysis": "spec trials tracking screen places",
 }
 ABOVE = ("table_referee", "exhibit", "session", "sample", "__main__")
 """Those who ask what the analysis makes of a sweep. It reads what the rooms write, and
