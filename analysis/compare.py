@@ -133,7 +133,7 @@ def write(own: Studied, out: Path) -> list[Path]:
         (out / name).write_text(text, "utf-8", newline="\n")
     write_parquet(frame, question, out / sources.EXPORT)
     drawn = figures.draw_all(frame, arms, question)
-    samples = sheet.sheet_figure(frame, arms, question, known.pictures)
+    samples = sheet.sheet_figure(frame, arms, question, known.pictures, data=known.data)
     if samples is not None:
         drawn["samples"] = samples
     for stem, figure in drawn.items():

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
+from sid_sweep.spec.constraints import parse
+
 SCHEMA_VERSION = 5
 """Of what an exported Parquet file holds: the question and the frame's columns."""
 GOALS = ("minimize", "maximize")
@@ -37,6 +39,9 @@ class Question:
     """A metric that quality is traded against; "" for none. It is one of the columns."""
     cost_goal: str = "minimize"
     """minimize or maximize."""
+    constraints: tuple[str, ...] = ()
+    """What an arm must keep to be ranked (`spec.constraints`); their metrics are among the
+    columns."""
     scale: str = "ratio"
     """How values are compared: by their ratio (of positive ones) or by their difference."""
     equal_within: float = 0.0
@@ -68,6 +73,9 @@ class Question:
             raise ValueError(f"scale = {self.scale!r}: it is one of {', '.join(SCALES)}")
         if self.cost and self.cost not in self.columns:
             raise ValueError(f"cost = {self.cost!r} is not among the columns")
+        for own in map(parse, self.constraints):
+            if own.metric not in (self.metric, *self.columns):
+                raise ValueError(f"constraint {own.text!r}: {own.metric} is not among the columns")
         if shared := sorted(set(self.screen) & set(self.seeds)):
             raise ValueError(
                 f"seed {shared[0]} both screens and reports; what chose cannot confirm"

@@ -27,8 +27,11 @@ class Record:
     """Each command that ran trials: commit, versions, hardware."""
     pictures: Mapping[tuple[int, int], Path] = field(default_factory=dict)
     """Of each trial's last evaluation, by arm and seed."""
+    data: Path | None = None
+    """Real images, where all arms have the same."""
     tracking_uri: str = ""
-    """Of an MLflow server that the runs can be looked at on."""
+    experiment_id: str = ""
+    """Where the runs are, in MLflow's words."""
 
     def provenance(self) -> dict[str, Any]:
         """What goes into `provenance.json`: the file, the runs, and digests of what was read."""
@@ -41,12 +44,17 @@ class Record:
 
 def from_folder(folder: SweepFolder) -> Record:
     """Of a sweep's own folder."""
+    entries = folder.entries(folder.sweep())
     pictures = {
         (entry.number, entry.seed): drawn[-1][1]
-        for entry in folder.entries(folder.sweep())
+        for entry in entries
         if (drawn := entry.folder.pictures())
     }
-    return Record(plain(folder.sweep()), tuple(folder.commands()), pictures)
+    paths = {folder.data_picture(entry.trial.data) for entry in entries}
+    data = (
+        next((path for path in paths if path and path.exists()), None) if len(paths) == 1 else None
+    )
+    return Record(plain(folder.sweep()), tuple(folder.commands()), pictures, data)
 
 
 def from_tracking(sweep: str, uri: str) -> Record:
@@ -58,10 +66,11 @@ def from_tracking(sweep: str, uri: str) -> Record:
     from sid_sweep.tracking import read_record
 
     try:
-        values, run = read_record(sweep, tracking_uri=uri)
+        found = read_record(sweep, tracking_uri=uri)
     except LookupError as error:
         raise ValueError(error.args[0]) from error
-    return Record(values, (run,), tracking_uri=uri)
+    where = {"tracking_uri": uri, "experiment_id": found.experiment_id}
+    return Record(found.sweep, (found.provenance,), **where)
 
 
 def beside(export: Path) -> Record:

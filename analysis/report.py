@@ -100,15 +100,17 @@ def _pictures(comparison: Comparison, record: Record) -> list[html.Picture]:
 
     frame, arms, question = comparison.frame, comparison.arms, comparison.question
     drawn = dict(figures.captioned(frame, arms, question))
-    samples = sheet.sheet_figure(frame, arms, question, record.pictures)
+    samples = sheet.sheet_figure(frame, arms, question, record.pictures, data=record.data)
     if samples is not None:
         drawn["Samples of each arm's student at its last evaluation"] = samples
     return [html.Picture(text, canvas.render(own, kind="png")) for text, own in drawn.items()]
 
 
 def _runs(comparison: Comparison, record: Record) -> list[dict[str, str]]:
+    from sid_sweep.tracking import address_of_run
+
     finals = comparison.frame[comparison.frame["final"]]
-    uri = record.tracking_uri if record.tracking_uri.startswith("http") else ""
+    where = {"uri": record.tracking_uri, "experiment_id": record.experiment_id}
     return [
         {
             "arm": str(trial["arm"]),
@@ -116,7 +118,7 @@ def _runs(comparison: Comparison, record: Record) -> list[dict[str, str]]:
             "outcome": trial["outcome"],
             "trial": trial["trial"],
             "run": trial["run_id"],
-            "address": f"{uri.rstrip('/')}/#/runs/{trial['run_id']}" if uri else "",
+            "address": address_of_run(trial["run_id"], **where) if trial["run_id"] else "",
         }
         for _, trial in finals.iterrows()
     ]

@@ -18,13 +18,14 @@ def make_exhibit(folder: SweepFolder) -> dict[str, str | bytes]:
     from analysis.texts import html
 
     found = Studied(make_comparison(*sources.from_folder(folder)), record.from_folder(folder))
-    comparison, pictures = found.comparison, found.record.pictures
+    comparison, known = found.comparison, found.record
     section = report.section(found)
     files: dict[str, str | bytes] = {
         "answer.md": f"**{' '.join(section.answer)}**",
         "report.html": html.page([section]),
     }
-    drawn = sheet.sheet_figure(comparison.frame, comparison.arms, comparison.question, pictures)
+    parts = comparison.frame, comparison.arms, comparison.question
+    drawn = sheet.sheet_figure(*parts, known.pictures, data=known.data)
     if drawn is not None:
         files["samples.png"] = _fitted(canvas.render(drawn, kind="png"))
     return files

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sid_sweep.activity import Activity
-from sid_sweep.exits import EXIT_FAILED, EXIT_INPUT
+from sid_sweep.exits import EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED
 from sid_sweep.files import Damaged, DiskFull, told_if_full
 from sid_sweep.screen import say
 from sid_sweep.spec import SpecError, Sweep, load
@@ -157,6 +157,9 @@ def main(arguments: list[str] | None = None) -> int:
     except DiskFull as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILED
+    except KeyboardInterrupt:  # before there is a session, which takes signals itself
+        print("interrupted, before a trial began", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def _load(options: argparse.Namespace) -> Sweep:
@@ -185,6 +188,7 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], activity: A
         if folder.path.is_dir() and not options.dry_run:
             _mend(folder, sweep, console)
         agreement.check(folder, sweep)
+        _say_earlier(folder, sweep, console)
         plan = make_plan(sweep, folder, address=options.address)
     if options.dry_run:
         console.print(plan.render(dry_run=True, stated=stated_cost(options.space)))
@@ -231,6 +235,14 @@ def _mend(folder: "SweepFolder", sweep: Sweep, console: Console) -> None:
     with folder.sole_driver():
         for line in mend(folder, sweep):
             say(console, Text.assemble("  ", ("!", "yellow"), " "), line)
+
+
+def _say_earlier(folder: "SweepFolder", sweep: Sweep, console: Console) -> None:
+    """What the sampler learns from another sweep, if it does, before anything is created."""
+    if getattr(sweep.search, "from_", None) is not None:
+        from sid_sweep.search import earlier
+
+        say(console, Text("  "), str(earlier(sweep, folder)))
 
 
 def _report_command(sweep: Sweep, options: argparse.Namespace) -> str:

@@ -26,6 +26,7 @@ from sid_sweep.diffusion import solvers
 from sid_sweep.nets import lora, weights
 from sid_sweep.nets.denoiser import Denoiser
 from sid_sweep.streams import stream
+from sid_sweep.tensors import write_tensors
 
 SAMPLE_BATCH = 4096
 SAMPLE_NUMBERS = 2**20  # of one batch: large pictures are drawn fewer at a time
@@ -175,7 +176,7 @@ class Student:
             "sigma_data": self.sigma_data,
             "blueprint": self._blueprint(),
         }
-        weights.write(path, self.weights(), header)
+        write_tensors(path, self.weights(), header)
 
     @classmethod
     def load(

@@ -1,21 +1,19 @@
 """The command is never silent, and leaves nothing on the screen that is over."""
 
 import contextlib
-import fcntl
 import io
 import os
 import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 import time
 from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 from rich.text import Text
+from terminal import Terminal, set_width
 
 from sid_sweep import activity as activities
 from sid_sweep.activity import QUIET_SECONDS, REFRESH_SECONDS, Activity, Step
@@ -23,65 +21,6 @@ from sid_sweep.screen import say
 
 TICK = 0.01
 SIGN = re.compile("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] ")
-CODE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
-
-
-class Terminal:
-    """One that breaks long lines anew where it becomes narrower, as most do."""
-
-    def __init__(self, width):
-        self.width = width
-        self.rows = [["", False]]  # text, and whether it goes on in the next row
-        self.y = self.x = 0
-
-    def feed(self, text):
-        while text:
-            if code := CODE.match(text):
-                self._obey(*code.groups())
-                text = text[code.end() :]
-                continue
-            self._put(text[0])
-            text = text[1:]
-
-    def _put(self, sign):
-        if sign == "\r":
-            self.x = 0
-        elif sign == "\n":
-            self._down(goes_on=False)
-        else:
-            if self.x == self.width:
-                self._down(goes_on=True)
-            row = self.rows[self.y][0].ljust(self.x)
-            self.rows[self.y][0] = row[: self.x] + sign + row[self.x + 1 :]
-            self.x += 1
-
-    def _down(self, *, goes_on):
-        self.rows[self.y][1] = goes_on
-        self.y, self.x = self.y + 1, 0
-        if self.y == len(self.rows):
-            self.rows.append(["", False])
-
-    def _obey(self, number, letter):
-        if letter == "A":
-            self.y = max(self.y - int(number or 1), 0)
-        elif letter == "K":
-            assert number == "2"
-            self.rows[self.y] = ["", False]
-        else:
-            assert letter in "mhl", letter
-
-    def resize(self, width):
-        """With the cursor at the end of all that there is."""
-        assert self.y == len(self.rows) - 1
-        whole, self.width = "", width
-        for text, goes_on in self.rows:
-            whole += text if goes_on else f"{text}\n"
-        self.rows, self.y, self.x = [["", False]], 0, 0
-        self.feed(whole.removesuffix("\n"))
-
-    @property
-    def lines(self):
-        return [text.rstrip() for text, _ in self.rows if text.strip()]
 
 
 @pytest.fixture
@@ -270,7 +209,7 @@ console.print("the end")
 def test_a_resize_of_a_real_terminal_leaves_no_stale_line():
     ours, theirs = pty.openpty()
     terminal = Terminal(80)
-    _set_width(ours, 80)
+    set_width(ours, 80)
     free = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     child = subprocess.Popen(
         [sys.executable, "-c", SCRIPT],
@@ -296,7 +235,7 @@ def test_a_resize_of_a_real_terminal_leaves_no_stale_line():
     try:
         read(lambda lines: lines == picture)
         terminal.resize(40)
-        _set_width(ours, 40)
+        set_width(ours, 40)
         for _ in range(3):  # drawn again and again, it stands there once
             feed()
         read(lambda lines: lines == picture)
@@ -311,7 +250,3 @@ def test_a_resize_of_a_real_terminal_leaves_no_stale_line():
         child.kill()
         child.wait()
         os.close(ours)
-
-
-def _set_width(handle, columns):
-    fcntl.ioctl(handle, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))

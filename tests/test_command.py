@@ -109,6 +109,15 @@ def test_a_teacher_that_cannot_be_loaded_is_one_line_and_nothing_is_created(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ctrl_c_before_anything_began_is_one_line(monkeypatch, capsys):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "load", interrupt)
+    assert run.main([str(LAMBDA)]) == 130
+    assert capsys.readouterr().err == "interrupted, before a trial began\n"
+
+
 def test_a_dry_run_says_what_will_be_run(tmp_path):
     done = command(LAMBDA, "--dry-run", "--set", "seeds=[0, 1, 2]", cwd=tmp_path)
     assert done.returncode == 0

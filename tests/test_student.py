@@ -160,7 +160,7 @@ def test_the_command_draws_a_folder_of_pictures_of_one_class(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nowhere.safetensors"], "cannot be read"),
+        (["nowhere.safetensors"], "there is no such file"),
         (["HERE", "--num", "0"], "draw at least one sample"),
         (["HERE", "--out", "x.jpg"], "name a .png picture, an .npz array or a folder"),
         (["HERE", "--device", "gpu9"], "--device gpu9"),

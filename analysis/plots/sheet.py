@@ -32,16 +32,26 @@ def sheet_figure(
     arms: pd.DataFrame,
     question: Question,
     pictures: Mapping[tuple[int, int], Path],
+    *,
+    data: Path | None = None,
 ) -> Figure | None:
     """A tile per arm with the picture of its last evaluation at one seed, and how that trial ended;
-    None where there is no picture."""
+    None where there is no picture.
+
+    Args:
+        data: real images, the first tile.
+    """
     seed = sheet_seed(pictures, question)
     if seed is None:
         return None
     shown = arms.iloc[:MAX_ARMS]
     finals = frame[frame["final"] & (frame["seed"] == seed)].set_index("arm")
-    columns = min(COLUMNS, len(shown))
-    num_rows = math.ceil(len(shown) / columns)
+    tiles = [("data\n", data)] if data else []
+    for _, arm in shown.iterrows():
+        title = f"{_name(arm, question)}\n{_ending(finals, arm['arm'], question)}"
+        tiles.append((title, pictures.get((int(arm["arm"]), seed))))
+    columns = min(COLUMNS, len(tiles))
+    num_rows = math.ceil(len(tiles) / columns)
     side = WIDE_INCHES / COLUMNS
     with house_style():
         size = (side * columns, EDGE_INCHES + (side + TITLE_INCHES) * num_rows)
@@ -49,11 +59,9 @@ def sheet_figure(
         panels = figure.subplots(num_rows, columns, squeeze=False).ravel()
         for ax in panels:
             ax.set_axis_off()
-        for ax, (_, arm) in zip(panels, shown.iterrows(), strict=False):
-            path = pictures.get((int(arm["arm"]), seed))
+        for ax, (title, path) in zip(panels, tiles, strict=False):
             if path is not None:
                 ax.imshow(_tile(path))
-            title = f"{_name(arm, question)}\n{_ending(finals, arm['arm'], question)}"
             ax.set_title(title, fontsize=6, pad=2)
         figure.suptitle(f"seed {seed}", fontsize=7)
     return figure

@@ -101,4 +101,5 @@ def _foremost(own: pd.DataFrame, question: Question) -> pd.Series:
 
 
 def _name(arm: pd.Series, question: Question) -> str:
-    return arm_text({knob: arm[f"param.{knob}"] for knob in question.knobs})
+    name = arm_text({knob: arm[f"param.{knob}"] for knob in question.knobs})
+    return f"{name}, which violates {arm['violates']}" if arm["violates"] else name

@@ -13,7 +13,7 @@ from html import escape
 import pandas as pd
 
 from analysis.question import Question
-from analysis.texts.tables import columns, legend, rows_of
+from analysis.texts.tables import Column, columns, legend, rows_of
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: #1d1d1f; --soft: #5a5a60; --line: #d8d8dc;
@@ -106,7 +106,7 @@ def page(sections: Sequence[Section]) -> str:
 def table(arms: pd.DataFrame, question: Question) -> str:
     """The comparison as a table with its legend."""
     shown = columns(arms, question)
-    kinds = ["" if column.numeric else ' class="words"' for column in shown]
+    kinds = [_kind(column) for column in shown]
     head = "".join(f"<th{k}>{escape(c.above)}</th>" for k, c in zip(kinds, shown, strict=True))
     dressed = rows_of([column.dressed("<strong>", "</strong>", escape) for column in shown])
     body = ""
@@ -118,6 +118,13 @@ def table(arms: pd.DataFrame, question: Question) -> str:
         f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n'
         f'</table></div>\n<p class="legend">{escape(legend(arms, question))}</p>\n'
     )
+
+
+def _kind(column: Column) -> str:
+    """Remarks, which have no heading, are wrapped: a table is no wider for the longest of them."""
+    if column.numeric:
+        return ""
+    return ' class="words"' if column.above else ' class="prose"'
 
 
 def _overview(sections: Sequence[Section]) -> str:

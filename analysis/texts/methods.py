@@ -14,6 +14,14 @@ from analysis.verdicts.statistics import ALPHA
 
 MAX_VALUES = 12
 SECONDS_PER_HOUR = 3600
+SAMPLERS = {
+    "random": "random search",
+    "sobol": "a scrambled Sobol sequence",
+    "tpe": "a tree-structured Parzen estimator",
+    "gp": "expected improvement under a Gaussian process",
+    "cmaes": "CMA-ES",
+    "nsga2": "NSGA-II",
+}
 
 
 def methods(frame: pd.DataFrame, arms: pd.DataFrame, question: Question, record: Record) -> str:
@@ -48,11 +56,13 @@ def _space(question: Question, sweep: Mapping[str, Any]) -> list[str]:
         case "grid":
             found.append("Every combination was run (grid).")
         case str(sampler):
-            named = {"tpe": "a tree-structured Parzen estimator", "random": "random search"}
+            lent = f", which knew the arms of {search['from']}" if search.get("from") else ""
             found.append(
-                f"Arms were drawn by {named.get(sampler, sampler)} "
+                f"Arms were drawn by {SAMPLERS.get(sampler, sampler)}{lent} "
                 f"({search.get('arms', '?')} arms, sampler seed {search.get('seed', 0)})."
             )
+    if question.constraints:
+        found.append(f"Arms had to keep {', '.join(question.constraints)}.")
     return found
 
 

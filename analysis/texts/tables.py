@@ -151,6 +151,11 @@ def legend(arms: pd.DataFrame, question: Question) -> str:
         )
     if arms["bold"].any():
         sentences.append("Bold: not significantly worse than the arm that leads.")
+    if question.constraints:
+        sentences.append(
+            f"An arm is ranked that keeps {', '.join(question.constraints)}, by its mean; one that "
+            "violates a constraint neither leads nor is best."
+        )
     if arms["copies"].any():
         sentences.append("Copies: all seeds gave one value, which has no interval.")
     if (arms["marked"] & (arms["raw"] == "") & (arms["n"] > 0)).any():
@@ -278,6 +283,7 @@ def _remarks(arm: pd.Series) -> str:
     it."""
     words = ["best" if arm["best"] else "leads"] if arm["leads"] else []
     words += ["baseline"] if arm["baseline"] else []
+    words += [f"violates {arm['violates']}"] if arm["violates"] else []
     words += [f"Pareto {arm['pareto']:.0%}"] if is_member(arm["pareto"]) else []
     words += [_losses(arm)] if arm["lost"] else []
     words += [f"{arm['running']} running"] if arm["running"] else []

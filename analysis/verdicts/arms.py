@@ -21,6 +21,7 @@ import pandas as pd
 from analysis.notation import is_missing, significant, value_text
 from analysis.question import Question
 from analysis.verdicts import budgets
+from analysis.verdicts.constraints import violations
 from analysis.verdicts.evidence import (
     COLLAPSED,
     LOSSES,
@@ -75,8 +76,9 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     | `effect`, `effect_low`, `effect_high`, `effect_n` | to the baseline, on shared seeds |
     | `p`, `verdict` | adjusted; what may be claimed |
     | `ranked` | it trained for as many images as the others (`budgets.ranked`) |
-    | `leads` | the best mean of a complete arm, which is no claim |
-    | `best`, `bold` | better than every other complete arm; not worse, where some are, than it |
+    | `violates` | the constraints that its means on the reported seeds do not keep, or "" |
+    | `leads` | the best mean of a complete arm that violates nothing, which is no claim |
+    | `best`, `bold` | better than every other such arm; not worse, where some are, than it |
     | `behind` | complete, and significantly worse than the one that leads |
     | `pareto` | how often no complete arm beats it in metric and cost; NaN without a cost |
 
@@ -102,9 +104,12 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     # what trained for longer is shown, and no word is said of it
     table["ranked"] = budgets.ranked(table, question)
     table["verdict"] = table["verdict"].where(table["ranked"], "")
-    fair = table.assign(complete=table["complete"] & table["ranked"])
+    violated = violations(trials, question, question.seeds, chosen.baseline)
+    table["violates"] = [violated.get(arm, "") for arm in table.index]
+    fit = table["complete"] & (table["violates"] == "")
+    fair = table.assign(complete=fit & table["ranked"])
     table = table.join(_ranks(fair, reported, question))
-    table["pareto"] = membership(frame, table, question)
+    table["pareto"] = membership(frame, table.assign(complete=fit), question)
     order = sorted(table.index, key=lambda arm: _place(table.loc[arm], question))
     return table.loc[order].reset_index(drop=True)
 

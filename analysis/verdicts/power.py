@@ -97,7 +97,8 @@ def too_few_seeds(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -
 
 def _rival(arms: pd.DataFrame, question: Question) -> tuple[pd.Series | None, str]:
     """The baseline, or the runner-up where the baseline itself leads or there is none."""
-    others = arms[arms["complete"] & arms["ranked"] & ~arms["leads"]].sort_values(
+    fit = arms["complete"] & arms["ranked"] & (arms["violates"] == "")
+    others = arms[fit & ~arms["leads"]].sort_values(
         "mean", ascending=question.goal == "minimize", kind="stable"
     )
     base = others[others["baseline"]]

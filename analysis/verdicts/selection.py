@@ -1,8 +1,9 @@
 """Which arms stand in a table, and which of those were worth confirming. Pure: frames in.
 
 Knobs that are tuned so that a comparison is fair leave one arm for each setting of the scientific
-ones: the best by the seeds that screen, or by the reported ones where none do. Arms are ranked by
-the seeds that they have, then by how many they lost, then by the mean.
+ones: the best by the seeds that screen, or by the reported ones where none do, of those that
+violate no constraint if there are some. Arms are ranked by the seeds that they have, then by how
+many they lost, then by the mean.
 """
 
 import math
@@ -14,6 +15,7 @@ import pandas as pd
 
 from analysis.notation import plain, same_value
 from analysis.question import Question
+from analysis.verdicts.constraints import violations
 from analysis.verdicts.evidence import Evidence, beaten, gather
 
 
@@ -42,6 +44,13 @@ class Selection:
 
 def select(trials: pd.DataFrame, question: Question) -> Selection:
     """From `judged` trials."""
+    chosen = _selected(trials, question, set())
+    seen = question.screen or question.seeds
+    avoided = set(violations(trials, question, seen, chosen.baseline))
+    return _selected(trials, question, avoided) if avoided else chosen
+
+
+def _selected(trials: pd.DataFrame, question: Question, avoided: set[int]) -> Selection:
     params = _params(trials, question)
     groups: dict[tuple[Any, ...], list[int]] = {}
     for arm, values in params.items():
@@ -49,7 +58,8 @@ def select(trials: pd.DataFrame, question: Question) -> Selection:
     own = gather(trials, question.screen or question.seeds, question)
     tried, members = {}, {}
     for arms in groups.values():
-        chosen = {ranked(_comparable(own.of(arms), question), question)[0]}
+        fit = [arm for arm in arms if arm not in avoided] or arms
+        chosen = {ranked(_comparable(own.of(fit), question), question)[0]}
         if set(question.baseline) & set(question.nuisance):
             # it names its nuisance values, so it is that arm, however well another is tuned
             chosen |= {arm for arm in arms if _matches(params[arm], question)}

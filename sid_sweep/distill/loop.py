@@ -44,6 +44,8 @@ class Progress:
     """Empty between evaluations."""
     samples: Tensor | None = None
     """The student's samples at an evaluation; rank 0 alone has them."""
+    labels: Tensor | None = None
+    """The class that each was asked for, where there are classes."""
     samples_per_second: float | None = None
     """How fast they were drawn."""
 
@@ -134,8 +136,8 @@ class _Training:
         if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
             return self.progress("diverged", cause=f"{broken[0]} is not finite")
         outcome = "finished" if self.step == self.evaluations[-1] else "running"
-        shown = {"metrics": metrics, "samples": samples, "samples_per_second": speed}
-        return self.progress(outcome, **shown)
+        shown = {"samples": samples, "labels": self.judge.labels, "samples_per_second": speed}
+        return self.progress(outcome, metrics=metrics, **shown)
 
     def progress(self, outcome: Outcome, *, cause: str = "", **shown: Any) -> Progress:
         """Where the trial stands."""

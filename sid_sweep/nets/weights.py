@@ -1,32 +1,21 @@
 """A denoiser in one safetensors file: its weights and, in the header, its blueprint."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sid_sweep import spec
-from sid_sweep.files import replacing
+from sid_sweep.files import Damaged
+from sid_sweep.tensors import read_tensors, write_tensors
 
 from .denoiser import Denoiser, build
-
-HEADER = "sid_sweep"
 
 
 def save(denoiser: Denoiser, path: Path) -> None:
     """Write the file, whole or not at all."""
-    write(path, denoiser.state_dict(), {"blueprint": spec.plain(denoiser.blueprint)})
-
-
-def write(path: Path, weights: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Write weights under a header that holds more than the blueprint."""
-    tensors = {name: w.detach().contiguous().cpu() for name, w in weights.items()}
-    with replacing(path) as partial:
-        save_file(tensors, partial, metadata={HEADER: json.dumps(header, ensure_ascii=False)})
+    write_tensors(path, denoiser.state_dict(), {"blueprint": spec.plain(denoiser.blueprint)})
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -36,16 +25,11 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ValueError: it is none; one line.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(HEADER)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror or 'no such file'})") from None
-    except SafetensorError:
-        raise ValueError(f"{path}: is no safetensors file, or not a whole one") from None
-    if header is None:
-        raise ValueError(f"{path}: holds nothing of sid_sweep (its header does not say so)")
-    return json.loads(header), weights
+        return read_tensors(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such file") from None
+    except Damaged as damaged:
+        raise ValueError(f"{path}: {damaged.what}") from None
 
 
 def restore(

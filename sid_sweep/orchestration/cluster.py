@@ -147,6 +147,7 @@ def _connected(guard: Guard, **options: object) -> Iterator[None]:
     warnings.filterwarnings("ignore", module=r"ray\b")
     import ray
 
+    guard.starting(_core)
     try:
         ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)  # pyright: ignore
     except Exception as error:

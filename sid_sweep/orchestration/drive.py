@@ -47,12 +47,14 @@ def drive(
     scratch = cluster.scratch.resolve()
 
     def assign(entry: Entry) -> dict[str, Any]:
+        real = ledger.folder.data_picture(entry.trial.data)
         job = Job(
             trial=entry.trial,
             folder=entry.folder.resolved(),
             cache=ledger.folder.cache.resolve(),
             checkpoint_seconds=ledger.sweep.resources.checkpoint_seconds,
             threads=cluster.layout.cpus_per_worker,
+            data_picture=real and real.resolve(),
         )
         meeting = scratch / "meetings" if cluster.is_local else None
         return {"assignment": Assignment(job, cluster.layout, scratch / "train", meeting)}

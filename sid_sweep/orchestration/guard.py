@@ -42,6 +42,7 @@ class Guard:
     """Whether Ray has a node that is alive; may hang or raise."""
     loss: str = ""
     """Why Ray is lost, once it is."""
+    _find: Callable[[], list[Process]] | None = None
     _turns: bool = False
     _beat: int = 0
     _busy: int = 0
@@ -59,10 +60,19 @@ class Guard:
         finally:
             self._over.set()
 
+    def starting(self, find: Callable[[], list[Process]]) -> None:
+        """Ray is being started, which waits for what has died meanwhile: its processes are watched
+        from when they are there.
+
+        Args:
+            find: raylet and GCS, as far as they are there.
+        """
+        self._find = find
+
     def connected(self, core: list[Process], ask: Callable[[], bool]) -> None:
         """From here on there is something to lose."""
         self.core, self._answer, self._beat, self._busy = core, *[self._now] * 3
-        self.ask = ask
+        self.ask, self._find = ask, None
         threading.Thread(target=self._ask, name="guard asks", daemon=True).start()
 
     def check(self, busy: bool) -> None:
@@ -89,6 +99,8 @@ class Guard:
         lost_at = 0
         while not self._over.wait(TICK_SECONDS):
             self._now += 1
+            if find := self._find:  # once: the main thread may take it away
+                self.core += [process for process in find() if process not in self.core]
             self.loss = self.loss or self._gone() or self._hung()
             if not self.loss:
                 self._end_frozen_workers()

@@ -4,17 +4,18 @@ is damaged."""
 from collections.abc import Callable
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sid_sweep.cache import figure, whole_or_made
-from sid_sweep.files import Damaged, replacing, write_json
+from sid_sweep.files import Damaged, write_json
+from sid_sweep.tensors import read_tensors, write_tensors
 
 
 def kept_tensors(path: Path, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     """By their names."""
-    return whole_or_made(path, read=lambda: _read(path), make=lambda: _write(path, make()))
+    return whole_or_made(
+        path, read=lambda: read_tensors(path)[1], make=lambda: write_tensors(path, make())
+    )
 
 
 def kept_network(
@@ -30,7 +31,7 @@ def kept_network(
 
     def read() -> float:
         try:
-            network.load_state_dict(_read(path))
+            network.load_state_dict(read_tensors(path)[1])
         except RuntimeError:
             raise Damaged(path, "holds another network") from None
         return figure(beside, "accuracy")
@@ -38,20 +39,6 @@ def kept_network(
     def make() -> None:
         trained, accuracy = train()
         write_json(beside, {"accuracy": accuracy})
-        _write(path, trained.state_dict())
+        write_tensors(path, trained.state_dict())
 
     return whole_or_made(path, read=read, make=make, others=(beside,))
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise
-    except (SafetensorError, OSError) as error:
-        raise Damaged(path, f"is no whole file of tensors ({error})") from None
-
-
-def _write(path: Path, tensors: dict[str, Tensor]) -> None:
-    with replacing(path) as partial:
-        save_file({name: x.contiguous().cpu() for name, x in tensors.items()}, partial)

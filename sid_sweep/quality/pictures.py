@@ -1,10 +1,11 @@
 """Samples to look at: points over their data, images on a contact sheet."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from scipy.ndimage import uniform_filter
 from torch import Tensor, nn
 
@@ -14,22 +15,51 @@ from sid_sweep.streams import stream
 
 NUM_DATA = 32_768  # points of the data, under the student's
 MOST_IMAGES = 100  # on a sheet of its own making
+SPARE = 8  # times as many real images are drawn as are shown, so that every class has enough
 SHEET, CELL = 1400, 104  # pixels of a side: of a sheet, and of a picture that is enlarged
 FRAME = 2
 COVERED = 40.0  # the points together ink one part in so many of a picture
 
 
 def picture(
-    data: spec.Data, samples: Float[Tensor, "N ..."], *, num_images: int | None = None
+    data: spec.Data,
+    samples: Float[Tensor, "N ..."],
+    *,
+    labels: Int[Tensor, " N"] | None = None,
+    num_images: int | None = None,
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Samples of the data that a specification names: all points, or the first images.
 
     Args:
+        labels: the class of each image; each row of a sheet then shows one.
         num_images: how many; None: a hundred, or the square that fits on a sheet.
     """
-    if data.is_images:
-        return sheet(samples[: num_images or num_shown(samples.shape[-1])])
-    return scatter(samples, source(data).draw(NUM_DATA, generator=stream("picture")))
+    if not data.is_images:
+        return scatter(samples, source(data).draw(NUM_DATA, generator=stream("picture")))
+    num = num_images or num_shown(samples.shape[-1])
+    if labels is not None and (rows := by_class(labels, side=math.isqrt(num))) is not None:
+        return sheet(samples[rows], columns=math.isqrt(num))
+    return sheet(samples[:num])
+
+
+def picture_of_data(data: spec.Data, *, cache: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """Real images, beside which a student's are looked at."""
+    own = source(data, cache=cache)
+    num = SPARE * num_shown(own.shape[-1])
+    images, labels = own.draw_labelled(num, generator=stream("picture"))
+    return picture(data, images, labels=labels)
+
+
+def by_class(labels: Int[Tensor, " N"], *, side: int) -> Int[Tensor, " n"] | None:
+    """Which images a sheet of `side` columns and at most as many rows shows, so that a row has one
+    class and all that are shown have equally many rows: of many classes, some that lie evenly among
+    them. None where a class has too few images."""
+    classes = labels.unique()
+    if len(classes) > side:
+        classes = classes[torch.linspace(0, len(classes) - 1, side).round().long()]
+    num = side // len(classes) * side
+    found = [(labels == own).nonzero()[:num, 0] for own in classes]
+    return torch.cat(found) if all(len(own) == num for own in found) else None
 
 
 def scatter(

@@ -9,9 +9,10 @@ same ones.
 
 What was begun and has no end comes before what is new, the furthest of it first.
 
-Optuna is told of an arm with the mean over the screening seeds that it got. A trial's result is
-looked up in its folder, so what was computed once is never computed again, whichever space asks. A
-grown space gets a new study in the same journal, which begins with the arms of the older ones.
+Optuna is told of an arm with the mean over the screening seeds that it got (`telling`). A trial's
+result is looked up in its folder, so what was computed once is never computed again, whichever
+space asks. A grown space gets a new study in the same journal, which begins with the arms of the
+older ones.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,14 +22,13 @@ import optuna
 from optuna.trial import TrialState
 
 from sid_sweep.spec import Arm, Sweep
-from sid_sweep.spec.sweep import GridSearch
+from sid_sweep.spec.search import GridSearch
 from sid_sweep.trials import Entry, Result, SweepFolder, TrialFolder
 
+from .earlier import lessons_of
 from .referee import Referee
 from .study import (
     ARM,
-    CAUSE,
-    OUTCOME,
     REPEATED,
     SETTLED,
     arm_of,
@@ -38,7 +38,9 @@ from .study import (
     latest_by_arm,
     open_study,
     propose,
+    repeats_of,
 )
+from .telling import OUTCOME, Teller
 
 MAX_REPEATS = 100  # draws of known arms in a row after which a space counts as exhausted
 
@@ -82,8 +84,14 @@ class Ledger:
         self._twins: dict[TrialFolder, list[Entry]] = {}
         self._numbers = {arm: number for number, arm in enumerate(folder.arms())}
         self._study = open_study(
-            folder.journal, sweep, known=folder.arms(), is_interrupted=self._is_interrupted
+            folder.journal,
+            sweep,
+            known=folder.arms(),
+            is_interrupted=self._is_interrupted,
+            lessons=lessons_of(sweep, folder),
         )
+        self._teller = Teller(self._study, sweep)
+        self._declared, self._count = set(sweep.declared), repeats_of(self._study)
         for proposal in latest_by_arm(self._study):
             if proposal.state is TrialState.WAITING:
                 continue
@@ -240,12 +248,14 @@ class Ledger:
         for _ in range(MAX_REPEATS):
             if not has_queue(self._study) and not self._wants_more():
                 return None
-            proposal, arm = propose(self._study, self.sweep)
+            proposal, arm = propose(self._study, self.sweep, self._count)
             if arm not in known:
                 proposal.set_user_attr(ARM, dict(arm))
+                self._count.repeats_in_a_row = 0
                 return self._note(arm, proposal)
             proposal.set_user_attr(OUTCOME, REPEATED)
             self._study.tell(proposal, state=TrialState.FAIL)
+            self._count.repeated()
         return None
 
     def _is_interrupted(self, arm: Arm) -> bool:
@@ -260,6 +270,7 @@ class Ledger:
         """Give a new arm the next number; `proposal` is None where Optuna has been told of it."""
         number = self._number(arm)
         self._asked[number] = _Asked(arm, proposal)
+        self._count.drawn += arm not in self._declared
         return number
 
     def _number(self, arm: Arm) -> int:
@@ -284,28 +295,9 @@ class Ledger:
     def _tell_study(self, asked: _Asked) -> None:
         """Once: the mean over the screening seeds that the arm got, or what went wrong."""
         proposal, asked.proposal = asked.proposal, None
-        if proposal is None:
-            return
         screen = self.sweep.seeds.screen
         results = [asked.results[seed] for seed in screen if seed in asked.results]
-        outcome, cause = _verdict(results)
-        proposal.set_user_attr(OUTCOME, outcome)
-        if outcome != "finished":
-            proposal.set_user_attr(CAUSE, cause)
-            self._study.tell(proposal, state=TrialState.FAIL)
-            return
-        names = [objective.metric for objective in self.sweep.objectives]
-        means = [self.sweep.mean(name, (r.metrics[name] for r in results)) for name in names]
-        self._study.tell(proposal, means)
-
-
-def _verdict(results: list[Result]) -> tuple[str, str]:
-    """The outcome of an arm, the worst of its seeds', and the first cause of it."""
-    for outcome in ("failed", "diverged"):
-        for result in results:
-            if result.outcome == outcome:
-                return outcome, result.cause
-    return "finished", ""
+        self._teller.tell(asked.arm, proposal, results)
 
 
 def _place(entry: Entry) -> tuple[bool, int]:

@@ -1,11 +1,11 @@
-"""Optuna's side of the ledger: a study in a journal, its samplers, and suggestions for knobs.
+"""Optuna's side of the ledger: a study in a journal, and suggestions for knobs.
 
 Optuna's trials are called *proposals* here: one is made for each arm that is asked for, and carries
 the arm's values in an attribute from the moment that they are known.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,10 +17,41 @@ from optuna.trial import FrozenTrial, TrialState
 from sid_sweep.files import Damaged, drop_half_line, make_folder
 from sid_sweep.spec import Arm, Scalar, Sweep
 from sid_sweep.spec.domain import Cases, Choice, Domain, IntUniform, LogUniform, Uniform
-from sid_sweep.spec.sweep import GridSearch, RandomSearch, Search, TPESearch, space_digest
+from sid_sweep.spec.sweep import space_digest
 
-ARM, OUTCOME, CAUSE = "arm", "outcome", "cause"  # attributes of a proposal
+from .earlier import Lesson
+from .samplers import EARLIER, blind, distribution, first_generation, join_generation, sampler
+from .telling import OUTCOME
+
+ARM = "arm"  # attribute of a proposal
 SETTLED, REPEATED = ("finished", "diverged"), "repeated"
+LEARNT = "learnt"  # attribute of a study that has all that an earlier sweep lends
+MAX_OWN_REPEATS = 5
+"""Known arms that a sampler asks for in a row; then one is drawn."""
+
+
+@dataclass
+class Count:
+    """How often the sampler was asked to an end. Arms that the file names do not count, nor does
+    what was interrupted before its arm was noted, nor arms that were asked for again: without the
+    interruption they would not be."""
+
+    drawn: int = 0
+    """Arms that the file does not name."""
+    repeats: int = 0
+    """Proposals of known arms."""
+    repeats_in_a_row: int = 0
+    """Of the last ones."""
+
+    @property
+    def number(self) -> int:
+        """Of the next question."""
+        return self.drawn + self.repeats
+
+    def repeated(self) -> None:
+        """Note a proposal of a known arm."""
+        self.repeats += 1
+        self.repeats_in_a_row += 1
 
 
 def open_study(
@@ -29,13 +60,16 @@ def open_study(
     *,
     known: Sequence[Arm] = (),
     is_interrupted: Callable[[Arm], bool] = lambda arm: False,
+    lessons: Callable[[], Sequence[Lesson]] | None = None,
 ) -> optuna.Study:
-    """The study of this space. Whatever it lacks of its grid, of the arms of older spaces and of
-    those that are known is queued: it is new, or was killed or damaged before it had all.
+    """The study of this space. Whatever it lacks of the arms that the file names, of those of older
+    spaces and of those that are known is queued: it is new, or was killed or damaged before it had
+    all.
 
     Args:
         known: arms that were asked for, whether or not the journal says so.
         is_interrupted: whether an arm has a trial that goes on; it is queued before others.
+        lessons: asks what an earlier sweep lends, once; None where none does.
     """
     storage = _storage(path)
     names = optuna.get_all_study_names(storage)
@@ -47,12 +81,32 @@ def open_study(
         directions: list[Any] = [objective.goal for objective in sweep.objectives]
         study = optuna.create_study(storage=storage, study_name=own, directions=directions)
     inherited = [arm_of(proposal) for other in older for proposal in latest_by_arm(other)]
-    grid = sweep.grid() if isinstance(sweep.search, GridSearch) else []
+    if lessons is not None and LEARNT not in study.user_attrs:
+        _learn(study, sweep, lessons())
     there = {arm_of(proposal) for proposal in latest_by_arm(study)}
-    lacks = [arm for arm in dict.fromkeys([*grid, *inherited, *known]) if arm not in there]
+    named = [*sweep.declared, *inherited, *known]
+    lacks = [arm for arm in dict.fromkeys(named) if arm not in there]
     for arm in sorted(lacks, key=lambda arm: not is_interrupted(arm)):
         enqueue(study, arm)
     return study
+
+
+def _learn(study: optuna.Study, sweep: Sweep, lessons: Sequence[Lesson]) -> None:
+    """Tell a study once what an earlier sweep found, whatever becomes of that sweep."""
+    known = {own.user_attrs.get(EARLIER) for own in study.get_trials(deepcopy=False)}
+    for lesson in lessons:
+        if lesson.number not in known:
+            study.add_trial(
+                optuna.trial.create_trial(
+                    values=lesson.values,
+                    params=dict(lesson.arm),
+                    distributions={knob: distribution(sweep.domains[knob]) for knob in lesson.arm},
+                    user_attrs={EARLIER: lesson.number},
+                    system_attrs=first_generation(sweep),
+                    constraints=lesson.excess,
+                )
+            )
+    study.set_user_attr(LEARNT, len(lessons))
 
 
 def arms_asked(path: Path, sweep: Sweep) -> list[Arm]:
@@ -83,7 +137,7 @@ def arms_asked(path: Path, sweep: Sweep) -> list[Arm]:
 def _storage(path: Path) -> JournalStorage:
     """A journal, without what a kill in the middle of a write leaves: a lock (we hold the folder)
     and half a line."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # of libraries that it would like
     make_folder(path.parent)
     path.with_name(path.name + ".lock").unlink(missing_ok=True)
     drop_half_line(path)
@@ -121,10 +175,12 @@ def has_queue(study: optuna.Study) -> bool:
     return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
-def propose(study: optuna.Study, sweep: Sweep) -> tuple[optuna.Trial, Arm]:
+def propose(study: optuna.Study, sweep: Sweep, count: Count) -> tuple[optuna.Trial, Arm]:
     """A new proposal and its values for all knobs whose conditions hold."""
-    study.sampler = _sampler(sweep.search, _num_proposed(study))
+    is_stuck = sweep.search.learns and count.repeats_in_a_row >= MAX_OWN_REPEATS
+    study.sampler = (blind if is_stuck else sampler)(sweep, count.number)
     proposal = study.ask()
+    join_generation(study, proposal.number)
     values: dict[str, Scalar] = {}
     for knob, domain in sweep.domains.items():
         if sweep.applies(knob, values):
@@ -143,12 +199,11 @@ def go_on(study: optuna.Study, proposal: FrozenTrial, sweep: Sweep) -> optuna.Tr
     return again
 
 
-def _num_proposed(study: optuna.Study) -> int:
-    """How often the sampler was asked to an end. What was interrupted before its arm was noted, and
-    arms that were asked for again, do not count: without the interruption they would not be."""
-    proposals = study.get_trials(deepcopy=False)
-    arms = {arm_of(own) for own in proposals if ARM in own.user_attrs}
-    return len(arms) + sum(own.user_attrs.get(OUTCOME) == REPEATED for own in proposals)
+def repeats_of(study: optuna.Study) -> Count:
+    """The count of a study without its arms."""
+    outcomes = [own.user_attrs.get(OUTCOME) for own in study.get_trials(deepcopy=False)]
+    row = next((n for n, own in enumerate(reversed(outcomes)) if own != REPEATED), len(outcomes))
+    return Count(repeats=outcomes.count(REPEATED), repeats_in_a_row=row)
 
 
 def _suggest(proposal: optuna.Trial, knob: str, domain: Domain) -> Scalar:
@@ -161,16 +216,3 @@ def _suggest(proposal: optuna.Trial, knob: str, domain: Domain) -> Scalar:
             return proposal.suggest_float(knob, *domain.log_uniform, log=True)
         case IntUniform():
             return proposal.suggest_int(knob, *domain.int_uniform)
-
-
-def _sampler(search: Search, num_proposals: int) -> optuna.samplers.BaseSampler:
-    """A sampler for one question: seeded anew for each, so that a resumed one does not repeat
-    itself."""
-    own = 0 if isinstance(search, GridSearch) else search.seed
-    key = hashlib.blake2b(f"{own}/{num_proposals}".encode(), digest_size=4).digest()
-    seed = int.from_bytes(key, "little")
-    match search:
-        case GridSearch() | RandomSearch():  # a grid is queued whole and never asks its sampler
-            return optuna.samplers.RandomSampler(seed=seed)
-        case TPESearch():
-            return optuna.samplers.TPESampler(seed=seed)

@@ -103,7 +103,8 @@ class _Range(_Domain):
 
     def holds(self, value: Any) -> bool:
         low, high = self.bounds()
-        return isinstance(value, int | float) and low <= value <= high
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and low <= value <= high
 
     def corners(self) -> list[Any]:
         return list(self.bounds())
@@ -145,6 +146,9 @@ class IntUniform(_Range):
 
     def bounds(self) -> tuple[int, int]:
         return self.int_uniform
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, int) and super().holds(value)
 
 
 Domain = Choice | Cases | Uniform | LogUniform | IntUniform

@@ -1,22 +1,23 @@
 """The door: a YAML file and `--set` overrides become a sweep in which every arm is a valid
 trial."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from . import rules
 from .arm import Arm
-from .base import SpecError, variants
-from .domain import Cases, Choice, domain_type
-from .ends import size_problem
-from .knobs import knobs, nearest, no_such_knob
+from .base import SpecError
+from .domain import Cases, domain_type
+from .knobs import nearest, no_such_knob
 from .messages import finding, keys_at
-from .paths import assign, dotted, leaves, lookup
+from .paths import assign, dotted, leaves
 from .reader import Document, Path_, read, read_value
-from .sweep import GridSearch, Search, Sweep
+from .search import GridSearch, Problem
+from .sweep import Sweep
 from .trial import Trial
 
 SET = "--set"
@@ -58,10 +59,12 @@ def _overridden(path: Path, overrides: Sequence[str]) -> Document:
 
 def _valid(document: Document) -> Sweep:
     sweep = _validate_sweep(document)
-    _check_knobs(sweep, document)
-    _check_size(sweep, document)
+    _refuse_first(rules.of_knobs(sweep), document)
+    _refuse_first(rules.of_size(sweep), document)
     _check_trials(sweep, document)
-    _check_baseline(sweep, document)
+    _refuse_first(rules.of_named_arms(sweep), document)
+    _refuse_first(rules.of_constraints(sweep), document)
+    _refuse_first(sweep.search.cannot(sweep), document)
     return sweep
 
 
@@ -153,69 +156,9 @@ def _domain(values: Any, path: Path_, document: Document) -> Any:
         raise _first(error, document, values, prefix=path) from None
 
 
-def _check_knobs(sweep: Sweep, document: Document) -> None:
-    def refuse(path: Path_, sentence: str) -> SpecError:
-        return SpecError(f"{document.place(path)}: {dotted(path)}: {sentence}")
-
-    if problem := _seeds_problem(sweep):
-        raise refuse(*problem)
-    names = {knob.path for knob in knobs()}
-    for group, domains in (("scientific", sweep.scientific), ("nuisance", sweep.nuisance)):
-        for knob, domain in domains.items():
-            if isinstance(domain, Cases):
-                if problem := _cases_problem(sweep, knob, domain, names):
-                    raise refuse((group, knob), problem)
-            elif knob not in names:
-                raise refuse((group, knob), no_such_knob(knob, {}))
-            if knob == "seed":
-                raise refuse((group, knob), "seeds are repetitions, not a knob; list them in seeds")
-            if lookup(sweep.fixed, knob) is not None:
-                raise refuse((group, knob), "also stands under fixed; remove one of the two")
-            if isinstance(sweep.search, GridSearch) and not isinstance(domain, Choice | Cases):
-                samplers = list(variants(Search, tag="sampler"))[1:]
-                raise refuse(
-                    (group, knob),
-                    f"a grid needs {{choice: [...]}}; or search with {', '.join(samplers)}",
-                )
-            if problem := _condition_problem(sweep, knob):
-                raise refuse((group, knob), problem)
-    if both := set(sweep.scientific) & set(sweep.nuisance):
-        raise refuse(("nuisance", min(both)), "is scientific too; a knob is one or the other")
-
-
-def _check_size(sweep: Sweep, document: Document) -> None:
-    """Counts what would be run; a plan without an end is not begun, nor written out."""
-    if problem := size_problem(sweep):
-        path, sentence = problem
+def _refuse_first(problems: Iterable[Problem], document: Document) -> None:
+    for path, sentence in problems:
         raise SpecError(f"{document.place(path)}: {dotted(path)}: {sentence}")
-
-
-def _seeds_problem(sweep: Sweep) -> tuple[Path_, str] | None:
-    """Which way of handing out seeds the rest of the sweep cannot bear, and why."""
-    seeds = sweep.seeds
-    if seeds.until == "decided" and not sweep.baseline:
-        return ("seeds", "until"), (
-            "decided means the verdicts against a baseline, and there is none; add one, such as "
-            f"baseline: {{{next(iter(sweep.scientific))}: ...}}"
-        )
-    if seeds.screened_in_turn and sweep.search.sampler == "tpe":
-        key = "race" if seeds.race else "until"
-        remedy = "search with grid or random" + (", or add confirm" if key == "until" else "")
-        return ("seeds", key), (
-            "screening seeds are handed out in turn over all arms, and tpe chooses an arm by the "
-            f"means of those before; {remedy}"
-        )
-    return None
-
-
-def _cases_problem(sweep: Sweep, knob: str, cases: Cases, names: set[str]) -> str:
-    """Why named groups of settings cannot be swept under this name, or ""."""
-    if knob in names:
-        return "is a knob; give the cases a name of their own, such as method or setting"
-    for case in cases.cases:
-        if both := set(cases.settings(case)) & set(sweep.domains):
-            return f"case {case} sets {min(both)}, which is swept too; keep one of the two"
-    return ""
 
 
 def _check_trials(sweep: Sweep, document: Document) -> None:
@@ -240,6 +183,7 @@ def _check_metrics(sweep: Sweep, arm: Arm, trial: Trial, document: Document) -> 
     if sweep.cost is not None:
         asked["cost", "metric"] = sweep.cost.metric
     asked |= {("columns", index): name for index, name in enumerate(sweep.columns)}
+    asked |= {("constraints", index): own.metric for index, own in enumerate(sweep.bounds)}
     for path, metric in asked.items():
         if metric not in trial.metrics:
             raise SpecError(
@@ -247,31 +191,6 @@ def _check_metrics(sweep: Sweep, arm: Arm, trial: Trial, document: Document) -> 
                 f"data.kind = {trial.data.kind} and noise.kind = {trial.noise.kind}"
                 f"{nearest(metric, list(trial.metrics))} (it has {', '.join(trial.metrics)})"
             )
-
-
-def _condition_problem(sweep: Sweep, knob: str) -> str:
-    """Why the `when` of a knob could never mean anything, or ""."""
-    names = list(sweep.domains)
-    for path, value in sweep.domains[knob].when.items():
-        if path in names[: names.index(knob)]:
-            if not sweep.domains[path].holds(value):
-                return f"when {path} is {value!r}, which {path} never is"
-        elif path in names:
-            return f"when {path}: is swept after it; define {path} first"
-        elif lookup(sweep.fixed, path) is None:
-            return (
-                f"when {path}: is neither swept nor fixed{nearest(path, names)}; write it in fixed"
-            )
-    return ""
-
-
-def _check_baseline(sweep: Sweep, document: Document) -> None:
-    for knob, value in sweep.baseline.items():
-        here = f"{document.place(('baseline', knob))}: baseline.{knob}"
-        if knob not in sweep.domains:
-            raise SpecError(f"{here} is not swept{nearest(knob, list(sweep.domains))}")
-        if not sweep.domains[knob].holds(value):
-            raise SpecError(f"{here} = {value!r} is outside the domain of the knob")
 
 
 def _representatives(sweep: Sweep) -> list[Arm]:

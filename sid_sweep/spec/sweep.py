@@ -9,14 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean, geometric_mean
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from .arm import Arm, Scalar
 from .base import Count, Positive, Spec, digest, foreign_paths
+from .constraints import Constraint, parse
 from .domain import Cases, Domain, describe
 from .limits import Limits
+from .named import named_arm
 from .names import Name
 from .paths import assign, lookup
+from .reader import Path_
+from .search import GridSearch, Search
 from .seeds import Seeds
 from .trial import Trial
 
@@ -32,34 +36,6 @@ class Objective(Spec):
     equal_within: Positive | None = None
     """Arms no further apart are equal in practice: a part (0.1 is ±10 %) for a positive metric,
     else a difference; null: nothing is ever called equal, only undecided."""
-
-
-class GridSearch(Spec):
-    """Every combination of the choices."""
-
-    sampler: Literal["grid"] = "grid"
-
-
-class _Sampled(Spec):
-    arms: Count
-    """Arms to try in all."""
-    seed: int = 0
-    """Of the sampler, not of the trials."""
-
-
-class RandomSearch(_Sampled):
-    """Independent draws from the domains."""
-
-    sampler: Literal["random"]
-
-
-class TPESearch(_Sampled):
-    """Tree-structured Parzen estimator (Bergstra et al. 2011), as Optuna has it."""
-
-    sampler: Literal["tpe"]
-
-
-Search = Annotated[GridSearch | RandomSearch | TPESearch, Field(discriminator="sampler")]
 
 
 class Resources(Spec):
@@ -94,6 +70,9 @@ class Sweep(Spec):
     """By what arms are compared."""
     cost: Objective | None = None
     """A second objective; the sampler then looks for the best trade between both."""
+    constraints: list[str] = Field(default_factory=list)
+    """What an arm must keep to be best, by its means: METRIC <= NUMBER, METRIC >= NUMBER, or so
+    many times the baseline, such as cost/state_bytes <= 8e9 or off_modes <= 1.1 * baseline."""
     search: Search = GridSearch()
     """Which arms are tried."""
     seeds: Seeds
@@ -103,7 +82,8 @@ class Sweep(Spec):
     nuisance: dict[str, Domain] = Field(default_factory=dict)
     """Knobs that are tuned so that the comparison is fair, likewise."""
     baseline: dict[str, Scalar] = Field(default_factory=dict)
-    """The arm that others are compared with: values of some swept knobs."""
+    """The arm that others are compared with: values of some swept knobs. Where arms are not a grid
+    it is run first, what it does not name at its usual value."""
     fixed: dict[str, Any]
     """What all trials share: any knob of a trial, in groups, and `preset`."""
     columns: list[str] = Field(default_factory=list)
@@ -113,10 +93,30 @@ class Sweep(Spec):
     limits: Limits = Limits()
     """How much may be spent before it stops by itself."""
 
+    @field_validator("constraints")
+    @classmethod
+    def _said_once(cls, constraints: list[str]) -> list[str]:
+        """Each in its one way to be written."""
+        texts = [parse(own).text for own in constraints]
+        if twice := next((own for own in texts if texts.count(own) > 1), None):
+            raise ValueError(f"{twice} stands there twice; keep one of them")
+        return texts
+
     @property
     def domains(self) -> dict[str, Domain]:
         """All swept knobs, scientific first."""
         return {**self.scientific, **self.nuisance}
+
+    def placed_domains(self) -> Iterator[tuple[Path_, Domain]]:
+        """Every domain with where it stands in the file."""
+        for group in ("scientific", "nuisance"):
+            for knob, domain in getattr(self, group).items():
+                yield (group, knob), domain
+
+    @property
+    def bounds(self) -> list[Constraint]:
+        """What the constraints say."""
+        return [parse(own) for own in self.constraints]
 
     @property
     def objectives(self) -> list[Objective]:
@@ -143,6 +143,14 @@ class Sweep(Spec):
         confirmed."""
         screened = self.num_arms * len(self.seeds.screen)
         return screened + self.num_confirmed * len(self.seeds.confirm)
+
+    @functools.cached_property
+    def declared(self) -> list[Arm]:
+        """The arms that the file names: all of a grid; else the baseline, then those to try."""
+        if isinstance(self.search, GridSearch):
+            return list(self.grid())
+        named = [*([self.baseline] if self.baseline else []), *self.search.try_]
+        return list(dict.fromkeys(named_arm(self, values) for values in named))
 
     def grid(self) -> Iterator[Arm]:
         """Every combination of choices, each once; a knob whose condition fails is left out."""
@@ -219,7 +227,11 @@ class Sweep(Spec):
     def mean(self, metric: str, values: Iterable[float]) -> float:
         """Of one arm's seeds, wherever arms are put in order: geometric for what is compared by
         ratios, as in the table."""
-        return (geometric_mean if metric in self._positive else fmean)(values)
+        return (geometric_mean if self.is_ratio(metric) else fmean)(values)
+
+    def is_ratio(self, metric: str) -> bool:
+        """Whether arms are compared by the ratio of their values of a metric."""
+        return metric in self._positive
 
     def outline(self) -> dict[str, Any]:
         """The question as plain values, for tables that outlive this program's memory."""
@@ -244,22 +256,29 @@ class Sweep(Spec):
             "most": first.most.get(self.objective.metric),
             "samples": {} if "evaluation.samples" in self.domains else first.sampled,
             **({"cost": self.cost.metric, "cost_goal": self.cost.goal} if self.cost else {}),
+            **({"constraints": self.constraints} if self.constraints else {}),
             "domains": {knob: describe(domain) for knob, domain in self.domains.items()},
         }
 
     def _columns(self) -> list[str]:
         """What a table shows beside the objective."""
         usual = self.trial(self.first_arm(), self.seeds.screen[0]).columns
-        asked = [*([self.cost.metric] if self.cost else []), *self.columns]
+        costs, limited = [self.cost] if self.cost else [], self.bounds
+        asked = [*(own.metric for own in (*costs, *limited)), *self.columns]
         return [c for c in dict.fromkeys([*usual, *asked]) if c != self.objective.metric]
 
 
 def space_digest(sweep: Sweep) -> str:
     """Identity of what a sweep draws from and averages over: domains, sampler, the seeds that
-    screen."""
-    search = sweep.search.model_dump(exclude={"arms"})
+    screen; of one that learns, what it learns of arms."""
+    search = sweep.search.model_dump(exclude={"arms", "try_"}, exclude_none=True)
     domains = {knob: domain.model_dump() for knob, domain in sweep.domains.items()}
-    return digest({"search": search, "domains": domains, "seeds": sorted(sweep.seeds.screen)})
+    values = {"search": search, "domains": domains, "seeds": sorted(sweep.seeds.screen)}
+    if sweep.search.learns and sweep.constraints:
+        values["constraints"] = sweep.constraints
+        if any(own.of_baseline for own in sweep.bounds):
+            values["baseline"] = sweep.baseline
+    return digest(values)
 
 
 def _copy(values: Any) -> Any:

@@ -4,24 +4,21 @@ The cache holds weights and blueprint under the fingerprint of the file, in whic
 run (`edm_pickle`).
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sid_sweep import spec
-from sid_sweep.files import replacing
+from sid_sweep.files import Damaged, set_aside
 from sid_sweep.foreign.fingerprint import fingerprint, locate
 from sid_sweep.nets.denoiser import Denoiser, build
+from sid_sweep.tensors import read_tensors, write_tensors
 
 from . import edm_names, edm_pickle
 
 READER_VERSION = 1  # raise it when names or blueprints change
-HEADER = "sid_sweep"
 KEY = "ema"  # under which both programs keep the network that is used
 
 
@@ -35,19 +32,20 @@ def load(path: str, *, cache: Path) -> Denoiser:
     if not found.is_file():
         raise ValueError(f"{path}: is a folder, and EDM's networks are files (.pkl)")
     kept = cache / "teachers" / f"edm-{fingerprint(path)}-{READER_VERSION}.safetensors"
-    if not kept.exists():
-        own, weights = read(found)  # all of it, before anything is created
-        with replacing(kept) as partial:
-            header = json.dumps(spec.plain(own), ensure_ascii=False)
-            save_file(weights, partial, metadata={HEADER: header})
+    try:
+        return _kept(kept)
+    except FileNotFoundError:
+        pass
+    except Damaged:
+        set_aside(kept)
+    own, weights = read(found)  # all of it, before anything is created
+    write_tensors(kept, weights, {"blueprint": spec.plain(own)})
     return _kept(kept)
 
 
 def _kept(path: Path) -> Denoiser:
-    with safe_open(path, framework="pt") as file:
-        own = spec.nets.Blueprint.model_validate_json(file.metadata()[HEADER])
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    denoiser = build(own)
+    header, weights = read_tensors(path)
+    denoiser = build(spec.nets.Blueprint.model_validate(header["blueprint"]))
     denoiser.net.load_state_dict(weights)
     return denoiser.requires_grad_(False)
 

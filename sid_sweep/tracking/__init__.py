@@ -1,5 +1,6 @@
 """MLflow: the driver mirrors the folders of a sweep into it, and the analysis reads it back."""
 
+from .client import address_of_run
 from .mlflow_mirror import run_ids, track
 from .provenance import provenance
 from .read import fetch_student, fetch_trial, read_sweep
@@ -8,6 +9,7 @@ from .tracker import Tracker
 
 __all__ = [
     "Tracker",
+    "address_of_run",
     "fetch_student",
     "fetch_trial",
     "provenance",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from .database import OURS, path_of, prepare, tables_of
-from .view import runs_page
+from .view import run_page, runs_page
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -165,6 +165,14 @@ def remedy(trouble: str) -> str:
 def redact(text: str) -> str:
     """`text` without the credentials of any URI in it."""
     return _TOKENS.sub(r"\1***", _CREDENTIALS.sub("***@", text))
+
+
+def address_of_run(run_id: str, *, uri: str, experiment_id: str) -> str:
+    """Of a run's page on a server, without credentials: it is published. "" where there is no
+    server."""
+    if not uri.startswith("http"):
+        return ""
+    return f"{_CREDENTIALS.sub('', uri).rstrip('/')}/{run_page(experiment_id, run_id)}"
 
 
 def ui_hint(uri: str | None, *, experiment_id: str = "") -> str:

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sid_sweep.files import read_json
 from sid_sweep.trials.sweep_folder import RECORD
@@ -11,8 +11,18 @@ from .client import connect, redact
 from .store import TAG
 
 
-def read_record(name: str, *, tracking_uri: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The newest sweep of that name as it was last run, and its provenance.
+class Recorded(NamedTuple):
+    """A sweep as a store has it."""
+
+    sweep: dict[str, Any]
+    """As it was last run."""
+    provenance: dict[str, Any]
+    experiment_id: str
+    """MLflow's, of the pages of its runs."""
+
+
+def read_record(name: str, *, tracking_uri: str) -> Recorded:
+    """The newest sweep of that name.
 
     Raises:
         LookupError: there is no such sweep, or the store cannot be read; one line.
@@ -34,6 +44,6 @@ def read_record(name: str, *, tracking_uri: str) -> tuple[dict[str, Any], dict[s
                 uri = f"{run.info.artifact_uri}/{file}"
                 options = {"dst_path": folder, "tracking_uri": tracking_uri}
                 found.append(read_json(Path(download_artifacts(artifact_uri=uri, **options))))
-            return found[0], found[1]
+            return Recorded(found[0], found[1], experiment.experiment_id)
     except MlflowException as error:
         raise LookupError(f"sweep {name!r} cannot be read: {str(error).splitlines()[0]}") from None

@@ -26,6 +26,7 @@ MAX_TAG_CHARACTERS = 5000
 MAX_PARAMS, MAX_POINTS = 100, 900  # of one call; MLflow takes 100 and 1,000
 TAG = "sid_sweep."  # before every tag of ours
 
+Status = Literal["FINISHED", "FAILED", "KILLED"]
 Point = tuple[str, float, int, int]
 """Name, value, milliseconds since 1970, images."""
 
@@ -107,7 +108,7 @@ class Store:
             return False
         return True
 
-    def end(self, run_id: str, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
+    def end(self, run_id: str, status: Status) -> None:
         """Let a run be over."""
         self.client.set_terminated(run_id, status)
 

@@ -15,7 +15,10 @@ from sid_sweep.spec.trial import JUDGE_VERSION
 
 from .sweep_folder import DRAWN, FOREIGN, SweepFolder
 
-WORDS = ("question", "expect", "found", "resources", "limits", "baseline", "columns")
+WORDS = (
+    *("question", "expect", "found", "resources", "limits"),
+    *("baseline", "columns", "constraints"),
+)
 """What may change without changing any result."""
 
 
@@ -112,6 +115,8 @@ def _grown(path: str, old: Any, new: Any) -> bool:
         return old is not None and new is not None and all(value in new for value in old)
     if ".cases." in path:
         return old is None
+    if path == "search.try":
+        return all(arm in (new or []) for arm in old or [])
     if path == "search.arms":
         return old is not None and new is not None and new >= old
     return False

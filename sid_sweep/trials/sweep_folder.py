@@ -8,6 +8,7 @@ spending.json           how long GPUs were held, by all commands; none where the
 trials/<digest>/        a folder per trial
 tracking-<store>.jsonl  what a tracker has sent where
 identity.json           what trackers know the folder by, wherever it lies
+data-<digest>.png       real images, to look at beside the students'
 logs/, ray/             Ray's own logs of the last run; what it writes on a cluster
 driver.lock             held by the command that runs the sweep
 """
@@ -22,7 +23,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError, with_config
 
 from sid_sweep.files import Damaged, append_line, locked, write_json
-from sid_sweep.spec import Arm, SpecError, Sweep, Trial, digest
+from sid_sweep.spec import Arm, Data, SpecError, Sweep, Trial, digest
 from sid_sweep.spec.arm import Scalar
 
 from .checked import STRICT, first_line, read, read_each, words
@@ -204,6 +205,10 @@ class SweepFolder:
     def cache(self) -> Path:
         """Trained teachers and judges, shared by all sweeps beside this one."""
         return self.path.parent / "cache"
+
+    def data_picture(self, data: Data) -> Path | None:
+        """Real images of the data; None where there are none."""
+        return self.path / f"data-{digest(data)}.png" if data.is_images else None
 
     def cursor(self, store: str) -> Path:
         """What a tracker has sent to a store of that name."""

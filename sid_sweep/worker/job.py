@@ -18,3 +18,5 @@ class Job:
     checkpoint_seconds: float
     """Least time between two checkpoints."""
     threads: int
+    data_picture: Path | None = None
+    """Where real images are drawn, to look at beside the student's; None: nowhere."""

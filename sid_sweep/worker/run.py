@@ -3,7 +3,9 @@
 import collections
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -78,6 +80,7 @@ class _Writer:
         """Write all that there is to write; returns the metrics of an evaluation."""
         if not self._folder.references.exists():
             write_json(self._folder.references, progress.references)
+            self._draw_data()
         metrics = measured(progress)
         peak = peak_bytes(self._device)
         if progress.samples is not None:
@@ -105,9 +108,18 @@ class _Writer:
 
     def _write_picture(self, progress: Progress) -> None:
         assert progress.samples is not None
-        pixels = quality.picture(self._job.trial.data, progress.samples)
-        with replacing(self._folder.picture(progress.images)) as partial:
-            Image.fromarray(pixels).save(partial, format="PNG")
+        pixels = quality.picture(self._job.trial.data, progress.samples, labels=progress.labels)
+        _save(pixels, self._folder.picture(progress.images))
+
+    def _draw_data(self) -> None:
+        path, trial = self._job.data_picture, self._job.trial
+        if path is not None and not path.exists():
+            _save(quality.picture_of_data(trial.data, cache=self._job.cache), path)
+
+
+def _save(pixels: np.ndarray, path: Path) -> None:
+    with replacing(path) as partial:
+        Image.fromarray(pixels).save(partial, format="PNG")
 
 
 def measured(progress: Progress) -> dict[str, float]:

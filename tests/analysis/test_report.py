@@ -115,10 +115,13 @@ def test_an_unfinished_sweep_is_marked():
     assert short.preliminary  # a seed has not started
 
 
-def test_runs_are_linked_where_there_is_a_server():
-    linked = html.page([section(studied(tracking_uri="http://host:5000/"))])
-    assert '<a href="http://host:5000/#/runs/run00">run00</a>' in linked
-    assert "#/runs/" not in html.page([section(studied(tracking_uri="sqlite:///mlflow.db"))])
+def test_runs_are_linked_where_there_is_a_server_and_without_its_credentials():
+    store = {"tracking_uri": "http://me:hunter2@host:5000/", "experiment_id": "7"}
+    linked = html.page([section(studied(**store))])
+    page = "http://host:5000/#/experiments/7/runs/run00?workflowType=machine_learning"
+    assert f'<a href="{page}">run00</a>' in linked
+    assert "hunter2" not in linked
+    assert "#/exp" not in html.page([section(studied(tracking_uri="sqlite:///mlflow.db"))])
 
 
 def test_methods_say_space_sampler_seeds_losses_and_machine():
@@ -177,3 +180,5 @@ def test_the_sheet_shows_every_arm_at_one_seed(tmp_path):
     assert titles == ["λ = 0\njs 29", "λ = 0.5\njs 1.7", "λ = 1\njs 1.5", "λ = 1.5\ndiverged"]
     assert [len(ax.images) for ax in figure.axes] == [1, 1, 1, 1]
     assert sheet_figure(report.frame, report.arms, report.question, {}) is None
+    figure = sheet_figure(report.frame, report.arms, report.question, pictures, data=path)
+    assert [ax.get_title() for ax in figure.axes] == ["data\n", *titles]

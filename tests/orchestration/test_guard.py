@@ -76,6 +76,18 @@ def test_a_death_is_noticed_at_the_next_turn_without_the_thread(programs):
     guard._over.set()
 
 
+def test_a_death_while_ray_starts_is_a_loss_although_the_main_thread_waits(programs):
+    guard = Guard(Signals(), Resort())
+    guard.starting(lambda: children_of(os.getpid()))
+    with guard.watching():
+        until(lambda: len(guard.core) == 2)
+        programs[1].kill()
+        programs[1].wait()
+        until(lambda: guard.last_resort.reasons)
+        assert guard._now < guards.IDLE_TICKS
+    assert guard.last_resort.reasons == ["its sleep has died"]
+
+
 def test_what_was_stopped_is_lost_after_its_time_and_not_before(programs):
     guard = watched()
     with guard.watching():

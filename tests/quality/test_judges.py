@@ -8,7 +8,7 @@ import torch
 from sid_sweep import quality, spec, teachers
 from sid_sweep.data import digits, mixture
 from sid_sweep.quality.images import load_classifier
-from sid_sweep.quality.pictures import sheet
+from sid_sweep.quality.pictures import by_class, sheet
 from sid_sweep.quality.points import points_judge
 from sid_sweep.spec import Trial
 
@@ -87,6 +87,31 @@ def test_large_pictures_are_fewer():
     data = spec.data.Patches(kind="patches")
     assert quality.picture(data, torch.zeros(100, 3, 256, 256)).shape == (1300, 1300, 3)
     assert quality.picture(data, torch.zeros(7, 3, 256, 256), num_images=7).shape == (780, 780, 3)
+
+
+def test_a_row_of_a_sheet_has_one_class_and_many_classes_lie_evenly():
+    labels = torch.arange(10).repeat(20)
+    assert labels[by_class(labels, side=10)].view(10, 10).float().std(1).eq(0).all()
+    two = torch.arange(2).repeat(50)
+    assert two[by_class(two, side=10)].view(10, 10)[:, 0].tolist() == [0] * 5 + [1] * 5
+    three = torch.arange(3).repeat(50)
+    assert three[by_class(three, side=10)].view(9, 10)[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    many = torch.arange(100).repeat(5)
+    assert many[by_class(many, side=5)].view(5, 5)[:, 0].tolist() == [0, 25, 50, 74, 99]
+    assert by_class(torch.tensor([0, 0, 0, 1]), side=2) is None  # one has too few
+
+
+def test_a_sheet_of_classes_beside_one_of_the_data(tmp_path):
+    data = spec.data.Digits(kind="digits", labels=True)
+    real = quality.picture_of_data(data, cache=tmp_path)
+    assert real.shape == (520, 520, 3)
+    shades = torch.linspace(-1, 1, 10)[torch.arange(100) % 10, None, None, None].expand(-1, 1, 8, 8)
+    drawn = quality.picture(data, shades, labels=torch.arange(100) % 10)
+    rows = drawn[26::52, 26::52, 0]
+    assert (rows == rows[:, :1]).all()
+    assert (np.diff(rows[:, 0].astype(int)) > 0).all()
+    other = quality.picture(data, shades)[26::52, 26::52, 0]
+    assert not (other == other[:, :1]).all()
 
 
 @pytest.fixture(scope="module")

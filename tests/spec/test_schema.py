@@ -58,6 +58,11 @@ def test_every_search_space_names_it_and_fits_it(path, validator):
         ("seeds: 3", "seeds: {screen: 2, confirm: 20, until: decided}"),
         ("seeds: 3", "seeds: {screen: [4, 5, 6], race: true}"),
         ("seeds: 3", "seeds: 3\nsearch: {sampler: tpe, arms: 5}"),
+        (
+            "seeds: 3",
+            "seeds: 3\nsearch: {sampler: gp, arms: 5, from: old, try: [{loss.lambda: 1}]}",
+        ),
+        ("seeds: 3", "seeds: 3\nconstraints: ['js <= 1.1 * baseline']"),
         ("mixture}", "mixture}\n  preset: fgm"),
         ("mixture}", "mixture}\n  generator: {optim: {lr: 0.1}, init: {net: {depth: 2}}}"),
         ("mixture}", "mixture}\n  method: {kind: kd}\n  fake_score: null"),

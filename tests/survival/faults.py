@@ -59,7 +59,7 @@ class Faults:
                 patch.setattr(module, "open", opened)
             for module, name in ((torch, "save"), (safetensors.torch, "save_file")):
                 patch.setattr(module, name, self._saved(getattr(module, name)))
-            patch.setattr("sid_sweep.nets.weights.save_file", safetensors.torch.save_file)
+            patch.setattr("sid_sweep.tensors.save_file", safetensors.torch.save_file)
             yield self
 
     def _told(self, name: str, act: Callable, *, which: int = 0) -> Callable:

@@ -49,6 +49,8 @@ VARIANTS: dict[str, list[str]] = {
     "server": ["scientific.generator.optim.lr={choice: [0.001, 1000.0]}"],
 }
 """What each kind of sweep changes: all but the second train few arms, since they start slowly."""
+NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""For an MLflow server: eight processes of its own, for what nobody here asks for."""
 READY_SECONDS = 120.0
 
 
@@ -151,7 +153,8 @@ class Home:
         words += ["--artifacts-destination", str(self.server_files / "artifacts")]
         with (self.path / "server.txt").open("ab") as output:
             server = subprocess.Popen(
-                words, cwd=self.server_files, env=self.environment(), start_new_session=True,
+                words, cwd=self.server_files, env=self.environment() | NO_JOBS,
+                start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         deadline = time.monotonic() + READY_SECONDS

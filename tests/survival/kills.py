@@ -34,11 +34,12 @@ from kill_processes import end_all, of_role, survivors
 from kill_sweeps import VARIANTS, Home, kill_server
 
 LOOK_SECONDS = 0.001
-END_SECONDS = 120.0  # within which a command ends after a kill, beside what is left of the sweep
+END_SECONDS = 240.0  # within which a command ends after a kill, beside what is left of the sweep
 LEAST_SECONDS = 600.0  # for a run that nobody disturbs
 SURVIVE_SECONDS = 30.0  # within which all processes of an ended command are gone
 CASE_SECONDS = 1800.0
 RERUNS = 3
+UNSENT = "could not be sent"  # then the same command is to send it
 SIGNALS = {
     "SIGKILL": [signal.SIGKILL],
     "SIGTERM": [signal.SIGTERM],
@@ -254,13 +255,15 @@ class Run:
             self.statuses.append(process.wait())
 
     def _rerun(self) -> None:
-        """The same command until it exits with 0."""
+        """The same command until it exits with 0, and says of nothing that it is still to be
+        sent."""
         for _ in range(RERUNS):
             process = self._start()
             self._wait(process, max(LEAST_SECONDS, 3 * self.times["seconds"]))
-            if self.statuses[-1] == 0:
+            if self.statuses[-1] == 0 and UNSENT not in self._told(-1):
                 return
-        self.problems.append(f"not resumed: the command exits with {self.statuses[-1]}")
+        end = self._told(-1).splitlines()[-1:]
+        self.problems.append(f"not resumed: the command exits with {self.statuses[-1]} ({end})")
 
     def _restart_server(self) -> None:
         if self.home.has_server and self._server is None:
@@ -276,10 +279,13 @@ class Run:
         stats = ((path.parent.name, path.stat()) for path in paths)
         return {(name, stat.st_ino, stat.st_mtime_ns) for name, stat in stats}
 
+    def _told(self, turn: int) -> str:
+        """What a command printed."""
+        return self.home.output(turn % len(self.drivers)).read_text("utf-8", "replace")
+
     def _tracebacks(self) -> Iterator[str]:
         for turn in range(len(self.drivers)):
-            text = self.home.output(turn).read_text("utf-8", "replace")
-            if "Traceback" in text:
+            if "Traceback" in self._told(turn):
                 yield f"traceback: on the console, {self.home.output(turn)}"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from sid_sweep import teachers
 from sid_sweep.data import source
@@ -10,6 +10,7 @@ from sid_sweep.distill.build import build
 from sid_sweep.distill.method import Setting
 from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.spec import Trial
+from sid_sweep.tensors import read_tensors, write_tensors
 
 TRAINED = {"kind": "trained", "net": {"width": 16, "depth": 1}, "images": 256, "batch": 128}
 SMALL = {"budget": {"images": 32}, "batch": {"latents": 16}}
@@ -54,13 +55,15 @@ def of_others(path):
 
 
 def without_a_weight(path):
-    from safetensors import safe_open
-
-    weights = load_file(path)
-    with safe_open(path, framework="pt") as file:
-        header = file.metadata()
+    words, weights = read_tensors(path)
     del weights["net.inward.bias"]
-    save_file(weights, path, metadata=header)
+    write_tensors(path, weights, words)
+
+
+def of_other_bits(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,7 @@ def without_a_weight(path):
     [
         (not_whole, "is no safetensors file, or not a whole one"),
         (of_others, "holds nothing of sid_sweep"),
+        (of_other_bits, "does not hold the tensors that were written"),
         (without_a_weight, "its weights are not those of its blueprint"),
         (lambda path: path.write_text("weights"), "is no safetensors file"),
         (lambda path: path.unlink(), "there is no such file"),

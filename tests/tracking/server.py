@@ -15,6 +15,9 @@ import small_sweep
 
 HOST = "127.0.0.1"
 STARTING_SECONDS = 90
+NO_JOBS = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"
+}  # eight processes that nobody here asks for
 
 
 def free_port() -> int:
@@ -43,8 +46,9 @@ class Server:
             words += ["--artifacts-destination", str(self.files)]
             with (self._root / "server.log").open("ab") as log:
                 self._process = subprocess.Popen(
-                    words, cwd=self._root, stdout=log, stderr=log, start_new_session=True
-                )
+                    words, cwd=self._root, env=os.environ | NO_JOBS, stdout=log, stderr=log,
+                    start_new_session=True,
+                )  # fmt: skip
         deadline = time.monotonic() + STARTING_SECONDS
         while not self._answers():
             assert time.monotonic() < deadline, (self._root / "server.log").read_text()

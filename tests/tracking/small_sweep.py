@@ -19,6 +19,7 @@ from sid_sweep.spec import Sweep, plain
 from sid_sweep.tracking.client import connect
 from sid_sweep.tracking.identity import identity
 from sid_sweep.tracking.mlflow_mirror import MlflowMirror, cursor_of
+from sid_sweep.tracking.showcase import Exhibit
 from sid_sweep.trials import Entry, Measurement, Result, SweepFolder, TrialFolder, agreement
 
 NAME = "small"
@@ -160,11 +161,14 @@ def empty_database() -> bytes:
         return path.read_bytes()
 
 
-def open_mirror(sweep: Sweep, folder: SweepFolder, uri: str) -> MlflowMirror:
+def open_mirror(
+    sweep: Sweep, folder: SweepFolder, uri: str, *, exhibit: Exhibit = dict
+) -> MlflowMirror:
     """As the tracker opens it."""
     client = connect(uri)
     cursor = cursor_of(folder, client.tracking_uri)
-    return MlflowMirror(client, sweep, cursor, identity=identity(folder), uri=uri)
+    known = {"identity": identity(folder), "uri": uri, "exhibit": exhibit}
+    return MlflowMirror(client, sweep, cursor, **known)
 
 
 def mirror_all(mirror: MlflowMirror, folder: SweepFolder) -> None:

@@ -66,8 +66,8 @@ class Place:
     def entries(self):
         return self.folder.entries(self.sweep)
 
-    def mirror(self):
-        return open_mirror(self.sweep, self.folder, self.uri)
+    def mirror(self, **known):
+        return open_mirror(self.sweep, self.folder, self.uri, **known)
 
     def mirrored(self):
         """All that has happened so far, through a new mirror."""
@@ -557,9 +557,7 @@ def test_the_sweeps_run_keeps_what_is_made_of_the_whole(place):
         return {**words, "samples.png": png.getvalue()}
 
     for report in ("| λ |", "| λ | js |", "| λ | js |"):
-        mirror = place.mirror()
-        mirror._exhibit = exhibit
-        mirror.conclude(report, failed=False)
+        place.mirror(exhibit=exhibit).conclude(report, failed=False)
     assert made == ["once"] * 2  # again where the table is another
     run_id = place.parent.info.run_id
     sheet = f"![samples of all arms](get-artifact?path=samples.png&run_uuid={run_id})"

@@ -12,7 +12,7 @@ import pytest
 import small_sweep
 from small_sweep import count, diverge, finish, open_mirror, query, train
 
-from sid_sweep.tracking import mlflow_mirror, track
+from sid_sweep.tracking import showcase, track
 from sid_sweep.tracking.client import connect
 from sid_sweep.tracking.identity import identity
 from sid_sweep.tracking.mlflow_mirror import MlflowMirror, cursor_of
@@ -139,7 +139,7 @@ def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("place")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        patch.setattr(mlflow_mirror, "provenance", dict)  # a tree that somebody edits has others
+        patch.setattr(showcase, "provenance", dict)  # a tree that somebody edits has others
         yield Place(root)
 
 

@@ -31,7 +31,9 @@ class Stop(Exception):
     """An interruption."""
 
 
-def work(folder, trial=None, *, checkpoint_seconds=0.0, stop_after=math.inf, ranks=SOLO):
+def work(
+    folder, trial=None, *, checkpoint_seconds=0.0, stop_after=math.inf, ranks=SOLO, picture=None
+):
     """Run a trial in a folder, interrupted after some reports; returns what was reported."""
     job = Job(
         trial=trial or tiny(),
@@ -39,6 +41,7 @@ def work(folder, trial=None, *, checkpoint_seconds=0.0, stop_after=math.inf, ran
         cache=folder.parent / "cache",
         checkpoint_seconds=checkpoint_seconds,
         threads=1,
+        data_picture=picture,
     )
     reported = []
 
@@ -83,6 +86,15 @@ def test_a_finished_trial_leaves_all_that_it_should_and_no_checkpoint(straight):
         with Image.open(path) as picture:
             assert picture.format == "PNG"
     assert Student.load(folder.student).sample(4).shape == (4, 2)
+
+
+def test_the_data_is_drawn_once_for_all_trials(tmp_path):
+    picture = tmp_path / "data.png"
+    work(tmp_path / "first", picture=picture, stop_after=1)
+    drawn, made = picture.read_bytes(), picture.stat().st_mtime_ns
+    assert drawn.startswith(b"\x89PNG")
+    work(tmp_path / "second", picture=picture, stop_after=1)
+    assert picture.stat().st_mtime_ns == made
 
 
 def test_every_evaluation_is_measured_with_every_metric_and_what_it_took(straight):
