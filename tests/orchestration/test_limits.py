@@ -61,7 +61,7 @@ def straight(tmp_path_factory):
     try:
         command.wait_for_checkpoint()
         first = time.time() - began
-        wait_for(lambda: len(list(command.sweep.path.glob("trials/*/result.json"))) == 4)
+        wait_for(lambda: len(ends(command)) == 4, seconds=500)
         last = time.time() - began
         assert command.end(seconds=500) == 0, command.output
     finally:
