@@ -46,7 +46,7 @@ def runs(folder):
 def run(folder, *arguments, status):
     command = Command(folder, *RATES, *arguments)
     try:
-        assert command.end() == status, command.output
+        assert command.end(seconds=500) == status, command.output
     finally:
         command.kill()
     return command
@@ -61,9 +61,9 @@ def straight(tmp_path_factory):
     try:
         command.wait_for_checkpoint()
         first = time.time() - began
-        wait_for(lambda: len(list(command.sweep.path.glob("trials/*/result.json"))) == 4)
+        wait_for(lambda: len(ends(command)) == 4, seconds=500)
         last = time.time() - began
-        assert command.end() == 0, command.output
+        assert command.end(seconds=500) == 0, command.output
     finally:
         command.kill()
     return ends(command), first, last
@@ -120,7 +120,7 @@ def test_a_limit_of_time_stops_at_a_checkpoint_and_the_same_command_ends_in_the_
     for _ in range(8):
         command = Command(tmp_path, *RATES, *limit)
         try:
-            status = command.end()
+            status = command.end(seconds=500)
         finally:
             command.kill()
         assert status in (0, 3), command.output

@@ -187,7 +187,7 @@ def test_one_seed_makes_two(place):
     place.mirrored()
     assert place.names() == [(NAME,), (NAME, "loss.lambda = 0.5"), (NAME, "loss.lambda = 1")]
     assert tags(place.run("0/3"))["seed"] == "3"
-    assert tags(place.parent) == {"level": "sweep"}  # not an arm's
+    assert tags(place.parent) == {"level": "sweep", "outcome": "running"}  # not an arm's
     found = place.client.get_experiment_by_name(NAME).tags["mlflow.sharedViewState.sid_sweep"]
     assert json.loads(found)["searchFilter"] == ""
 
