@@ -96,8 +96,8 @@ class _Learning(_Sampled):
 
 
 class TPESearch(_Learning):
-    """Tree-structured Parzen estimator (Bergstra et al. 2011), as Optuna has it; the first ten arms
-    are random draws. For any domains, conditions, a cost and constraints."""
+    """Tree-structured Parzen estimator (Bergstra et al. 2011), as Optuna has it; draws are random
+    until it knows ten arms. For any domains, conditions, a cost and constraints."""
 
     sampler: Literal["tpe"]
 
@@ -117,9 +117,9 @@ class _Joint(_Learning):
 
 
 class GPSearch(_Joint):
-    """A Gaussian process and its expected improvement (Jones et al. 1998), as Optuna has it; the
-    first ten arms are random draws. For any domains, a cost and constraints; it estimates one
-    noise level for all arms."""
+    """A Gaussian process and its expected improvement (Jones et al. 1998), as Optuna has it;
+    draws are random until it knows ten arms. For any domains, a cost and constraints; it estimates
+    one noise level for all arms."""
 
     sampler: Literal["gp"]
 

@@ -5,6 +5,7 @@ import pytest
 from optuna.trial import TrialState
 from test_samplers import LAMBDA, ONE_SEED, SPACE, end, opened, played, study_in
 
+from sid_sweep.run import main
 from sid_sweep.search import earlier
 from sid_sweep.spec import Arm, SpecError, load
 from sid_sweep.trials import SweepFolder, agreement
@@ -177,6 +178,16 @@ def test_what_differs_between_all_trials_is_said(tmp_path):
     found = earlier(load(LAMBDA, (*SPACE, "sweep=new", TPE)), SweepFolder(tmp_path / "new"))
     assert len(found.lessons) == 8
     assert "trials differ: budget.images 100000 there and 480000 here" in str(found)
+
+
+def test_the_command_says_what_is_learnt_before_it_starts(tmp_path, capsys):
+    agreed(tmp_path, "old", OLD)
+    own = [word for text in (*SPACE, TPE, "sweep=new") for word in ("--set", text)]
+    command = [str(LAMBDA), "--dry-run", "--storage", str(tmp_path), *own]
+    assert main(command) == 0
+    assert "search.from = old: learns from 8 of its arms\n" in capsys.readouterr().out
+    assert main([*command, "--set", "search.from=odl"]) == 2
+    assert f"(in {tmp_path}: old)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
