@@ -174,8 +174,10 @@ def test_knobs_may_be_swept_in_one_sweep_and_fixed_in_the_other(tmp_path):
 
 
 def test_what_differs_between_all_trials_is_said(tmp_path):
+    """Of a sweep that is named by its folder, wherever it lies."""
     agreed(tmp_path, "old", OLD, "budget.images=100_000")
-    found = earlier(load(LAMBDA, (*SPACE, "sweep=new", TPE)), SweepFolder(tmp_path / "new"))
+    own = load(LAMBDA, (*SPACE, "sweep=new", TPE.replace("old", str(tmp_path / "old"))))
+    found = earlier(own, SweepFolder(tmp_path / "elsewhere" / "new"))
     assert len(found.lessons) == 8
     assert "trials differ: budget.images 100000 there and 480000 here" in str(found)
 
