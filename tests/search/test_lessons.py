@@ -1,5 +1,7 @@
 """Arms that the file names, what an earlier sweep lends, and constraints, as Optuna is told."""
 
+import shutil
+
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -190,6 +192,9 @@ def test_the_command_says_what_is_learnt_before_it_starts(tmp_path, capsys):
     assert "search.from = old: learns from 8 of its arms\n" in capsys.readouterr().out
     assert main([*command, "--set", "search.from=odl"]) == 2
     assert f"(in {tmp_path}: old)" in capsys.readouterr().err
+    agreed(tmp_path, "new", TPE)
+    shutil.rmtree(tmp_path / "old")
+    assert main(command) == 0
 
 
 @pytest.mark.parametrize(
