@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .sweep import Sweep
 
 Problem = tuple[Path_, str]
-"""Where in the file, and the sentence."""
+"""Where in the file, and the sentence; one that begins with a space goes on from there."""
 
 
 class _Search(Spec):
@@ -58,7 +58,7 @@ class _Sampled(_Search):
 
     def cannot(self, sweep: "Sweep") -> Iterator[Problem]:
         if (num := len(sweep.declared)) > self.arms:
-            sentence = f"{self.arms}, and {num} arms are named; ask for {num} or more"
+            sentence = f" = {self.arms}, and {num} arms are named; ask for {num} or more"
             yield ("search", "arms"), sentence
         if self.from_ is not None and not self.learns:
             others = ", ".join(key for key, own in SAMPLERS.items() if own.learns)

@@ -70,7 +70,10 @@ def test_an_arm_that_is_named_later_runs_next(tmp_path):
         ("arms: 5, try: [{loss.lambda: 9.0}]", "search.try.0: loss.lambda = 9.0 is outside"),
         ("arms: 5, try: [{loss.lamda: 1.0}]", "is not swept; did you mean loss.lambda?"),
         ("arms: 5, try: [{}, {fake_score.steps: 2.5}]", "fake_score.steps = 2.5 is outside"),
-        ("arms: 1, try: [{loss.lambda: 1.0}, {loss.lambda: 0.5}]", "1, and 2 arms are named"),
+        (
+            "arms: 1, try: [{loss.lambda: 1.0}, {loss.lambda: 0.5}]",
+            "search.arms = 1, and 2 arms are named",
+        ),
         ("arms: 5, try: [3]", "search.try.0 = 3: must be a group"),
     ],
 )
