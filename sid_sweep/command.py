@@ -137,8 +137,9 @@ def _mend(folder: "SweepFolder", sweep: Sweep, console: Console) -> None:
 
 
 def _say_earlier(folder: "SweepFolder", sweep: Sweep, console: Console) -> None:
-    """What the sampler learns from another sweep, if it does, before anything is created."""
-    if getattr(sweep.search, "from_", None) is not None:
+    """What the sampler learns from another sweep, if it does, before anything is created. A sweep
+    that was begun has learnt it, whatever became of the other."""
+    if getattr(sweep.search, "from_", None) is not None and not folder.exists():
         from sid_sweep.search import earlier
 
         say(console, Text("  "), str(earlier(sweep, folder)))

@@ -4,9 +4,9 @@ A constraint is held against an arm's mean over its seeds, as the table has it; 
 scatter, so an arm near a bound may be on either side of it.
 """
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from analysis.question import Question
@@ -24,8 +24,8 @@ def violations(
     for own in map(parse, question.constraints):
         means = _means(trials[trials["seed"].isin(seeds)], own.metric, question)
         bound = own.bound(None if baseline is None else means.get(baseline))
-        for arm, mean in means.items() if bound is not None else ():
-            if own.excess(mean, bound) > 0:
+        for arm, mean in means.items():
+            if bound is not None and own.excess(mean, bound) > 0:
                 found.setdefault(arm, []).append(own.text)
     return {arm: ", ".join(texts) for arm, texts in found.items()}
 
@@ -35,6 +35,7 @@ def _means(trials: pd.DataFrame, metric: str, question: Question) -> dict[int, f
     is_metric = metric == question.metric
     own = trials[trials["outcome"].isin(WHOLE[:1] if is_metric else WHOLE)]
     values = own[f"metric.{metric}"].dropna()
-    in_logs = is_metric and question.scale == "ratio"
-    means = (np.log(values) if in_logs else values).groupby(own["arm"]).mean()
-    return {int(arm): float(np.exp(m) if in_logs else m) for arm, m in means.items()}  # pyright: ignore
+    if not (is_metric and question.scale == "ratio"):
+        return {int(arm): float(mean) for arm, mean in values.groupby(own["arm"]).mean().items()}  # pyright: ignore
+    logs = values.map(math.log).groupby(own["arm"]).mean()
+    return {int(arm): math.exp(mean) for arm, mean in logs.items()}  # pyright: ignore

@@ -158,7 +158,8 @@ def _domain(values: Any, path: Path_, document: Document) -> Any:
 
 def _refuse_first(problems: Iterable[Problem], document: Document) -> None:
     for path, sentence in problems:
-        raise SpecError(f"{document.place(path)}: {dotted(path)}: {sentence}")
+        colon = "" if sentence.startswith(" ") else ": "
+        raise SpecError(f"{document.place(path)}: {dotted(path)}{colon}{sentence}")
 
 
 def _check_trials(sweep: Sweep, document: Document) -> None:

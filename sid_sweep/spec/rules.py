@@ -50,9 +50,9 @@ def of_named_arms(sweep: Sweep) -> Iterator[Problem]:
     """Arms that the file names and that are none of the space: the baseline and those to try."""
     for knob, value in sweep.baseline.items():
         if knob not in sweep.domains:
-            yield ("baseline", knob), f"is not swept{nearest(knob, list(sweep.domains))}"
+            yield ("baseline", knob), f" is not swept{nearest(knob, list(sweep.domains))}"
         elif not sweep.domains[knob].holds(value):
-            yield ("baseline", knob), f"{value!r} is outside the domain of the knob"
+            yield ("baseline", knob), f" = {value!r} is outside the domain of the knob"
     if isinstance(sweep.search, GridSearch):
         return
     named: list[tuple[Path_, dict[str, Scalar]]] = []
@@ -61,7 +61,7 @@ def of_named_arms(sweep: Sweep) -> Iterator[Problem]:
     for path, values in named:
         for knob in values:
             if knob not in sweep.domains:
-                yield (*path, knob), f"is not swept{nearest(knob, list(sweep.domains))}"
+                yield (*path, knob), f" is not swept{nearest(knob, list(sweep.domains))}"
         try:
             arm = named_arm(sweep, values)
             Trial.model_validate(given := sweep.trial_values(arm, sweep.seeds.screen[0]))

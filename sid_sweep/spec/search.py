@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .sweep import Sweep
 
 Problem = tuple[Path_, str]
-"""Where in the file, and the sentence."""
+"""Where in the file, and the sentence; one that begins with a space goes on from there."""
 
 
 class _Search(Spec):
@@ -58,7 +58,7 @@ class _Sampled(_Search):
 
     def cannot(self, sweep: "Sweep") -> Iterator[Problem]:
         if (num := len(sweep.declared)) > self.arms:
-            sentence = f"{self.arms}, and {num} arms are named; ask for {num} or more"
+            sentence = f" = {self.arms}, and {num} arms are named; ask for {num} or more"
             yield ("search", "arms"), sentence
         if self.from_ is not None and not self.learns:
             others = ", ".join(key for key, own in SAMPLERS.items() if own.learns)
@@ -96,8 +96,8 @@ class _Learning(_Sampled):
 
 
 class TPESearch(_Learning):
-    """Tree-structured Parzen estimator (Bergstra et al. 2011), as Optuna has it; the first ten arms
-    are random draws. For any domains, conditions, a cost and constraints."""
+    """Tree-structured Parzen estimator (Bergstra et al. 2011), as Optuna has it; draws are random
+    until it knows ten arms. For any domains, conditions, a cost and constraints."""
 
     sampler: Literal["tpe"]
 
@@ -117,9 +117,9 @@ class _Joint(_Learning):
 
 
 class GPSearch(_Joint):
-    """A Gaussian process and its expected improvement (Jones et al. 1998), as Optuna has it; the
-    first ten arms are random draws. For any domains, a cost and constraints; it estimates one
-    noise level for all arms."""
+    """A Gaussian process and its expected improvement (Jones et al. 1998), as Optuna has it;
+    draws are random until it knows ten arms. For any domains, a cost and constraints; it estimates
+    one noise level for all arms."""
 
     sampler: Literal["gp"]
 

@@ -1,10 +1,13 @@
 """Arms that the file names, what an earlier sweep lends, and constraints, as Optuna is told."""
 
+import shutil
+
 import optuna
 import pytest
 from optuna.trial import TrialState
 from test_samplers import LAMBDA, ONE_SEED, SPACE, end, opened, played, study_in
 
+from sid_sweep.run import main
 from sid_sweep.search import earlier
 from sid_sweep.spec import Arm, SpecError, load
 from sid_sweep.trials import SweepFolder, agreement
@@ -67,7 +70,10 @@ def test_an_arm_that_is_named_later_runs_next(tmp_path):
         ("arms: 5, try: [{loss.lambda: 9.0}]", "search.try.0: loss.lambda = 9.0 is outside"),
         ("arms: 5, try: [{loss.lamda: 1.0}]", "is not swept; did you mean loss.lambda?"),
         ("arms: 5, try: [{}, {fake_score.steps: 2.5}]", "fake_score.steps = 2.5 is outside"),
-        ("arms: 1, try: [{loss.lambda: 1.0}, {loss.lambda: 0.5}]", "1, and 2 arms are named"),
+        (
+            "arms: 1, try: [{loss.lambda: 1.0}, {loss.lambda: 0.5}]",
+            "search.arms = 1, and 2 arms are named",
+        ),
         ("arms: 5, try: [3]", "search.try.0 = 3: must be a group"),
     ],
 )
@@ -173,10 +179,25 @@ def test_knobs_may_be_swept_in_one_sweep_and_fixed_in_the_other(tmp_path):
 
 
 def test_what_differs_between_all_trials_is_said(tmp_path):
+    """Of a sweep that is named by its folder, wherever it lies."""
     agreed(tmp_path, "old", OLD, "budget.images=100_000")
-    found = earlier(load(LAMBDA, (*SPACE, "sweep=new", TPE)), SweepFolder(tmp_path / "new"))
+    own = load(LAMBDA, (*SPACE, "sweep=new", TPE.replace("old", str(tmp_path / "old"))))
+    found = earlier(own, SweepFolder(tmp_path / "elsewhere" / "new"))
     assert len(found.lessons) == 8
     assert "trials differ: budget.images 100000 there and 480000 here" in str(found)
+
+
+def test_the_command_says_what_is_learnt_before_it_starts(tmp_path, capsys):
+    agreed(tmp_path, "old", OLD)
+    own = [word for text in (*SPACE, TPE, "sweep=new") for word in ("--set", text)]
+    command = [str(LAMBDA), "--dry-run", "--storage", str(tmp_path), *own]
+    assert main(command) == 0
+    assert "search.from = old: learns from 8 of its arms\n" in capsys.readouterr().out
+    assert main([*command, "--set", "search.from=odl"]) == 2
+    assert f"(in {tmp_path}: old)" in capsys.readouterr().err
+    agreed(tmp_path, "new", TPE)
+    shutil.rmtree(tmp_path / "old")
+    assert main(command) == 0
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,31 @@ def test_random_and_sobol_ask_for_the_same_at_any_concurrency_however_often_kill
     assert ledger.arms == straight
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2"])
+def test_what_learns_asks_for_all_arms_however_many_run_and_whatever_is_killed(tmp_path, sampler):
+    order, out = random.Random(1), []
+    ledger = opened(tmp_path, (*SPACE, LEARNING[sampler]))
+    while True:
+        while len(out) < 4 and (entry := ledger.next_entry()) is not None:
+            out.append(entry)
+        if not out:
+            break
+        end(ledger, out.pop(order.randrange(len(out))))
+        if order.random() < 0.3:
+            ledger, out = opened(tmp_path, (*SPACE, LEARNING[sampler])), []
+    assert len(ledger.arms) == ledger.sweep.num_arms
+    assert TrialState.RUNNING not in {own.state for own in study_in(tmp_path).trials}
+
+
+@pytest.mark.parametrize("sampler", FREE)
+def test_a_journal_that_is_lost_costs_no_arm_and_changes_none(tmp_path, sampler):
+    straight = played(tmp_path / "straight", *SPACE, FREE[sampler])
+    first = played(tmp_path / "lost", *SPACE, FREE[sampler], most=7)
+    (tmp_path / "lost" / "ledger.journal").unlink()
+    assert played(tmp_path / "lost", *SPACE, FREE[sampler]) == straight
+    assert straight[:7] == first
+
+
 def test_a_sweep_with_more_arms_goes_on_with_the_same_design(tmp_path):
     more = played(tmp_path / "more", *SPACE, "search={sampler: sobol, arms: 16}")
     played(tmp_path / "grown", *SPACE, "search={sampler: sobol, arms: 5}")

@@ -56,11 +56,26 @@ def test_a_contradiction_is_refused_with_the_difference(tmp_path, override, diff
         "resources.workers=2",
         "question=the same, asked more nicely",
         "baseline={loss.lambda: 0.5}",
+        "constraints=['off_modes <= 0.2']",
     ],
 )
 def test_growth_words_and_resources_are_no_contradiction(tmp_path, override):
     agreement.agree(SweepFolder(tmp_path), spec())
     agreement.agree(SweepFolder(tmp_path), spec(override))
+
+
+def test_arms_to_try_may_be_added_and_not_taken_away(tmp_path):
+    def tried(*arms, more=""):
+        search = f"search={{sampler: tpe, arms: 9, try: [{', '.join(arms)}]{more}}}"
+        return spec("scientific.loss.lambda={uniform: [0.0, 1.5]}", search)
+
+    half, one = "{loss.lambda: 0.5}", "{loss.lambda: 1.2}"
+    agreement.agree(SweepFolder(tmp_path), tried(half))
+    agreement.check(SweepFolder(tmp_path), tried(one, half))
+    with pytest.raises(SpecError, match=r"search\.try: recorded"):
+        agreement.check(SweepFolder(tmp_path), tried(one))
+    with pytest.raises(SpecError, match=r"search\.from: recorded None, now old"):
+        agreement.check(SweepFolder(tmp_path), tried(half, more=", from: old"))
 
 
 SCREENED = "seeds={screen: [0, 1], confirm: [5, 6]}"
