@@ -168,7 +168,10 @@ class Board:
         return found
 
     def leader(self) -> Arm | None:
-        """The arm with the best mean so far."""
+        """The arm with the best mean so far; nobody where constraints are to be kept, which are
+        known of ended arms, in the table."""
+        if self.sweep.constraints:
+            return None
         sign = 1 if self.sweep.objective.goal == "minimize" else -1
         means = self.means()
         return min(means, key=lambda arm: sign * means[arm]) if means else None

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 
-from sid_sweep.spec import Sweep
+from sid_sweep.spec import Arm, Sweep
 from sid_sweep.trials import Entry, Result
 
 from .store import Point
@@ -37,16 +38,40 @@ def finals(sweep: Sweep, ended: Sequence[Ending]) -> dict[str, float]:
 
 
 def best(sweep: Sweep, arms: Sequence[Sequence[Ending]]) -> Sequence[Ending]:
-    """The arm with the best value of the objective; where some were confirmed, of these. () where
-    none has a value."""
+    """The arm with the best value of the objective that keeps the constraints; where some were
+    confirmed, of these. () where none has a value."""
     fresh, metric = set(sweep.seeds.confirm), sweep.objective.metric
     asked = [own for own in arms if not fresh or fresh & {entry.seed for entry, _ in own}]
+    base = next((own for own in asked if own and _is_baseline(sweep, own[0][0].arm)), ())
+    asked = [own for own in asked if _keeps_constraints(sweep, own, base)]
     values = [finals(sweep, own).get(metric) for own in asked]
     whole = [(value, place) for place, value in enumerate(values) if value is not None]
     if not whole:
         return ()
     first = min if sweep.objective.goal == "minimize" else max
     return asked[first(whole)[1]]
+
+
+def _is_baseline(sweep: Sweep, arm: Arm) -> bool:
+    return all(arm.get(knob) == value for knob, value in sweep.baseline.items())
+
+
+def _keeps_constraints(sweep: Sweep, own: Sequence[Ending], base: Sequence[Ending]) -> bool:
+    """By its means, as in the table; what has none, or is relative to what has none, keeps them."""
+    for constraint in sweep.bounds:
+        name = constraint.metric
+        mean, known = _mean(sweep, name, own), _mean(sweep, name, base)
+        bound = constraint.bound(known)
+        if mean is not None and bound is not None and constraint.excess(mean, bound) > 0:
+            return False
+    return True
+
+
+def _mean(sweep: Sweep, name: str, own: Sequence[Ending]) -> float | None:
+    values = [result.metrics[name] for _, result in own if name in result.metrics]
+    if not values:
+        return None
+    return sweep.mean(name, values) if name == sweep.objective.metric else fmean(values)
 
 
 def course(sweep: Sweep, finished: Sequence[Ending]) -> list[Point]:
