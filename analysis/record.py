@@ -69,8 +69,12 @@ def from_tracking(sweep: str, uri: str) -> Record:
         found = read_record(sweep, tracking_uri=uri)
     except LookupError as error:
         raise ValueError(error.args[0]) from error
-    where = {"tracking_uri": uri, "experiment_id": found.experiment_id}
-    return Record(found.sweep, (found.provenance,), **where)
+    return Record(
+        found.sweep,
+        (found.provenance,),
+        tracking_uri=uri,
+        experiment_id=found.experiment_id,
+    )
 
 
 def beside(export: Path) -> Record:

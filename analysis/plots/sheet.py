@@ -46,7 +46,7 @@ def sheet_figure(
         return None
     shown = arms.iloc[:MAX_ARMS]
     finals = frame[frame["final"] & (frame["seed"] == seed)].set_index("arm")
-    tiles = [("data\n", data)] if data else []
+    tiles: list[tuple[str, Path | None]] = [("data\n", data)] if data else []
     for _, arm in shown.iterrows():
         title = f"{_name(arm, question)}\n{_ending(finals, arm['arm'], question)}"
         tiles.append((title, pictures.get((int(arm["arm"]), seed))))
