@@ -96,7 +96,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--address",
         metavar="ADDR",
-        help="address of a running Ray cluster (default: start Ray on this machine)",
+        help="host:port of a running Ray cluster that this machine is a node of, or auto: that of "
+        "this machine (default: start Ray on this machine, for this command alone)",
     )
     parser.add_argument(
         "--knobs",
@@ -183,9 +184,16 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: list[str], activity: A
     console.print(plan.render(dry_run=False))
 
     with activity.doing("loading libraries"):
-        from sid_sweep.session import Session, check_store, check_teachers, decode_pictures
+        from sid_sweep.session import (
+            Session,
+            check_cluster,
+            check_store,
+            check_teachers,
+            decode_pictures,
+        )
 
         check_store(options.tracking_uri)
+    check_cluster(plan, options.address, activity=activity)
     if not decode_pictures(plan, activity=activity):
         return EXIT_INTERRUPTED
     check_teachers(plan, activity=activity)

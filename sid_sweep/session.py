@@ -20,6 +20,8 @@ from sid_sweep.foreign.pictures import Report, pictures
 from sid_sweep.orchestration import cluster
 from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.guard import Guard, Lost
+from sid_sweep.orchestration.machine import lay_out
+from sid_sweep.orchestration.reach import reach
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Lines, Plan, costs
 from sid_sweep.screen import duration, say
@@ -85,6 +87,17 @@ def check_store(uri: str | None) -> None:
             require_writable(uri)
     except LookupError as error:
         raise SpecError(f"--tracking-uri: {error}") from None
+
+
+def check_cluster(plan: Plan, address: str | None, *, activity: Activity) -> None:
+    """Refuse an address that cannot be joined, or a cluster on which not even one trial fits.
+
+    Raises:
+        SpecError: why, and what to do.
+    """
+    if address is not None and plan.done < plan.sweep.num_trials:
+        with activity.doing("reaching Ray"):
+            lay_out(plan.sweep, *reach(address).nodes)
 
 
 def check_teachers(plan: Plan, *, activity: Activity) -> None:
@@ -224,6 +237,7 @@ class Session:
             self.activity.showing(self.board, self.board),
         ):
             self.board.begin()
+            self.board.waits = connected.waits
             try:
                 drive(ledger, connected, watchers=self.watchers, guard=guard, say=self._warn)
             finally:
@@ -237,7 +251,8 @@ class Session:
             if LOSSES not in os.environ:
                 shutil.rmtree(self.folder.logs, ignore_errors=True)
             return cluster.local(self.plan.layout, guard=guard, logs=self.folder.logs)
-        return cluster.remote(self.sweep, address, guard=guard, scratch=self.folder.scratch)
+        scratch, say = self.folder.scratch, self._warn
+        return cluster.remote(self.sweep, address, guard=guard, scratch=scratch, say=say)
 
     def _lose(self, reason: str, *, can_start: bool) -> Callable[[], NoReturn]:
         """Say that Ray is lost; returns what to do then. It is started again for as long as trials

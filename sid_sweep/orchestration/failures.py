@@ -18,6 +18,7 @@ PASSING = {  # classes of exceptions; this file is light
     "WorkerGroupStartupFailedError",
     "WorkerGroupStartupTimeoutError",
 }
+LOST_NODE = "its node has died"  # Ray's words
 ECHOES = ("gloo", "nccl", "connection closed by peer", "connection reset")
 
 
@@ -43,6 +44,18 @@ def is_passing(error: BaseException) -> bool:
     inner = getattr(error, "_base_exc", error)
     known = {cls.__name__ for cls in type(inner).__mro__}
     return not known.isdisjoint(PASSING) or (bool(where) and _is_echo(error))
+
+
+def lost_node(error: BaseException) -> bool:
+    """Whether it came from the loss of a node, that of any rank."""
+    error = getattr(error, "controller_failure", error)
+    failures: dict[int, BaseException] = getattr(error, "worker_failures", None) or {}
+    return any(names_lost_node(str(own)) for own in (error, *failures.values()))
+
+
+def names_lost_node(report: str) -> bool:
+    """Whether Ray says so."""
+    return LOST_NODE in report
 
 
 def _first(error: BaseException) -> tuple[BaseException, str]:
