@@ -82,6 +82,8 @@ def explain_death(report: str, *, logs: Path | None = None) -> tuple[str, str]:
     """
     text = ANSI.sub("", report).partition("\n")[2].strip()
     reason = text.splitlines()[0].split(". ")[0].rstrip(".") if text else "no reason given"
+    if names_lost_node(text):  # which Ray says below
+        reason = LOST_NODE
     remedy = f"; {LESS_MEMORY}" if any(word in text for word in NO_MEMORY) else ""
     number = re.search(r"\bpid: (\d+)", text)
     last = f"; its log: {logs}/worker-*-{number[1]}.err" if logs and number else ""

@@ -90,7 +90,7 @@ def _find() -> str:
     services.find_gcs_addresses.cache_clear()
     running, latest = services.find_gcs_addresses(), services.find_bootstrap_address(None)
     if latest in running:
-        return latest
+        return _parse(latest)
     if not running:
         raise Unreachable(f"no Ray runs on this machine; {START}, or give host:port")
     if len(running) > 1:

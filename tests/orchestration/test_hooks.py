@@ -224,8 +224,8 @@ def test_a_trial_whose_process_died_is_tried_again_so_often_as_stated(tmp_path):
     assert sweeping.start("four").key == "0/1"
 
 
-LEFT = "Failure # 1\nThe actor died because its node has died. Node Id: 7\n"
-MOVED = "its process died (The actor died because its node has died); goes on from its checkpoint"
+LEFT = DEATH + "The actor died because its node has died. Node Id: 7\n"
+MOVED = "its process died (its node has died); goes on from its checkpoint"
 
 
 def measured(images):
