@@ -236,6 +236,8 @@ class Session:
             self._cluster(address, guard) as connected,
             self.activity.showing(self.board, self.board),
         ):
+            if address is not None:
+                say(self.console, Text("  cluster   "), str(connected))
             self.board.begin()
             self.board.waits = connected.waits
             try:

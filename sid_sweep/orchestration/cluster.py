@@ -68,6 +68,14 @@ class Cluster:
         """What trials wait for, in words; "" where none does."""
         return self.nodes.waits() if self.nodes else ""
 
+    def lost_node(self) -> bool:
+        """Whether what has just died may have died with its node."""
+        return self.nodes is not None and self.nodes.lost_one()
+
+    def __str__(self) -> str:
+        num = len(self.nodes.capacities()) if self.nodes else 1
+        return f"{num} node{'' if num == 1 else 's'}, {self.layout}"
+
 
 @contextmanager
 def local(layout: Layout, *, guard: Guard, logs: Path) -> Iterator[Cluster]:

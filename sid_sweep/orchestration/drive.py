@@ -59,6 +59,7 @@ def drive(
     handed = Handed(ledger, assign, room=cluster.room)
     logs = ledger.folder.logs if cluster.is_local else None
     relay = Relay(handed, watchers, check=guard.check, say=say, logs=logs)
+    relay.lost_node = cluster.lost_node
     tuner = tune.Tuner(
         tune.with_resources(train_trial, reserve),
         tune_config=tune.TuneConfig(

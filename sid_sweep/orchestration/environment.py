@@ -12,6 +12,7 @@ PATIENT = {  # on a cluster, others may hold what a group waits for; the board s
 }
 DRIVER = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # else who asks a Ray that was left starts another
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # the old output has a level at which it is silent
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # measurements are ours

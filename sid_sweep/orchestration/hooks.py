@@ -112,6 +112,8 @@ class Relay(tune.Callback):
         self._check = check
         self._say = say
         self._logs = logs
+        self.lost_node: Callable[[], bool] = bool
+        """Whether what has just died may have died with its node."""
         self._running: set[str] = set()
         self._passing: set[str] = set()
         self._lost: set[str] = set()
@@ -161,10 +163,11 @@ class Relay(tune.Callback):
             raise full
         passing = died or trial.trial_id in self._passing
         lost = names_lost_node(report) or trial.trial_id in self._lost
+        lost = lost or (passing and self.lost_node())
         self._passing.discard(trial.trial_id)
         self._lost.discard(trial.trial_id)
         if result.outcome == "failed" and passing and (again := self._again(entry, result, lost)):
-            self._say(f"{entry}: {result.cause}; {again}")
+            self._say(f"{entry}: {again}")
             return
         self._handed.ledger.tell(entry, result)
         for watcher in self._watchers:
@@ -173,7 +176,8 @@ class Relay(tune.Callback):
     def _again(self, entry: Entry, result: Result, lost: bool) -> str:
         """Have a trial go on, and in which words; "" where it has had all its tries."""
         if lost and self._handed.move(entry, images=result.images):
-            return "goes on from its checkpoint, on another node"
+            return "its node is lost; it goes on elsewhere, from its checkpoint"
         if not (attempt := self._handed.put_back(entry)):
             return ""
-        return f"tried again ({attempt} of {self._handed.ledger.sweep.resources.retries})"
+        most = self._handed.ledger.sweep.resources.retries
+        return f"{result.cause}; tried again ({attempt} of {most})"

@@ -124,7 +124,8 @@ def _misfit(layout: Layout, nodes: Sequence[Capacity]) -> str:
             "resources.gpus_per_worker"
         )
     offered = ", ".join(f"{num} x {node}" for node, num in Counter(nodes).items())
+    each = " each" if layout.workers > 1 else ""
     return (
-        f"a trial of {layout.each} each does not fit on the nodes there are ({offered}); lower "
+        f"a trial of {layout.each}{each} does not fit on the nodes there are ({offered}); lower "
         "resources.workers, resources.cpus_per_worker or resources.gpus_per_worker"
     )

@@ -2,6 +2,7 @@
 leaves is missed."""
 
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from . import examine
 from .examine import WORD, versions
 from .machine import Capacity, Layout
 
+SILENT = "it does not answer"
+HEAR_SECONDS = 2.0
+LATELY_SECONDS = 60.0
 EXAMINE_SECONDS = 120.0  # for a node to answer at all: a process is started there
 POLL_SECONDS = 0.1
 WAITING = ("PENDING", "RESCHEDULING")
@@ -25,6 +29,8 @@ class Node:
 
     id: str
     name: str
+    place: tuple[str, int]
+    """Where its raylet listens."""
     capacity: Capacity
     began: float
     answer: Any
@@ -46,6 +52,7 @@ class Nodes:
         self._word = secrets.token_hex(16)
         self._nodes: dict[str, Node] = {}
         self._layout: Layout | None = None
+        self._left = -LATELY_SECONDS
         self._waited: set[bytes] = set()
         self._waits = ""
         self._lock = threading.Lock()
@@ -71,12 +78,15 @@ class Nodes:
             alive = {row["NodeID"]: row for row in ray.nodes() if row["Alive"]}
             for id in self._nodes.keys() - alive.keys():
                 gone = self._nodes.pop(id)
+                self._left = time.monotonic()
                 self._tell(f"node {gone.name} has left", needs=self._layout)
             for id in alive.keys() - self._nodes.keys():
                 self._nodes[id] = self._begin(alive[id])
             for node in self._nodes.values():
                 if node.trouble is None:
                     self._follow(node)
+                elif node.trouble == SILENT and _listens(node):
+                    node.trouble = ""
             self._waits = self._look_for_waiting() if self._layout else ""
             return bool(alive)
 
@@ -91,7 +101,8 @@ class Nodes:
         ray.cloudpickle.register_pickle_by_value(examine)
         asked = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(examine.examine)
         answer = asked.remote(str(self._folder), self._word, row["NodeID"])
-        return Node(row["NodeID"], row["NodeName"], capacity, time.monotonic(), answer)
+        place = (row["NodeManagerAddress"], row["NodeManagerPort"])
+        return Node(row["NodeID"], row["NodeName"], place, capacity, time.monotonic(), answer)
 
     def _follow(self, node: Node) -> None:
         """Take note of what an examination has found, once it has."""
@@ -131,7 +142,8 @@ class Nodes:
 
     def _tell(self, what: str, *, needs: Layout | None) -> None:
         if needs is not None:
-            what += f"; {needs.fits(self.capacities())} trials fit at a time"
+            num = needs.fits(self.capacities())
+            what += f"; {num} trial{'s fit' if num != 1 else ' fits'} at a time"
         self._say(what)
 
     def _look_for_waiting(self) -> str:
@@ -157,6 +169,16 @@ class Nodes:
         each = f"{self._layout.each}{' each' if self._layout.workers > 1 else ''}"
         gpus = f" and {free.get('GPU', 0.0):g} GPU" if self._layout.gpus else ""
         return f"{who} for {each}: free are {free.get('CPU', 0.0):g} CPU{gpus} on all nodes"
+
+    def lost_one(self) -> bool:
+        """Whether a node has left lately, or does not answer any more, which Ray notices some time
+        after the death of what ran there: until then no trial may go there either."""
+        with self._lock:
+            for node in self._nodes.values():
+                if node.trouble == "" and not _listens(node):
+                    node.trouble = SILENT
+            silent = any(node.trouble == SILENT for node in self._nodes.values())
+            return silent or time.monotonic() - self._left < LATELY_SECONDS
 
     # ---- read
 
@@ -189,6 +211,15 @@ class Nodes:
     def waits(self) -> str:
         """What trials wait for, in words; "" where none does."""
         return self._waits
+
+
+def _listens(node: Node) -> bool:
+    """Whether its raylet does."""
+    try:
+        with socket.create_connection(node.place, HEAR_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 class Unfit(Exception):

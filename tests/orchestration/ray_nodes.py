@@ -92,7 +92,6 @@ class RayCluster:
         if self._started == 1:
             port = self.address.split(":")[1]
             own = ["--head", f"--port={port}", "--include-dashboard=false"]
-            own += [f"--ray-client-server-port={free_port()}"]
         else:
             own = [f"--address={self.address}"]
         command = [

@@ -115,7 +115,7 @@ def test_what_can_never_fit_is_refused_before_anything_begins(command, tmp_path)
     line = refused(command("--set", "resources.workers=3", "--set", "batch.latents=96"))
     assert "a trial needs 3 CPUs and 0 GPUs, and there are 2 and 0" in line
     line = refused(command("--set", "resources.cpus_per_worker=2"))
-    assert "with 2 CPU each does not fit on the nodes there are (2 x 1 CPUs" in line
+    assert "with 2 CPU does not fit on the nodes there are (2 x 1 CPUs" in line
     assert not (tmp_path / "sweeps").exists()
 
 
@@ -155,8 +155,8 @@ def test_a_node_that_is_lost_costs_time_and_one_that_joins_is_used(cluster, comm
     own = command(*LONG, "--set", "resources.retries=0")
     own.wait_for_checkpoint(num=2)
     cluster.stop(cluster.nodes[1])
-    wait_for(lambda: "its node has died); goes on from its checkpoint" in own.output)
-    wait_for(lambda: "has left; 1 trials fit" in own.output)
+    wait_for(lambda: "its node is lost; it goes on elsewhere" in own.output)
+    wait_for(lambda: "has left; 1 trial fits" in own.output)
     joined = cluster.start()
     wait_for(lambda: f"node {joined.name} has joined; 2 trials fit at a time" in own.output)
     wait_for(lambda: joined.runs(WORKER))

@@ -225,7 +225,7 @@ def test_a_trial_whose_process_died_is_tried_again_so_often_as_stated(tmp_path):
 
 
 LEFT = DEATH + "The actor died because its node has died. Node Id: 7\n"
-MOVED = "its process died (its node has died); goes on from its checkpoint"
+MOVED = "its node is lost; it goes on elsewhere, from its checkpoint"
 
 
 def measured(images):
@@ -260,6 +260,18 @@ def test_a_group_that_lost_a_node_goes_on_as_well(tmp_path):
     sweeping.call("on_trial_complete")
     assert not sweeping.ledger.told
     assert sweeping.start("two").key == "0/0"
+
+
+def test_a_death_of_which_ray_does_not_know_yet_that_the_node_is_lost(tmp_path):
+    sweeping = Sweeping(tmp_path, "resources.retries=0")
+    sweeping.relay.lost_node = lambda: True
+    entry = sweeping.start()
+    sweeping.die()
+    assert sweeping.said == [f"{entry}: {MOVED}"]
+    sweeping.start("two").folder.write_failure("ValueError: of its own", traceback="")
+    sweeping.call("on_trial_result", "two", result=OVER)
+    sweeping.call("on_trial_complete", "two")
+    assert [told[0] for told in sweeping.ledger.told] == ["0/0"]
 
 
 def test_no_more_are_handed_out_than_there_is_room_for(sweeping):

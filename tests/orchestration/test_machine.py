@@ -121,11 +121,12 @@ NODES = (Capacity(1, 0.0), Capacity(3, 1.0), Capacity(2, 2.0))
         ),  # what is left on each is not put together
         ({"gpus_per_worker": 0.5}, 4),
         ({"gpus_per_worker": 2}, 1),
-        ({"workers": 4}, 3 // 2),  # no GPU for each of four: none, and six cores
+        ({"workers": 4}, 1),  # no GPU for each of four: none, and six cores
     ],
 )
 def test_workers_are_laid_out_over_nodes(resources, concurrency):
-    sweep = load(LAMBDA, tuple(f"resources.{name}={value}" for name, value in resources.items()))
+    overrides = [f"resources.{name}={value}" for name, value in resources.items()]
+    sweep = load(LAMBDA, ("batch.latents=96", *overrides))
     if concurrency:
         assert lay_out(sweep, *NODES).concurrency == concurrency
     else:
@@ -138,8 +139,8 @@ def test_what_fits_on_no_node_is_refused_with_the_nodes_there_are():
     with pytest.raises(SpecError) as caught:
         lay_out(sweep, Capacity(2, 0.0), Capacity(2, 0.0), Capacity(3, 0.0))
     assert str(caught.value) == (
-        "resources: a trial of 1 worker with 4 CPU each does not fit on the nodes there are (2 x 2 "
-        "CPUs and 0 GPUs, 1 x 3 CPUs and 0 GPUs); lower resources.workers, "
+        "resources: a trial of 1 worker with 4 CPU does not fit on the nodes there are (2 x 2 CPUs "
+        " and 0 GPUs, 1 x 3 CPUs and 0 GPUs); lower resources.workers, "
         "resources.cpus_per_worker or resources.gpus_per_worker"
     )
 

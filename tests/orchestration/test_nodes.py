@@ -1,5 +1,6 @@
 """A node is fit for trials if its versions are the driver's and both see each other's files."""
 
+import socket
 import subprocess
 import sys
 
@@ -32,8 +33,8 @@ def nodes(tmp_path):
         yield own
 
 
-def node(name="7", trouble=None):
-    return Node(name, f"10.0.0.{name}", Capacity(2, 0.0), 0.0, None, trouble)
+def node(name="7", trouble=None, place=("127.0.0.1", 1)):
+    return Node(name, f"10.0.0.{name}", place, Capacity(2, 0.0), 0.0, None, trouble)
 
 
 def judged(nodes, folder, **other):
@@ -91,6 +92,17 @@ def test_only_who_is_fit_counts(nodes):
     nodes._nodes.pop("3")
     with pytest.raises(Unfit, match=r"^node 10\.0\.0\.2: no$"):
         nodes.settle(lambda: None)
+
+
+def test_a_node_that_does_not_answer_is_lost_before_ray_says_so(nodes):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        own = node("1", "", server.getsockname())
+        nodes._nodes = {"1": own}
+        assert not nodes.lost_one()
+        assert nodes.unfit() == ()
+    assert nodes.lost_one()
+    assert nodes.unfit() == ("1",)
+    assert nodes.capacities() == []
 
 
 def test_the_examination_needs_nothing_of_this_package():
