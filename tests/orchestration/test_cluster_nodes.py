@@ -166,12 +166,13 @@ def test_a_node_that_is_lost_costs_time_and_one_that_joins_is_used(cluster, comm
 
 
 def test_a_killed_command_is_taken_up_by_another_elsewhere(command, tmp_path):
-    first = command(*LONG)
+    shorter = (*LONG, "--set", "budget.images=80_000")
+    first = command(*shorter)
     first.wait_for_checkpoint()
     os.kill(first.process.pid, signal.SIGKILL)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    second = command(*LONG, "--storage", str(tmp_path / "sweeps"), folder=elsewhere)
+    second = command(*shorter, "--storage", str(tmp_path / "sweeps"), folder=elsewhere)
     assert second.end() == 0, second.output
     assert results(first) == 2
     assert "2 interrupted" in second.output or "1 interrupted" in second.output

@@ -140,7 +140,7 @@ def test_what_fits_on_no_node_is_refused_with_the_nodes_there_are():
         lay_out(sweep, Capacity(2, 0.0), Capacity(2, 0.0), Capacity(3, 0.0))
     assert str(caught.value) == (
         "resources: a trial of 1 worker with 4 CPU does not fit on the nodes there are (2 x 2 CPUs "
-        " and 0 GPUs, 1 x 3 CPUs and 0 GPUs); lower resources.workers, "
+        "and 0 GPUs, 1 x 3 CPUs and 0 GPUs); lower resources.workers, "
         "resources.cpus_per_worker or resources.gpus_per_worker"
     )
 
