@@ -179,9 +179,8 @@ def test_a_killed_command_is_taken_up_by_another_elsewhere(command, tmp_path):
 
 
 def test_a_local_run_does_not_join(cluster, tmp_path):
-    own = Command(
-        tmp_path, "--set", "seeds=[0]", **cluster.environment, RAY_ADDRESS=cluster.address
-    )
+    short = ("--set", "seeds=[0]", "--set", "budget.images=6_400")
+    own = Command(tmp_path, *short, **cluster.environment, RAY_ADDRESS=cluster.address)
     try:
         wait_for(lambda: own.named("ray::Implicit"))
         assert not any(node.runs(WORKER) for node in cluster.nodes)
