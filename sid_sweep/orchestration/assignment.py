@@ -57,5 +57,7 @@ def reserve(config: dict[str, Any]) -> "PlacementGroupFactory":
 
     own: Assignment = config["assignment"]
     bundle = own.layout.bundle if own.layout.workers == 1 else SLIP
-    chosen = {"bundle_label_selector": [own.selector]} if own.selector else {}
+    chosen: dict[str, Any] = {}
+    if own.selector:
+        chosen["bundle_label_selector"] = [own.selector]
     return PlacementGroupFactory([bundle], **chosen)

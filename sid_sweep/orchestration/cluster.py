@@ -145,9 +145,9 @@ def remote(
     answer = _free_of(owner, address, guard)
     nodes = Nodes(scratch.resolve() / "nodes", say=say)
     try:
-        import ray
+        from ray.job_config import JobConfig
 
-        job = ray.job_config.JobConfig(metadata={OWNER: owner})
+        job = JobConfig(metadata={OWNER: owner})
         options = {"address": answer.address, "job_config": job}
         with nodes.written(), _connected(guard, nodes.look, **options):
             nodes.settle(guard.signals.check)

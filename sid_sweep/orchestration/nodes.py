@@ -93,12 +93,13 @@ class Nodes:
     def _begin(self, row: dict[str, Any]) -> Node:
         """Have a new node examined."""
         import ray
+        from ray import cloudpickle
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         own = row["Resources"]
         capacity = Capacity(int(own.get("CPU", 0)), own.get("GPU", 0.0))
-        there = NodeAffinitySchedulingStrategy(row["NodeID"], soft=False)
-        ray.cloudpickle.register_pickle_by_value(examine)
+        there: Any = NodeAffinitySchedulingStrategy(row["NodeID"], soft=False)
+        cloudpickle.register_pickle_by_value(examine)
         asked = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(examine.examine)
         answer = asked.remote(str(self._folder), self._word, row["NodeID"])
         place = (row["NodeManagerAddress"], row["NodeManagerPort"])
@@ -153,8 +154,8 @@ class Nodes:
 
         job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id()).binary()
         table = state._connect_and_get_accessor().get_placement_group_table()
-        groups = map(gcs_pb2.PlacementGroupTableData.FromString, table)
-        names = gcs_pb2.PlacementGroupTableData.PlacementGroupState
+        data: Any = gcs_pb2.PlacementGroupTableData  # pyright: ignore
+        groups, names = map(data.FromString, table), data.PlacementGroupState
         now = {
             group.placement_group_id
             for group in groups

@@ -203,12 +203,8 @@ def _why(error: str, token: str) -> str:
 
 def _answer(place: str) -> Answer:
     from ray._private import ray_constants, services
-    from ray._private.authentication.authentication_token_setup import (
-        AuthenticationTokenLoader,
-        Config,
-    )
-    from ray._raylet import GcsClient
-    from ray.core.generated.gcs_pb2 import GcsNodeInfo
+    from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # pyright: ignore
+    from ray.core.generated.gcs_pb2 import GcsNodeInfo  # pyright: ignore
 
     Config.initialize("")  # both keep what they have read, where Ray was imported before
     AuthenticationTokenLoader.instance().reset_cache()
