@@ -55,9 +55,8 @@ def measured(sweep: Sweep, address: str, folder: Path) -> tuple[float, float]:
     """Seconds until the cluster is ready for trials, and seconds of all trials."""
     guard, began = Guard(Signals(), print), time.perf_counter()
     ledger = Ledger(SweepFolder(folder), sweep)
-    with cluster.remote(
-        sweep, address, guard=guard, scratch=folder / "ray", say=print
-    ) as connected:
+    joined = cluster.remote(sweep, address, guard=guard, scratch=folder / "ray", say=print)
+    with guard.watching(), joined as connected:
         driving = time.perf_counter()
         drive(ledger, connected, watchers=[], guard=guard, say=print)
         drove = time.perf_counter() - driving
