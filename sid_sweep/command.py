@@ -99,6 +99,7 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: Sequence[str], activit
         from sid_sweep.session import Session
 
         preparation.check_store(options.tracking_uri)
+    preparation.check_cluster(plan, options.address, activity=activity)
     if status := preparation.decode_pictures(plan, activity=activity):
         return status
     preparation.check_teachers(plan, activity=activity)

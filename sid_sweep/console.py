@@ -1,7 +1,7 @@
 """The board: which arm leads, what runs, waits or is lost, and the time left."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -81,6 +81,8 @@ class Board:
         self.total = sweep.num_trials
         """Trials in all, at most: results may decide that fewer do."""
         self.rows: dict[Arm, _Row] = {}
+        self.waits: Callable[[], str] = str
+        """What trials wait for on a cluster, in words; "" where none does."""
         self._events = 0
         self._began = time.monotonic()
         self._first: tuple[Entry, int] | None = None  # to start here; its host's file before
@@ -220,7 +222,9 @@ class Board:
         for state in ("interrupted", *LOST):
             if number := self.count(state):
                 yield f"{number} {state}"
-        if stage := self._stage():
+        if waits := self.waits():
+            yield waits
+        elif stage := self._stage():
             yield f"{stage} ({duration(time.monotonic() - self._began)})"
         if (leader := self.leader()) is not None:
             yield f"leading {leader}: {self.sweep.objective.metric} = {self.means()[leader]:.4g}"

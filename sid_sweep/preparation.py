@@ -6,6 +6,8 @@ from rich.text import Text
 from sid_sweep.activity import Activity
 from sid_sweep.exits import EXIT_DONE, EXIT_INTERRUPTED, EXIT_LIMIT
 from sid_sweep.foreign.pictures import Report, pictures
+from sid_sweep.orchestration.machine import lay_out
+from sid_sweep.orchestration.reach import reach
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Lines, Plan, costs
 from sid_sweep.screen import say
@@ -52,6 +54,17 @@ def decode_pictures(plan: Plan, *, activity: Activity) -> int:
     for use in spending.stops:
         say(activity.console, STOPPED, f"{use.reached} before all pictures were decoded; raise it")
     return EXIT_LIMIT
+
+
+def check_cluster(plan: Plan, address: str | None, *, activity: Activity) -> None:
+    """Refuse an address that cannot be joined, or a cluster on which not even one trial fits.
+
+    Raises:
+        SpecError: why, and what to do.
+    """
+    if address is not None and plan.done < plan.sweep.num_trials:
+        with activity.doing("reaching Ray"):
+            lay_out(plan.sweep, *reach(address).nodes)
 
 
 def _decode(data: Data, plan: Plan, console: Console, report: Report) -> None:

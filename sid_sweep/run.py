@@ -80,7 +80,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--address",
         metavar="ADDR",
-        help="address of a running Ray cluster (default: start Ray on this machine)",
+        help="host:port of a running Ray cluster that this machine is a node of, or auto: that of "
+        "this machine (default: start Ray on this machine, for this command alone)",
     )
     parser.add_argument(
         "--notify",

@@ -200,7 +200,10 @@ class Session:
             self._cluster(address, guard) as connected,
             self.activity.showing(self.board, self.board),
         ):
+            if address is not None:
+                say(self.console, Text("  cluster   "), str(connected))
             self.board.begin()
+            self.board.waits = connected.waits
             self.spending.gpus = connected.layout.gpus
             shared = {"watchers": self.watchers, "guard": guard, "say": self._warn}
             try:
@@ -216,7 +219,8 @@ class Session:
             if LOSSES not in os.environ:
                 shutil.rmtree(self.folder.logs, ignore_errors=True)
             return cluster.local(self.plan.layout, guard=guard, logs=self.folder.logs)
-        return cluster.remote(self.sweep, address, guard=guard, scratch=self.folder.scratch)
+        scratch, say = self.folder.scratch, self._warn
+        return cluster.remote(self.sweep, address, guard=guard, scratch=scratch, say=say)
 
     def _lose(self, reason: str, *, can_start: bool) -> Callable[[], NoReturn]:
         """Say that Ray is lost; returns what to do then. It is started again for as long as trials

@@ -1,4 +1,4 @@
-"""A connected Ray: the one at an address, or one of our own on this machine."""
+"""A connected Ray: one of our own on this machine, or the one at an address."""
 
 import atexit
 import logging
@@ -6,36 +6,23 @@ import os
 import secrets
 import shutil
 import sys
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sid_sweep.spec import SpecError, Sweep
 
+from .environment import prepare
 from .guard import CORE, Guard, Lost
 from .home import home
-from .machine import Capacity, Layout, lay_out
+from .machine import Layout, lay_out
+from .nodes import Nodes, Unfit
 from .processes import Process, children_of
+from .reach import Answer, reach
 
-# Ray reads these when it is imported. A user who debugs can set them otherwise.
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",  # the old output has a level at which it is silent
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # measurements are ours
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's waits for the next report of every trial
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # nothing is ever restored from Tune's snapshots
-    "TUNE_WARN_THRESHOLD_S": "1000000",
-    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths in a specification stay true
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # how often a group's controller looks
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "180",  # Ray then ends us; the guard comes before
-}
 ADDRESS = "127.0.0.1"
 LOOPBACK = {  # a Ray of our own is for this machine alone
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else 127.0.0.1 is changed into another address
@@ -43,9 +30,14 @@ LOOPBACK = {  # a Ray of our own is for this machine alone
     "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
     "NCCL_SOCKET_IFNAME": "lo",
 }
-OTHERS = ("RAY_ADDRESS", "RAY_REDIS_ADDRESS", "RAY_AUTH_TOKEN")  # of a cluster of somebody else's
-GROUP_SLOT = "sid_sweep_group"  # what a trial holds that only waits for its own workers
-NUM_SLOTS = 1024
+OTHERS = (  # of a cluster of somebody else's, or of a job in it
+    "RAY_ADDRESS",
+    "RAY_REDIS_ADDRESS",
+    "RAY_AUTH_TOKEN",
+    "RAY_JOB_CONFIG_JSON_ENV_VAR",
+)
+OWNER = "sid_sweep"  # in what a command notes of itself: the folder of its sweep
+EARLIER_SECONDS = 120.0  # for the workers of a command that was killed to end
 
 
 @dataclass(frozen=True)
@@ -55,16 +47,34 @@ class Cluster:
     layout: Layout
     scratch: Path
     """Where Tune and Train write what nobody reads."""
-    is_local: bool
+    nodes: Nodes | None = None
+    """Of somebody else's cluster; None: the Ray is our own, on this machine."""
+    most: int | None = None
+    """Trials at a time that the sweep allows; None: as many as fit."""
 
     @property
-    def reservation(self) -> dict[str, float]:
-        """What Tune reserves for a trial: all of it, or a slot while its own workers hold the
-        rest."""
-        if self.layout.workers > 1:
-            return {GROUP_SLOT: 1.0} if self.is_local else {"CPU": 0.01}
-        gpus = {"GPU": self.layout.gpus} if self.layout.gpus else {}
-        return {"CPU": float(self.layout.cpus), **gpus}
+    def is_local(self) -> bool:
+        """Whether it is a Ray of our own."""
+        return self.nodes is None
+
+    def room(self) -> int:
+        """Trials at a time, as nodes come and go. One is always handed out: it waits for room."""
+        if self.nodes is None:
+            return self.layout.concurrency
+        fits = self.layout.fits(self.nodes.capacities())
+        return max(1, min(fits, self.most or fits))
+
+    def waits(self) -> str:
+        """What trials wait for, in words; "" where none does."""
+        return self.nodes.waits() if self.nodes else ""
+
+    def lost_node(self) -> bool:
+        """Whether what has just died may have died with its node."""
+        return self.nodes is not None and self.nodes.lost_one()
+
+    def __str__(self) -> str:
+        num = len(self.nodes.capacities()) if self.nodes else 1
+        return f"{num} node{'' if num == 1 else 's'}, {self.layout}"
 
 
 @contextmanager
@@ -85,17 +95,16 @@ def local(layout: Layout, *, guard: Guard, logs: Path) -> Iterator[Cluster]:
         options = {
             "address": "local",
             "num_cpus": layout.concurrency * layout.cpus,
-            "resources": {GROUP_SLOT: NUM_SLOTS},
             "include_dashboard": False,
             "_temp_dir": str(own),
             "_node_ip_address": ADDRESS,
         }
         try:
-            with _connected(guard, **options):
+            with _connected(guard, _has_node, **options):
                 import ray
 
                 assert ray.util.get_node_ip_address() == ADDRESS, "ray was loaded before"
-                yield Cluster(layout, path / "scratch", is_local=True)
+                yield Cluster(layout, path / "scratch")
         finally:
             keep_logs(own, logs)
 
@@ -116,24 +125,54 @@ def keep_logs(own: Path, logs: Path) -> None:
 
 
 @contextmanager
-def remote(sweep: Sweep, address: str, *, guard: Guard, scratch: Path) -> Iterator[Cluster]:
+def remote(
+    sweep: Sweep,
+    address: str,
+    *,
+    guard: Guard,
+    scratch: Path,
+    say: Callable[[str], None],
+) -> Iterator[Cluster]:
     """Connect to the Ray at `address`.
 
-    Raises:
-        SpecError: there is none, or not even one trial fits on it.
-    """
-    try:
-        with _connected(guard, address=address):
-            import ray
+    Args:
+        say: tells the user a line.
 
-            total = ray.cluster_resources()
-            capacity = Capacity(int(total.get("CPU", 0)), total.get("GPU", 0.0))
-            yield Cluster(lay_out(sweep, capacity), scratch, is_local=False)
-    except NotStarted as error:
-        raise SpecError(
-            f"--address {address}: {error}; is Ray running there, with this token "
-            "(RAY_AUTH_MODE=token, RAY_AUTH_TOKEN_PATH)?"
-        ) from None
+    Raises:
+        SpecError: there is none, or not even one trial fits on it, or a node of it cannot be used.
+    """
+    owner = str(scratch.parent.resolve())
+    answer = _free_of(owner, address, guard)
+    nodes = Nodes(scratch.resolve() / "nodes", say=say)
+    try:
+        from ray.job_config import JobConfig
+
+        job = JobConfig(metadata={OWNER: owner})
+        options = {"address": answer.address, "job_config": job}
+        with nodes.written(), _connected(guard, nodes.look, **options):
+            nodes.settle(guard.signals.check)
+            layout = lay_out(sweep, *nodes.capacities())
+            nodes.use(layout)
+            yield Cluster(layout, scratch, nodes, sweep.resources.concurrency)
+    except (NotStarted, Unfit) as error:
+        raise SpecError(f"--address {address}: {error}") from None
+
+
+def _free_of(owner: str, address: str, guard: Guard) -> Answer:
+    """The Ray at `address`, once the workers are gone of a command that was killed: two would write
+    into one trial."""
+    deadline = time.monotonic() + EARLIER_SECONDS
+    while True:
+        guard.signals.check()
+        answer = reach(address)
+        if not any(noted.get(OWNER) == owner for noted in answer.jobs.values()):
+            return answer
+        if time.monotonic() > deadline:
+            raise SpecError(
+                f"--address {address}: workers of an earlier command still run this sweep there; "
+                "end its job (`ray list jobs`), or use --name"
+            )
+        time.sleep(1)
 
 
 class NotStarted(Lost):
@@ -141,9 +180,13 @@ class NotStarted(Lost):
 
 
 @contextmanager
-def _connected(guard: Guard, **options: object) -> Iterator[None]:
-    """Ray, quietly."""
-    os.environ.update({k: v for k, v in ENVIRONMENT.items() if k not in os.environ})
+def _connected(guard: Guard, ask: Callable[[], bool], **options: object) -> Iterator[None]:
+    """Ray, quietly.
+
+    Args:
+        ask: whether it has a node that is alive.
+    """
+    prepare()
     warnings.filterwarnings("ignore", module=r"ray\b")
     import ray
 
@@ -151,13 +194,15 @@ def _connected(guard: Guard, **options: object) -> Iterator[None]:
     try:
         ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)  # pyright: ignore
     except Exception as error:
-        raise NotStarted(f"it cannot be started: {str(error).strip().splitlines()[0]}") from error
+        first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+        verb = "started" if options["address"] == "local" else "joined"
+        raise NotStarted(f"it cannot be {verb}: {first}") from error
     finally:
         guard.signals.install()  # ray.init takes SIGTERM for itself
     # Ray prints the death of a worker on stdout, and has no public switch for it.
     ray._private.worker._worker_logs_enabled = False  # pyright: ignore
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    guard.connected(_core(), _has_node)
+    guard.connected(_core(), ask)
     try:
         yield
     finally:

@@ -1,13 +1,14 @@
 """Ray Tune drives a sweep: trials out of the ledger, results into it, watchers told on the way."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sid_sweep.search import Ledger
 from sid_sweep.trials import Entry, Watcher
 from sid_sweep.worker.job import Job
 
-from .assignment import Assignment
+from .assignment import Assignment, reserve
 from .cluster import Cluster
 from .guard import Guard, Lost
 from .trainable import train_trial
@@ -57,18 +58,20 @@ def drive(
             data_picture=real and real.resolve(),
         )
         meeting = scratch / "meetings" if cluster.is_local else None
-        return {"assignment": Assignment(job, cluster.layout, scratch / "train", meeting)}
+        avoided = cluster.nodes.unfit() if cluster.nodes else ()
+        own = Assignment(job, cluster.layout, scratch / "train", meeting, Path.cwd(), avoided)
+        return {"assignment": own}
 
-    handed = Handed(ledger, assign, gate)
+    handed = Handed(ledger, assign, gate, room=cluster.room)
     logs = ledger.folder.logs if cluster.is_local else None
     relay = Relay(handed, watchers, check=guard.check, say=say, logs=logs)
+    relay.lost_node = cluster.lost_node
     tuner = tune.Tuner(
-        tune.with_resources(train_trial, cluster.reservation),
+        tune.with_resources(train_trial, reserve),
         tune_config=tune.TuneConfig(
             search_alg=Dispatcher(handed),
             num_samples=-1,
             reuse_actors=True,
-            max_concurrent_trials=cluster.layout.concurrency,
             trial_dirname_creator=lambda trial: trial.trial_id,
             trial_name_creator=lambda trial: trial.trial_id,
         ),

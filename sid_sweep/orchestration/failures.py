@@ -18,6 +18,7 @@ PASSING = {  # classes of exceptions; this file is light
     "WorkerGroupStartupFailedError",
     "WorkerGroupStartupTimeoutError",
 }
+LOST_NODE = "its node has died"  # Ray's words
 ECHOES = ("gloo", "nccl", "connection closed by peer", "connection reset")
 
 
@@ -45,6 +46,18 @@ def is_passing(error: BaseException) -> bool:
     return not known.isdisjoint(PASSING) or (bool(where) and _is_echo(error))
 
 
+def lost_node(error: BaseException) -> bool:
+    """Whether it came from the loss of a node, that of any rank."""
+    error = getattr(error, "controller_failure", error)
+    failures: dict[int, BaseException] = getattr(error, "worker_failures", None) or {}
+    return any(names_lost_node(str(own)) for own in (error, *failures.values()))
+
+
+def names_lost_node(report: str) -> bool:
+    """Whether Ray says so."""
+    return LOST_NODE in report
+
+
 def _first(error: BaseException) -> tuple[BaseException, str]:
     """Of a group's failures the one that counts, and whose it is."""
     error = getattr(error, "controller_failure", error)
@@ -69,6 +82,8 @@ def explain_death(report: str, *, logs: Path | None = None) -> tuple[str, str]:
     """
     text = ANSI.sub("", report).partition("\n")[2].strip()
     reason = text.splitlines()[0].split(". ")[0].rstrip(".") if text else "no reason given"
+    if names_lost_node(text):  # which Ray says below
+        reason = LOST_NODE
     remedy = f"; {LESS_MEMORY}" if any(word in text for word in NO_MEMORY) else ""
     number = re.search(r"\bpid: (\d+)", text)
     last = f"; its log: {logs}/worker-*-{number[1]}.err" if logs and number else ""

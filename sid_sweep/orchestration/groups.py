@@ -48,17 +48,15 @@ def _train_here(assignment: Assignment) -> None:
 
 def _train_in_group(assignment: Assignment) -> None:
     layout = assignment.layout
-    resources = {"CPU": float(layout.cpus_per_worker)}
-    if layout.gpus_per_worker:
-        resources["GPU"] = layout.gpus_per_worker
     trainer = TorchTrainer(
         _rank_loop,
-        train_loop_config={"job": assignment.job},
+        train_loop_config={"assignment": assignment},
         torch_config=_torch_config(assignment),
         scaling_config=ScalingConfig(
             num_workers=layout.workers,
             use_gpu=bool(layout.gpus_per_worker),
-            resources_per_worker=resources,
+            resources_per_worker=layout.bundle,
+            label_selector=assignment.selector,
         ),
         run_config=_config(assignment),
     )
@@ -78,7 +76,9 @@ def _torch_config(assignment: Assignment) -> TorchConfig:
 def _rank_loop(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
-    run(config["job"], lambda figures: None, device=get_device(), ranks=ranks)
+    assignment: Assignment = config["assignment"]
+    assignment.settle()
+    run(assignment.job, lambda figures: None, device=get_device(), ranks=ranks)
 
 
 def _follow(fit: Callable[[], Any], folder: TrialFolder) -> None:

@@ -4,6 +4,7 @@ end.
 What is called trial here is Tune's: a slip with an id, under which one of our trials is run.
 """
 
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,9 @@ from ray.tune.search import Searcher
 
 from sid_sweep.files import disk_full
 from sid_sweep.search import Ledger
-from sid_sweep.trials import Entry, Watcher
+from sid_sweep.trials import Entry, Result, Watcher
 
-from .failures import explain_death
+from .failures import explain_death, names_lost_node
 
 
 class Gate(Protocol):
@@ -40,13 +41,19 @@ class Handed:
     gate: Gate
     entries: dict[str, Entry] = field(default_factory=dict)
     """What is out: handed out and not yet ended."""
+    room: Callable[[], int] = lambda: sys.maxsize
+    """How many may be out."""
     _again: deque[Entry] = field(default_factory=deque)
     _tries: Counter[str] = field(default_factory=Counter)
+    _reached: dict[str, int] = field(default_factory=dict)
+    """Images at which trials had come to when they last lost a node."""
 
     def take(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The configuration of the next entry. None: Tune asks again, since what is next depends on
-        a trial that is out, if only on whether it must be tried again; FINISHED: nothing is left
-        that the gate admits."""
+        """The configuration of the next entry. None: Tune asks again, since there is no room, or
+        what is next depends on a trial that is out, if only on whether it must be tried again;
+        FINISHED: nothing is left that the gate admits."""
+        if len(self.entries) >= self.room():
+            return None
         entry = self._again.popleft() if self._again else self._next()
         if entry is None:
             return None if self.entries else Searcher.FINISHED
@@ -67,6 +74,15 @@ class Handed:
         self._again.append(entry)
         self._tries[entry.key] += 1
         return self._tries[entry.key]
+
+    def move(self, entry: Entry, *, images: int) -> bool:
+        """Have a trial go on that has lost a node, which costs it no try if it has come further
+        since it last did; whether it has."""
+        if images <= self._reached.get(entry.key, -1):
+            return False
+        self._reached[entry.key] = images
+        self._again.append(entry)
+        return True
 
     def __reduce__(self) -> Any:
         return (str, ("handed",))  # Tune pickles its parts into snapshots that nobody restores
@@ -115,8 +131,12 @@ class Relay(tune.Callback):
         self._check = check
         self._say = say
         self._logs = logs
+        self.lost_node: Callable[[], bool] = bool
+        """Whether what has just died may have died with its node."""
         self._running: set[str] = set()
         self._passing: set[str] = set()
+        self._lost: set[str] = set()
+        """Those that have lost a node."""
 
     def __reduce__(self) -> Any:
         return (tune.Callback, ())  # as for Handed
@@ -134,6 +154,7 @@ class Relay(tune.Callback):
     ) -> None:
         if result.get("over"):
             self._passing |= {trial.trial_id} if result["passing"] else set()
+            self._lost |= {trial.trial_id} if result["lost_node"] else set()
             return
         entry = self._handed.entries[trial.trial_id]
         metrics = {name: result[name] for name in entry.trial.metrics if name in result}
@@ -160,11 +181,22 @@ class Relay(tune.Callback):
         if full := disk_full(result.cause):  # no other trial could be written either
             raise full
         passing = died or trial.trial_id in self._passing
+        lost = names_lost_node(report) or trial.trial_id in self._lost
+        lost = lost or (passing and self.lost_node())
         self._passing.discard(trial.trial_id)
-        if result.outcome == "failed" and passing and (attempt := self._handed.put_back(entry)):
-            most = self._handed.ledger.sweep.resources.retries
-            self._say(f"{entry}: {result.cause}; tried again ({attempt} of {most})")
+        self._lost.discard(trial.trial_id)
+        if result.outcome == "failed" and passing and (again := self._again(entry, result, lost)):
+            self._say(f"{entry}: {again}")
             return
         self._handed.ledger.tell(entry, result)
         for watcher in self._watchers:
             watcher.ended(entry, result)
+
+    def _again(self, entry: Entry, result: Result, lost: bool) -> str:
+        """Have a trial go on, and in which words; "" where it has had all its tries."""
+        if lost and self._handed.move(entry, images=result.images):
+            return "its node is lost; it goes on elsewhere, from its checkpoint"
+        if not (attempt := self._handed.put_back(entry)):
+            return ""
+        most = self._handed.ledger.sweep.resources.retries
+        return f"{result.cause}; tried again ({attempt} of {most})"

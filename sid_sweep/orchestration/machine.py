@@ -1,7 +1,10 @@
-"""What this machine offers, and how trials are laid out on it. Imports neither torch nor ray."""
+"""What a machine offers, or the nodes of a cluster, and how trials are laid out on them. Imports
+neither torch nor ray."""
 
 import os
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sid_sweep.spec import SpecError, Sweep
@@ -11,10 +14,13 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Capacity:
-    """Cores and GPUs."""
+    """Cores and GPUs of a machine, or of a node of a cluster."""
 
     cpus: int
     gpus: float
+
+    def __str__(self) -> str:
+        return f"{self.cpus} CPUs and {self.gpus:g} GPUs"
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,34 @@ class Layout:
         """Where networks live, as torch says it."""
         return "cuda" if self.gpus_per_worker else "cpu"
 
-    def __str__(self) -> str:
+    @property
+    def bundle(self) -> dict[str, float]:
+        """What one worker takes, as Ray calls it."""
+        gpus = {"GPU": self.gpus_per_worker} if self.gpus_per_worker else {}
+        return {"CPU": float(self.cpus_per_worker), **gpus}
+
+    def fits(self, nodes: Sequence[Capacity]) -> int:
+        """Trials that fit on nodes at a time; the workers of one may be on several."""
+        return sum(self._workers_on(node) for node in nodes) // self.workers
+
+    def _workers_on(self, node: Capacity) -> int:
+        """A part of a GPU cannot be put together from two."""
+        num, gpus = node.cpus // self.cpus_per_worker, self.gpus_per_worker
+        if not gpus:
+            return num
+        if gpus < 1:
+            return min(num, int(node.gpus) * int(1 / gpus + ROUNDING))
+        return min(num, int(node.gpus / gpus + ROUNDING))
+
+    @property
+    def each(self) -> str:
+        """What a trial takes, in words."""
         gpus = f" and {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
-        each = f"{self.cpus_per_worker} CPU{gpus}"
         workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
-        return f"{self.concurrency} at a time, each {workers} with {each}"
+        return f"{workers} with {self.cpus_per_worker} CPU{gpus}"
+
+    def __str__(self) -> str:
+        return f"{self.concurrency} at a time, each {self.each}"
 
 
 def this_machine() -> Capacity:
@@ -60,8 +89,9 @@ def _gpus() -> int:
     return num if visible is None else min(num, len([v for v in visible.split(",") if v.strip()]))
 
 
-def lay_out(sweep: Sweep, capacity: Capacity) -> Layout:
-    """As many trials at a time as fit, or as the sweep allows.
+def lay_out(sweep: Sweep, *nodes: Capacity) -> Layout:
+    """As many trials at a time as fit on this machine, or on the nodes of a cluster, or as the
+    sweep allows.
 
     Raises:
         SpecError: not even one trial fits.
@@ -69,29 +99,33 @@ def lay_out(sweep: Sweep, capacity: Capacity) -> Layout:
     wanted = sweep.resources
     gpus = wanted.gpus_per_worker
     if gpus == "auto":
-        gpus = 1.0 if capacity.gpus >= wanted.workers else 0.0
-    need_cpus, need_gpus = wanted.workers * wanted.cpus_per_worker, wanted.workers * gpus
-    if need_cpus > capacity.cpus or need_gpus > capacity.gpus + ROUNDING:
-        raise SpecError(
-            f"resources: a trial needs {need_cpus} CPUs and {need_gpus:g} GPUs, and there are "
-            f"{capacity.cpus} and {capacity.gpus:g}; lower resources.workers, "
+        gpus = 1.0 if sum(int(node.gpus) for node in nodes) >= wanted.workers else 0.0
+    layout = Layout(wanted.workers, wanted.cpus_per_worker, gpus, 1)
+    fits = layout.fits(nodes)
+    if not fits:
+        raise SpecError(f"resources: {_misfit(layout, nodes)}")
+    concurrency = min(fits, wanted.concurrency or fits, sweep.num_trials)
+    return replace(layout, concurrency=max(1, concurrency))
+
+
+def _misfit(layout: Layout, nodes: Sequence[Capacity]) -> str:
+    """Why not even one trial fits, and what to change."""
+    total = Capacity(sum(node.cpus for node in nodes), sum(node.gpus for node in nodes))
+    if layout.cpus > total.cpus or layout.gpus > total.gpus + ROUNDING:
+        return (
+            f"a trial needs {layout.cpus} CPUs and {layout.gpus:g} GPUs, and there are "
+            f"{total.cpus} and {total.gpus:g}; lower resources.workers, "
             "resources.cpus_per_worker or resources.gpus_per_worker"
         )
-    fits = capacity.cpus // need_cpus
-    if gpus:
-        fits = min(fits, _workers_on(capacity.gpus, gpus) // wanted.workers)
-    if not fits:
-        raise SpecError(
-            f"resources: {wanted.workers} workers with {gpus:g} GPU each do not fit on "
-            f"{capacity.gpus:g} GPUs, of which each worker takes part of one; change "
+    if len(nodes) == 1:
+        return (
+            f"{layout.workers} workers with {layout.gpus_per_worker:g} GPU each do not fit on "
+            f"{total.gpus:g} GPUs, of which each worker takes part of one; change "
             "resources.gpus_per_worker"
         )
-    concurrency = min(fits, wanted.concurrency or fits, sweep.num_trials)
-    return Layout(wanted.workers, wanted.cpus_per_worker, gpus, max(1, concurrency))
-
-
-def _workers_on(num: float, gpus: float) -> int:
-    """Workers that fit on `num` GPUs; a part of a GPU cannot be put together from two."""
-    if gpus < 1:
-        return int(num) * int(1 / gpus + ROUNDING)
-    return int(num / gpus + ROUNDING)
+    offered = ", ".join(f"{num} x {node}" for node, num in Counter(nodes).items())
+    each = " each" if layout.workers > 1 else ""
+    return (
+        f"a trial of {layout.each}{each} does not fit on the nodes there are ({offered}); lower "
+        "resources.workers, resources.cpus_per_worker or resources.gpus_per_worker"
+    )

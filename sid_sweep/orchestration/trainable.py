@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from .assignment import Assignment
-from .failures import explain, is_passing
+from .failures import explain, is_passing, lost_node
 
 
 def train_trial(config: dict[str, Any]) -> None:
@@ -16,8 +16,9 @@ def train_trial(config: dict[str, Any]) -> None:
     from ray import tune
 
     assignment: Assignment = config["assignment"]
-    passing = False
+    passing = lost = False
     try:
+        assignment.settle()
         from .groups import train  # loads torch, here and not in the driver
 
         train(assignment)
@@ -25,5 +26,5 @@ def train_trial(config: dict[str, Any]) -> None:
         cause, trace = explain(error)
         with suppress(OSError):  # where it cannot be written, the driver says so
             assignment.job.folder.write_failure(cause, traceback=trace)
-        passing = is_passing(error)
-    tune.report({"images": 0, "over": True, "passing": passing})
+        passing, lost = is_passing(error), lost_node(error)
+    tune.report({"images": 0, "over": True, "passing": passing, "lost_node": lost})

@@ -1,23 +1,58 @@
-"""What Tune holds for a trial: all of it, unless the trial's own workers hold the rest."""
+"""What Tune holds for a trial, where it may run, and how many run as nodes come and go."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from sid_sweep.orchestration.cluster import GROUP_SLOT, Cluster
-from sid_sweep.orchestration.machine import Layout
+from sid_sweep.orchestration.assignment import Assignment, reserve
+from sid_sweep.orchestration.cluster import Cluster
+from sid_sweep.orchestration.machine import Capacity, Layout
+
+ONE = Layout(workers=1, cpus_per_worker=2, gpus_per_worker=0.5, concurrency=3)
+GROUP = Layout(workers=2, cpus_per_worker=3, gpus_per_worker=1.0, concurrency=1)
+
+
+def assigned(layout, **more):
+    job = SimpleNamespace()
+    return Assignment(job, layout, Path("train"), None, Path.cwd(), **more)  # pyright: ignore
 
 
 @pytest.mark.parametrize(
-    ("layout", "is_local", "reservation"),
-    [
-        (Layout(1, 3, 0.0, 2), True, {"CPU": 3.0}),
-        (Layout(1, 3, 0.0, 2), False, {"CPU": 3.0}),
-        (Layout(1, 2, 1.0, 1), True, {"CPU": 2.0, "GPU": 1.0}),
-        (Layout(1, 1, 0.25, 4), False, {"CPU": 1.0, "GPU": 0.25}),
-        (Layout(2, 3, 1.0, 1), True, {GROUP_SLOT: 1.0}),
-        (Layout(2, 3, 1.0, 1), False, {"CPU": 0.01}),  # a foreign cluster has no slots of ours
-    ],
+    ("layout", "bundle"), [(ONE, {"CPU": 2.0, "GPU": 0.5}), (GROUP, {"memory": 1.0})]
 )
-def test_what_tune_holds_for_a_trial(layout, is_local, reservation):
-    assert Cluster(layout, Path("unused"), is_local).reservation == reservation
+def test_what_tune_holds_for_a_trial(layout, bundle):
+    """Of a trial whose workers hold the rest, nothing that these could wait for."""
+    assert reserve({"assignment": assigned(layout)}).bundles == [bundle]
+
+
+def test_a_trial_keeps_away_from_nodes_that_are_unfit():
+    own = assigned(ONE, avoided=("a" * 56, "b" * 56))
+    assert own.selector == {"ray.io/node-id": f"!in({'a' * 56},{'b' * 56})"}
+    reserved = reserve({"assignment": own})
+    assert reserved._bound.arguments["bundle_label_selector"] == [own.selector]
+    assert reserved != reserve({"assignment": assigned(ONE)})
+    assert assigned(ONE).selector is None
+
+
+def test_a_process_stands_where_the_driver_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = assigned(ONE)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    own.settle()
+    assert Path.cwd() == tmp_path
+
+
+def test_room_follows_the_nodes_and_is_never_none():
+    """One trial is always out: it says what it waits for."""
+    capacities = [Capacity(2, 1.0)]
+    nodes = SimpleNamespace(capacities=lambda: capacities)
+    free = Cluster(ONE, Path("unused"), nodes)  # pyright: ignore
+    bounded = Cluster(ONE, Path("unused"), nodes, most=2)  # pyright: ignore
+    assert (free.room(), bounded.room()) == (1, 1)
+    capacities += [Capacity(8, 2.0)]
+    assert (free.room(), bounded.room()) == (5, 2)
+    capacities.clear()
+    assert (free.room(), bounded.room()) == (1, 1)
+    assert Cluster(ONE, Path("unused")).room() == 3

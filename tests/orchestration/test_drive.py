@@ -25,7 +25,7 @@ def driven(tmp_path, monkeypatch, error):
     ledger = SimpleNamespace(folder=SimpleNamespace(logs=tmp_path))
     layout = Layout(workers=1, cpus_per_worker=1, gpus_per_worker=0.0, concurrency=1)
     guard = Guard(Signals(), lambda reason: None)
-    cluster = Cluster(layout, tmp_path, is_local=True)
+    cluster = Cluster(layout, tmp_path)
     drive(ledger, cluster, watchers=[], guard=guard, gate=None, say=print)  # pyright: ignore
 
 

@@ -1,14 +1,14 @@
 """What went wrong is one line that names the first cause; the whole of it is kept."""
 
 import pytest
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, RayActorError
 from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import (
     UserExceptionWithTraceback,
     WorkerHealthCheckFailedError,
 )
 
-from sid_sweep.orchestration.failures import explain, explain_death, is_passing
+from sid_sweep.orchestration.failures import explain, explain_death, is_passing, lost_node
 from sid_sweep.worker.memory import OutOfGPUMemory, OutOfMemory
 
 BROKEN = ValueError("the batch is empty\nand so is the next")
@@ -117,6 +117,18 @@ def test_a_death_is_one_line_without_colours(report, line):
     assert cause == line
     assert "\x1b" not in text
     assert text == "" or text in report.replace("\x1b[36m", "").replace("\x1b[39m", "")
+
+
+LEFT = f"{ActorDiedError()}\nThe actor died because its node has died. Node Id: 7"
+
+
+def test_the_loss_of_a_node_is_told_from_the_death_of_a_process():
+    assert explain_death(f"Failure # 1\n{LEFT}")[0] == "its process died (its node has died)"
+    gone = RayActorError(error_msg=LEFT)
+    assert lost_node(raised(WorkerGroupError("", {0: of_a_rank(REFUSED), 1: of_a_rank(gone)})))
+    assert lost_node(raised(WorkerGroupError("", {1: WorkerHealthCheckFailedError("", gone)})))
+    assert lost_node(raised(ControllerError(gone)))
+    assert not lost_node(raised(WorkerGroupError("", {0: of_a_rank(ActorDiedError())})))
 
 
 def test_all_that_ray_says_of_a_death_is_kept():

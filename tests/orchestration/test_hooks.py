@@ -15,11 +15,12 @@ from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.search import Ledger
 from sid_sweep.spec import load
 from sid_sweep.trials import Result, SweepFolder
+from sid_sweep.trials.folder import Measurement
 
 LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 SMALL = ("seeds=[0, 1]", "scientific.loss.lambda={choice: [0.5, 1.0]}")
 METRICS = {"js": 0.5, "cost/evaluations": 1200.0}
-OVER = {"images": 0, "over": True, "passing": False}
+OVER = {"images": 0, "over": True, "passing": False, "lost_node": False}
 DEATH = f"Failure # 1 (occurred at noon)\n{ActorDiedError()}\n"
 FINISHED = Result(outcome="finished", images=480_000, seconds=9.0, metrics=METRICS)
 
@@ -253,6 +254,66 @@ def test_a_trial_whose_process_died_is_tried_again_so_often_as_stated(tmp_path):
     assert [told[0] for told in sweeping.ledger.told] == ["0/0"]
     assert sweeping.heard == [("started", "0/0")] * 3 + [("ended", "0/0", "failed", DIED)]
     assert sweeping.start("four").key == "0/1"
+
+
+LEFT = DEATH + "The actor died because its node has died. Node Id: 7\n"
+MOVED = "its node is lost; it goes on elsewhere, from its checkpoint"
+
+
+def measured(images):
+    return Measurement(
+        images=images, seconds=1.0, peak_memory_bytes=0, metrics=METRICS, timestamp_ms=0
+    )
+
+
+def test_a_lost_node_costs_a_trial_no_try_as_long_as_it_comes_further(tmp_path):
+    sweeping = Sweeping(tmp_path, "resources.retries=1")
+    for name, images in (("one", None), ("two", 64), ("three", 128)):
+        entry = sweeping.start(name)
+        assert entry.key == "0/0"
+        if images is not None:
+            entry.folder.append(measured(images))
+        sweeping.die(name, report=LEFT)
+        assert MOVED in sweeping.said[-1]
+    assert sweeping.start("four").key == "0/0"
+    sweeping.die("four", report=LEFT)  # no further than before: so it may be what kills the node
+    assert "tried again (1 of 1)" in sweeping.said[-1]
+    assert sweeping.start("five").key == "0/0"
+    sweeping.die("five", report=LEFT)
+    assert [told[0] for told in sweeping.ledger.told] == ["0/0"]
+
+
+def test_a_group_that_lost_a_node_goes_on_as_well(tmp_path):
+    sweeping = Sweeping(tmp_path, "resources.retries=0")
+    entry = sweeping.start()
+    entry.folder.write_failure("rank 1: ActorDiedError: its node has died", traceback="")
+    result = {**OVER, "passing": True, "lost_node": True}
+    sweeping.call("on_trial_result", result=result)
+    sweeping.call("on_trial_complete")
+    assert not sweeping.ledger.told
+    assert sweeping.start("two").key == "0/0"
+
+
+def test_a_death_of_which_ray_does_not_know_yet_that_the_node_is_lost(tmp_path):
+    sweeping = Sweeping(tmp_path, "resources.retries=0")
+    sweeping.relay.lost_node = lambda: True
+    entry = sweeping.start()
+    sweeping.die()
+    assert sweeping.said == [f"{entry}: {MOVED}"]
+    sweeping.start("two").folder.write_failure("ValueError: of its own", traceback="")
+    sweeping.call("on_trial_result", "two", result=OVER)
+    sweeping.call("on_trial_complete", "two")
+    assert [told[0] for told in sweeping.ledger.told] == ["0/0"]
+
+
+def test_no_more_are_handed_out_than_there_is_room_for(sweeping):
+    sweeping.dispatcher._handed.room = lambda: room
+    room = 1
+    sweeping.start("one")
+    assert sweeping.dispatcher.suggest("two") is None
+    room = 2
+    sweeping.start("two")
+    assert sweeping.dispatcher.suggest("three") is None
 
 
 @pytest.mark.parametrize(("passing", "tries"), [(True, 2), (False, 1)])

@@ -102,3 +102,51 @@ def test_a_gpu_that_is_hidden_or_absent_is_none(tmp_path, monkeypatch, visible, 
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert this_machine() == Capacity(len(os.sched_getaffinity(0)), gpus)
+
+
+NODES = (Capacity(1, 0.0), Capacity(3, 1.0), Capacity(2, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("resources", "concurrency"),
+    [
+        ({"gpus_per_worker": 0}, 6),
+        ({}, 3),  # one for each GPU
+        ({"workers": 3}, 1),  # of one trial, on two nodes
+        ({"workers": 2, "gpus_per_worker": 0}, 3),
+        ({"workers": 3, "cpus_per_worker": 2, "gpus_per_worker": 0}, 0),
+        (
+            {"cpus_per_worker": 2, "gpus_per_worker": 0},
+            2,
+        ),  # what is left on each is not put together
+        ({"gpus_per_worker": 0.5}, 4),
+        ({"gpus_per_worker": 2}, 1),
+        ({"workers": 4}, 1),  # no GPU for each of four: none, and six cores
+    ],
+)
+def test_workers_are_laid_out_over_nodes(resources, concurrency):
+    overrides = [f"resources.{name}={value}" for name, value in resources.items()]
+    sweep = load(LAMBDA, ("batch.latents=96", *overrides))
+    if concurrency:
+        assert lay_out(sweep, *NODES).concurrency == concurrency
+    else:
+        with pytest.raises(SpecError):
+            lay_out(sweep, *NODES)
+
+
+def test_what_fits_on_no_node_is_refused_with_the_nodes_there_are():
+    sweep = load(LAMBDA, ("resources.cpus_per_worker=4",))
+    with pytest.raises(SpecError) as caught:
+        lay_out(sweep, Capacity(2, 0.0), Capacity(2, 0.0), Capacity(3, 0.0))
+    assert str(caught.value) == (
+        "resources: a trial of 1 worker with 4 CPU does not fit on the nodes there are (2 x 2 CPUs "
+        "and 0 GPUs, 1 x 3 CPUs and 0 GPUs); lower resources.workers, "
+        "resources.cpus_per_worker or resources.gpus_per_worker"
+    )
+
+
+def test_room_on_nodes_is_counted_anew_as_they_come_and_go():
+    layout = lay_out(load(LAMBDA, ("resources.workers=2", "batch.latents=96")), Capacity(2, 0.0))
+    assert layout.fits([Capacity(1, 0.0)]) == 0
+    assert layout.fits([Capacity(1, 0.0)] * 5) == 2
+    assert layout.fits([]) == 0
