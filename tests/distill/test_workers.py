@@ -11,6 +11,7 @@ from methods import IN_PASSES, PLAIN_TEACHERS, RESUMED, SHARED_OUT, TOLERANCES, 
 from sid_sweep.distill import distill
 
 WORKER = Path(__file__).with_name("worker.py")
+pytestmark = pytest.mark.slow  # processes that each load torch
 every_method = pytest.mark.parametrize("name", SHARED_OUT)
 
 

@@ -132,6 +132,7 @@ def without_speed(metrics):
     return {name: value for name, value in metrics.items() if name != "cost/samples_per_second"}
 
 
+@pytest.mark.slow
 def test_interrupted_or_not_first_or_fifth_a_trial_is_a_function_of_its_specification(folder):
     ran = list(trials(folder).values())
     paths = [str(trial.specification) for trial in ran]
