@@ -175,10 +175,7 @@ def check(uri, expected, moment):
         assert values == expected[kind], f"{kind} differ: {moment}"
 
 
-SLOW = {"marks": pytest.mark.slow}
-every_so_manyth = pytest.mark.parametrize(
-    "every", [64, pytest.param(16, **SLOW), pytest.param(1, **SLOW)]
-)
+every_so_manyth = pytest.mark.parametrize("every", [16, pytest.param(1, marks=pytest.mark.slow)])
 
 
 @every_so_manyth
