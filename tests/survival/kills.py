@@ -34,7 +34,7 @@ from kill_processes import end_all, of_role, survivors
 from kill_sweeps import VARIANTS, Home, kill_server
 
 LOOK_SECONDS = 0.001
-END_SECONDS = 240.0  # within which a command ends after a kill, beside what is left of the sweep
+END_SECONDS = 120.0  # within which a command ends after a kill, beside what is left of the sweep
 LEAST_SECONDS = 600.0  # for a run that nobody disturbs
 SURVIVE_SECONDS = 30.0  # within which all processes of an ended command are gone
 CASE_SECONDS = 1800.0

@@ -1,8 +1,10 @@
 """A disk that is full in truth: the command says so in one line, and goes on once there is room."""
 
+import contextlib
 import itertools
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,25 @@ def fill(disk, *, but=0):
             file.truncate(max(0, file.tell() - but))
 
 
-@pytest.mark.parametrize("but", [0, 4096, 8192])
+def settle(folder):
+    """Until nothing is being written: a checkpoint that takes the place of another frees its room,
+    in which the trial could then just end."""
+    before = None
+    while before != (now := written(folder)):
+        before = now
+        time.sleep(0.2)
+
+
+def written(folder):
+    """Every file with its time; one that is gone meanwhile has none."""
+    found = {}
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            found[path] = path.stat().st_mtime_ns
+    return found
+
+
+@pytest.mark.parametrize("but", [0, 4096, 16384])
 def test_a_trial_keeps_its_last_whole_checkpoint_and_goes_on(disk, tmp_path, but):
     """The disk fills up while it runs, to different degrees: to the last byte, to some pages."""
     sweep = small(scientific={"loss.lambda": {"choice": [1.0]}})
@@ -48,6 +68,7 @@ def test_a_trial_keeps_its_last_whole_checkpoint_and_goes_on(disk, tmp_path, but
 
     def report(figures):
         if next(seen) == 2:
+            settle(own.path)
             fill(disk, but=but)
 
     job = Job(trial=trial, folder=own, cache=tmp_path, checkpoint_seconds=0.0, threads=1)
