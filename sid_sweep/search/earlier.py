@@ -15,13 +15,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from sid_sweep.spec import Arm, Scalar, SpecError, Sweep, plain
+from sid_sweep.spec.constraints import excesses
 from sid_sweep.spec.domain import Cases
 from sid_sweep.spec.paths import leaves, lookup
 from sid_sweep.spec.trial import JUDGE_VERSION
 from sid_sweep.trials import Result, SweepFolder
 from sid_sweep.trials.sweep_folder import DRAWN, sweeps_in
 
-from .telling import excesses, means, verdict, worst
+from .telling import means, verdict, worst
 
 MAX_DIFFERENCES = 3  # that are said
 OUTSIDE, FIXED = "outside the domains", "with values of a knob that is fixed otherwise here"
@@ -207,7 +208,7 @@ def _lessons(
             )
         baseline = found[base]
     values = {n: [own[o.metric] for o in sweep.objectives] for n, own in found.items()}
-    excess = {n: excesses(sweep, own, baseline) for n, own in found.items()}
+    excess = {n: excesses(sweep.bounds, own, baseline) for n, own in found.items()}
     if not found:
         raise _refused(name, "all of its arms diverged; name another sweep")
     last = worst(sweep, list(values.values()), list(excess.values()))

@@ -14,6 +14,7 @@ import optuna
 from optuna.trial import TrialState
 
 from sid_sweep.spec import Arm, Sweep
+from sid_sweep.spec.constraints import excesses
 from sid_sweep.trials import Result
 
 OUTCOME, CAUSE = "outcome", "cause"  # attributes of a proposal
@@ -58,7 +59,7 @@ class Teller:
             proposal.set_user_attr(DEVIATION, deviations(self._sweep, results))
             own = means(self._sweep, results)
             values = [own[objective.metric] for objective in self._sweep.objectives]
-            kept = excesses(self._sweep, own, self._means or {}) if self._bounds else {}
+            kept = excesses(self._sweep.bounds, own, self._means or {}) if self._bounds else {}
         else:
             proposal.set_user_attr(CAUSE, cause)
             told = self._worst() if outcome == "diverged" and self._sweep.search.learns else None
@@ -116,17 +117,4 @@ def deviations(sweep: Sweep, results: Sequence[Result]) -> dict[str, float | Non
         values = [result.metrics[name] for result in results]
         scaled = list(map(log, values)) if sweep.is_ratio(name) else values
         found[name] = stdev(scaled) if len(scaled) > 1 else None
-    return found
-
-
-def excesses(
-    sweep: Sweep, own: Mapping[str, float], baseline: Mapping[str, float]
-) -> dict[str, float]:
-    """By constraint, how far an arm's means are beyond it; 0 where the baseline has no value that
-    it could be compared with."""
-    found = {}
-    for constraint in sweep.bounds:
-        bound = constraint.bound(baseline.get(constraint.metric))
-        beyond = 0.0 if bound is None else constraint.excess(own[constraint.metric], bound)
-        found[constraint.text] = beyond
     return found

@@ -6,6 +6,7 @@
 
 import math
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 GRAMMAR = "METRIC <= NUMBER or METRIC >= NUMBER, or NUMBER * baseline on the right"
@@ -34,6 +35,21 @@ class Constraint:
         """How far a mean is beyond its bound, in parts of that; above 0 where it is violated."""
         beyond = mean - bound if self.at_most else bound - mean
         return beyond / abs(bound) if bound else beyond
+
+
+def excesses(
+    constraints: Iterable[Constraint], own: Mapping[str, float], baseline: Mapping[str, float]
+) -> dict[str, float]:
+    """By constraint, how far an arm's means are beyond it; 0 where it, or the baseline that it is
+    compared with, has none."""
+    found = {}
+    for constraint in constraints:
+        mean, bound = own.get(constraint.metric), constraint.bound(baseline.get(constraint.metric))
+        if mean is None or bound is None:
+            found[constraint.text] = 0.0
+        else:
+            found[constraint.text] = constraint.excess(mean, bound)
+    return found
 
 
 def parse(text: str) -> Constraint:

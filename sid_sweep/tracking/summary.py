@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from sid_sweep.spec import Arm, Sweep
+from sid_sweep.spec.constraints import excesses
 from sid_sweep.trials import Entry, Result
 
 from .store import Point
@@ -58,20 +59,18 @@ def _is_baseline(sweep: Sweep, arm: Arm) -> bool:
 
 def _keeps_constraints(sweep: Sweep, own: Sequence[Ending], base: Sequence[Ending]) -> bool:
     """By its means, as in the table; what has none, or is relative to what has none, keeps them."""
-    for constraint in sweep.bounds:
-        name = constraint.metric
-        mean, known = _mean(sweep, name, own), _mean(sweep, name, base)
-        bound = constraint.bound(known)
-        if mean is not None and bound is not None and constraint.excess(mean, bound) > 0:
-            return False
-    return True
+    means, known = _bounded_means(sweep, own), _bounded_means(sweep, base)
+    return all(excess <= 0 for excess in excesses(sweep.bounds, means, known).values())
 
 
-def _mean(sweep: Sweep, name: str, own: Sequence[Ending]) -> float | None:
-    values = [result.metrics[name] for _, result in own if name in result.metrics]
-    if not values:
-        return None
-    return sweep.mean(name, values) if name == sweep.objective.metric else fmean(values)
+def _bounded_means(sweep: Sweep, own: Sequence[Ending]) -> dict[str, float]:
+    """Of the metrics that constraints name, where there is a value."""
+    found = {}
+    for name in {constraint.metric for constraint in sweep.bounds}:
+        if values := [result.metrics[name] for _, result in own if name in result.metrics]:
+            is_objective = name == sweep.objective.metric
+            found[name] = sweep.mean(name, values) if is_objective else fmean(values)
+    return found
 
 
 def course(sweep: Sweep, finished: Sequence[Ending]) -> list[Point]:
