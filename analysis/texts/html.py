@@ -40,7 +40,7 @@ th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; }
 td.words, th.words { text-align: left; }
-td.prose { white-space: normal; min-width: 14rem; text-align: left; }
+td.prose { white-space: normal; min-width: 7rem; text-align: left; }
 tr.best td { background: var(--wash); }
 .plots { display: grid; gap: 1rem; grid-auto-flow: dense;
   grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
