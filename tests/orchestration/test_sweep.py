@@ -134,6 +134,7 @@ def without_speed(metrics):
 
 @pytest.mark.slow
 def test_interrupted_or_not_first_or_fifth_a_trial_is_a_function_of_its_specification(folder):
+    run(folder)
     ran = list(trials(folder).values())
     paths = [str(trial.specification) for trial in ran]
     done = subprocess.run(

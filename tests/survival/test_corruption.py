@@ -146,6 +146,7 @@ UNSEEN = {
     *((f"0/{name}", of_another) for name in ("host.json", "references.json", "samples/png")),
     ("1/failure.json", of_another),
     ("0/references.json", extra_key),
+    ("ledger.journal", cut_short),  # to where an arm has been asked for, and has no result yet
     ("arms.jsonl", cut_short),  # to the one arm that a kill may cost
     ("arms.jsonl", empty),
     ("arms.jsonl", of_another),  # the other sweep has the same arms
