@@ -39,6 +39,10 @@ class Question:
     """A metric that quality is traded against; "" for none. It is one of the columns."""
     cost_goal: str = "minimize"
     """minimize or maximize."""
+    kept: str = ""
+    """What a student had to keep while it trained, or it was ended as collapsed; "" for nothing."""
+    pruned_by: str = ""
+    """In a sentence, how arms were given up early; "" where none was."""
     constraints: tuple[str, ...] = ()
     """What an arm must keep to be ranked (`spec.constraints`); their metrics are among the
     columns."""

@@ -105,8 +105,7 @@ def _behind(own: pd.DataFrame, column: str, question: Question) -> pd.DataFrame:
     """The trials of one arm, screening seeds first."""
     metric = question.metric if column in OF_METRIC else column
     name = COLUMNS.get(column, f"metric.{metric}")
-    ended = ("finished",) if metric == question.metric else ("finished", "collapsed")
-    has_value = own["outcome"].isin(ended)
+    has_value = own["outcome"] == "finished" if metric == question.metric else own["whole"]
     use = has_value.map({True: "counted", False: "lost"}).where(own["outcome"] != "running", "-")
     use = use.where(own["seed"].isin(question.seeds), "screening")
     place = {seed: rank for rank, seed in enumerate((*question.screen, *question.seeds))}

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from analysis import sources
 from sid_sweep.places import STORAGE
-from sid_sweep.spec import Trial, digest
+from sid_sweep.spec import SETTLED, Trial, digest
 from sid_sweep.spec.messages import finding
 from sid_sweep.spec.names import sweep_name, trial_name
 from sid_sweep.trials import Measurement, Result, SweepFolder, TrialFolder, sweeps_in
@@ -193,10 +193,10 @@ def read(folder: TrialFolder) -> Record:
             f"{folder.specification}: {sentence}; use the version of sid_sweep that wrote it"
         ) from None
     standing = folder.standing()
-    if standing.outcome not in ("finished", "diverged"):
+    if standing.outcome == "pruned" or standing.outcome not in SETTLED:
         raise ValueError(
-            f"{folder.path}: the trial is {standing.outcome}; only one that finished or diverged "
-            "can be verified"
+            f"{folder.path}: the trial is {standing.outcome}; only one that came to an end of its "
+            "own can be verified"
         )
     return Record(folder.path.name, trial, folder.measurements(), standing, folder.host())
 

@@ -10,20 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from sid_sweep.screen import Fitting, Hanging, duration, is_live
-from sid_sweep.spec import LOST, Arm, Sweep, value_text
+from sid_sweep.spec import SETTLED, Arm, Sweep, value_text
 from sid_sweep.spec.sweep import GridSearch
 from sid_sweep.trials import Entry, Result
 
 CELLS = {
     "finished": ("■", "green"),
     "diverged": ("✕", "yellow"),
+    "collapsed": ("∅", "yellow"),
+    "pruned": ("–", "dim"),
     "failed": ("!", "bold red"),
     "running": ("▸", "cyan"),
     "interrupted": ("▹", "cyan"),
     "waiting": ("·", "dim"),
 }
-ENDS = ("finished", *LOST)
-LASTING = ("finished", "diverged")  # what has failed is tried again by the next command
+ENDS = (*SETTLED, "failed")
 MAX_ROWS = 24  # of the live table; a longer sweep shows those on which something happens
 LAYOUTS = (("values", "trained"), ("values", "trained", "."), ("trained", "."), LEAST := (".",))
 ENOUGH = 0.25  # of a trial's work, before it tells how long the rest takes
@@ -94,7 +95,7 @@ class Board:
 
     def _note(self, trial: Known) -> None:
         row, seed, standing = self._row(trial.arm), trial.seed, trial.standing
-        if standing.outcome in LASTING:
+        if standing.outcome in SETTLED:
             self._end(row, seed, standing)
             return
         row.parts[seed] = trial.part
@@ -219,7 +220,7 @@ class Board:
         parts = [part for row in self._all() for part in self._running(row)]
         far = f" (furthest {max(parts):.0%})" if parts else ""
         yield f"{self.count('running')} running{far}"
-        for state in ("interrupted", *LOST):
+        for state in ("interrupted", *ENDS[1:]):
             if number := self.count(state):
                 yield f"{number} {state}"
         if waits := self.waits():

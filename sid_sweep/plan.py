@@ -9,7 +9,7 @@ from statistics import fmean
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from sid_sweep.console import LASTING, Known
+from sid_sweep.console import Known
 from sid_sweep.estimate import forecast, memory, work
 from sid_sweep.foreign import statistics
 from sid_sweep.foreign.cached import teacher_file, teacher_name
@@ -18,6 +18,7 @@ from sid_sweep.foreign.pictures import Facts
 from sid_sweep.orchestration.machine import Layout, lay_out, this_machine
 from sid_sweep.screen import Hanging, duration
 from sid_sweep.spec import (
+    SETTLED,
     Data,
     Sweep,
     TrainedTeacher,
@@ -59,7 +60,7 @@ class Plan:
     @property
     def done(self) -> int:
         """Trials that earlier runs have ended."""
-        return sum(trial.standing.outcome in LASTING for trial in self.known)
+        return sum(trial.standing.outcome in SETTLED for trial in self.known)
 
     def render(self, *, dry_run: bool, stated: str = "") -> RenderableType:
         """The plan in a few lines.
@@ -106,7 +107,7 @@ class Plan:
             return ""
         if self.seconds_per_trial is None or self.layout is None:
             return ""
-        parts = sum(own.part for own in self.known if own.standing.outcome not in LASTING)
+        parts = sum(own.part for own in self.known if own.standing.outcome not in SETTLED)
         seconds = (left - parts) * self.seconds_per_trial / self.layout.concurrency
         most = "at most " if _is_open(self.sweep) else ""
         return f"{most}about {duration(seconds)} to go"
@@ -173,7 +174,7 @@ def make_plan(sweep: Sweep, folder: SweepFolder, *, address: str | None) -> Plan
     ended = folder.results()
     finished = [result.seconds for result in ended if result.outcome == "finished"]
     begun = list(_known(sweep, folder))
-    num_ended = sum(trial.standing.outcome in LASTING for trial in begun)
+    num_ended = sum(trial.standing.outcome in SETTLED for trial in begun)
     return Plan(
         sweep,
         folder,
@@ -204,7 +205,9 @@ def trials_text(sweep: Sweep) -> str:
     """`8 arms (grid) x 3 seeds, then the best 3 and the baseline x 20 fresh = 104 at most`."""
     seeds = sweep.seeds
     in_turn = "up to " if seeds.screened_in_turn else ""
-    text = f"{sweep.num_arms} arms ({sweep.search.sampler}) x {in_turn}{len(seeds.screen)} seeds"
+    prune = sweep.search.prune
+    how = f"{sweep.search.sampler}, pruned by {prune.called}" if prune else sweep.search.sampler
+    text = f"{sweep.num_arms} arms ({how}) x {in_turn}{len(seeds.screen)} seeds"
     if seeds.confirm:
         best = "the best arm" if seeds.keep == 1 else f"the best {seeds.keep}"
         base = " and the baseline" if sweep.baseline else ""

@@ -35,7 +35,7 @@ from sid_sweep.plan import Plan
 from sid_sweep.preparation import STOPPED, WARNING
 from sid_sweep.screen import duration, say
 from sid_sweep.search import Ledger
-from sid_sweep.spec import SpecError, Trial
+from sid_sweep.spec import SETTLED, SpecError, Trial
 from sid_sweep.spending import OF_A_COMMAND, STOPPING, Spending, Use, going_on
 from sid_sweep.table_referee import TableReferee
 from sid_sweep.tracking import Tracker, provenance, track
@@ -255,7 +255,7 @@ class Session:
         report = self._compare()
         standings = [(entry, entry.folder.standing()) for entry in ledger.entries()]
         stops = self.spending.stops if _is_left(ledger, standings) else []
-        settled = ("finished", "diverged", *(["running"] if stops else []))
+        settled = (*SETTLED, *(["running"] if stops else []))
         lost = [pair for pair in standings if pair[1].outcome not in settled]
         for entry, standing in lost:
             line = f"{entry}: {standing.cause or 'it has no end'} ({entry.folder.failure})"
@@ -294,7 +294,7 @@ class Session:
         """Say which limits were reached, and what goes on."""
         own = [entry.folder for entry, _ in standings]
         num = Counter(standing.outcome for _, standing in standings)
-        counts = f"{num['finished'] + num['diverged']} of {self.board.total} trials done"
+        counts = f"{sum(num[name] for name in SETTLED)} of {self.board.total} trials done"
         if waiting := sum(folder.is_interrupted() for folder in own):
             counts += f", {waiting} interrupted"
         again = "to go on"
@@ -362,7 +362,7 @@ class Session:
         with suppress(Damaged, OSError):  # which may be what is told
             begun = [own for own in self.folder.entries(self.sweep) if own.folder.has_begun()]
             outcomes.update(own.folder.standing().outcome for own in begun)
-        counts = {name: outcomes[name] for name in ("finished", "diverged", "failed")}
+        counts = {name: outcomes[name] for name in (*SETTLED, "failed")}
         left = max(self.board.total - sum(counts.values()), 0)
         command = going_on(self.command, self.spending.stops)
         told = document(

@@ -139,6 +139,7 @@ def kind_added() -> str:
     return kind
 
 
+@pytest.mark.slow
 def test_a_loss_by_the_recipe_trains_at_the_cost_that_it_declares(added, tmp_path):
     made: dict[str, Any] = json.loads(python(added, "-c", ADDED, kind_added(), str(tmp_path)))
     assert Path(made["package"]).parents[1] == added

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,12 @@ no room knows of it."""
 PATHS = ("trials", "trial.json", "failure.json", "result.json", "sweep.json", "measurements.jsonl")
 
 
+@cache
+def read(path: Path) -> str:
+    return path.read_text()
+
+
+@cache
 def imports(source: str, *, package: str = "") -> set[str]:
     """All that a module imports, anywhere in it but for the type checker, by full names."""
     found: set[str] = set()
@@ -103,7 +110,7 @@ def test_a_library_is_imported_in_its_room_alone(library):
     users = [
         str(path.relative_to(ROOT))
         for path in SOURCES
-        if library in {name.partition(".")[0] for name in imports(path.read_text())}
+        if library in {name.partition(".")[0] for name in imports(read(path))}
     ]
     assert users, f"nothing imports {library}: this test watches an empty room"
     assert [user for user in users if not user.startswith(LIBRARIES[library])] == []
@@ -113,7 +120,7 @@ def test_a_library_is_imported_in_its_room_alone(library):
 def test_a_room_knows_those_below_it_alone(path):
     package = package_of(path)
     own = room_of(f"{package}.{path.stem}")
-    known = {room_of(name) for name in imports(path.read_text(), package=package)} - {"", own}
+    known = {room_of(name) for name in imports(read(path), package=package)} - {"", own}
     if own != "__init__":
         assert known <= set(ROOMS[own].split())
 
@@ -148,7 +155,7 @@ def test_files_form_no_circle():
     for module, path in modules.items():
         if path.stem == "__init__":
             continue
-        names = imports(path.read_text(), package=package_of(path))
+        names = imports(read(path), package=package_of(path))
         candidates = names | {name.rpartition(".")[0] for name in names}
         graph[module] = (candidates & set(modules)) - {module}
     while leaves := [m for m, known in graph.items() if not known & set(graph)]:
@@ -159,7 +166,7 @@ def test_files_form_no_circle():
 @pytest.mark.parametrize("name", PATHS)
 def test_the_disks_room_alone_spells_its_paths(name):
     spelt = f'"{name}"' if "." in name else f'/ "{name}"'
-    users = [path for path in SOURCES if spelt in path.read_text()]
+    users = [path for path in SOURCES if spelt in read(path)]
     assert {path.parent.name for path in users} == {"trials"}
 
 

@@ -63,11 +63,13 @@ def test_the_commands_that_do_not_run_here_name_what_exists():
 
 
 def test_the_examples_of_questions_are_valid_sweeps(tmp_path):
-    """The first stands alone; the second is other `seeds` for it, the third other knobs."""
-    whole, seeds, cases = (yaml.safe_load(text) for text in blocks("yaml"))
+    """The first stands alone; the second is other `seeds` for it, the third another search, the
+    fourth other knobs."""
+    whole, seeds, pruned, cases = (yaml.safe_load(text) for text in blocks("yaml"))
     for changes, num_arms in (
         ({}, 3),
         (seeds, 3),
+        (pruned, 60),
         ({**cases, "baseline": {"method": "sid"}}, 4),
     ):
         (tmp_path / "space.yaml").write_text(yaml.safe_dump(whole | changes))

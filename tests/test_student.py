@@ -21,7 +21,7 @@ from sid_sweep.worker.job import Job
 from sid_sweep.worker.run import run
 
 sys.path.insert(0, str(Path(__file__).parent / "distill"))
-from methods import METHODS, small
+from methods import EVERY, small
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def folders(tmp_path_factory, cache):
     return folder
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_finished_trial_exports_a_student_that_draws(folders, name):
     student = Student.load(folders(name).student)
     assert student.trial == small(name)
@@ -56,7 +56,7 @@ def test_every_finished_trial_exports_a_student_that_draws(folders, name):
     assert not torch.equal(samples, student.sample(32, seed=4))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_an_exported_student_draws_what_its_trials_student_drew(folders, cache, name):
     """On one stream of latents, from the first noise level to the last: bitwise, but for low-rank
     additions, which are added to the weights before and not to the outputs after."""

@@ -9,7 +9,7 @@ from analysis.notation import arm_text, significant, value_text
 from analysis.question import Question
 from analysis.record import Record
 from analysis.texts.latex import escape
-from analysis.verdicts.evidence import LOSSES, judged
+from analysis.verdicts.evidence import LOSSES, PRUNED, judged
 from analysis.verdicts.statistics import ALPHA
 
 MAX_VALUES = 12
@@ -61,6 +61,11 @@ def _space(question: Question, sweep: Mapping[str, Any]) -> list[str]:
                 f"Arms were drawn by {SAMPLERS.get(sampler, sampler)}{lent} "
                 f"({search.get('arms', '?')} arms, sampler seed {search.get('seed', 0)})."
             )
+    if question.pruned_by:
+        found.append(
+            f"While they were screened, arms were given up early by {question.pruned_by}, on what "
+            "others came to after as many images on the same seeds."
+        )
     if question.constraints:
         found.append(f"Arms had to keep {', '.join(question.constraints)}.")
     return found
@@ -97,7 +102,9 @@ def _seeds(question: Question) -> str:
 
 def _trials(frame: pd.DataFrame, question: Question) -> list[str]:
     trials = judged(frame, question)
-    counts = [f"{n} {name}" for name in LOSSES if (n := int((trials["outcome"] == name).sum()))]
+    counts = [
+        f"{n} {name}" for name in (*LOSSES, PRUNED) if (n := int((trials["outcome"] == name).sum()))
+    ]
     running = int((trials["outcome"] == "running").sum())
     counts += [f"{running} not yet ended"] if running else []
     ended = f" ({', '.join(counts)})" if counts else " (all finished)"
@@ -131,6 +138,8 @@ def _comparison(arms: pd.DataFrame, question: Question) -> list[str]:
     if question.collapse:
         least = ", ".join(f"{k} below {significant(v)}" for k, v in question.collapse.items())
         found.append(f"A student with {least} counts as collapsed.")
+    if question.kept:
+        found.append(f"One that did not keep {question.kept} was ended early, as collapsed.")
     return found
 
 

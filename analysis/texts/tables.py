@@ -137,6 +137,11 @@ def legend(arms: pd.DataFrame, question: Question) -> str:
             f"Screened: by {len(question.screen)} other seeds, which chose what to confirm; "
             f"shrinkage: {change}. An arm without a mean was not confirmed."
         )
+    if question.pruned_by and arms["pruned"].any():
+        sentences.append(
+            f"Pruned: given up early by {question.pruned_by}, on the screening seeds; such an arm "
+            "has no value and no verdict."
+        )
     if (arms["verdict"] != "").any():
         if ((arms["effect_n"] > 0) & (arms["raw"] == "")).any():
             own = "confidence sequence" if question.sequential else "interval"
@@ -166,8 +171,9 @@ def legend(arms: pd.DataFrame, question: Question) -> str:
             f"the exact {CONFIDENCE:.0%} interval of that part."
         )
     if arms["collapsed"].any():
-        least = ", ".join(f"{name} < {significant(x)}" for name, x in question.collapse.items())
-        sentences.append(f"Collapsed: {least}.")
+        how = [f"{name} < {significant(x)}" for name, x in question.collapse.items()]
+        how += [f"ended early, not having kept {question.kept}"] if question.kept else []
+        sentences.append(f"Collapsed: {', or '.join(how)}.")
     return " ".join(sentences)
 
 
@@ -286,6 +292,7 @@ def _remarks(arm: pd.Series) -> str:
     words += [f"violates {arm['violates']}"] if arm["violates"] else []
     words += [f"Pareto {arm['pareto']:.0%}"] if is_member(arm["pareto"]) else []
     words += [_losses(arm)] if arm["lost"] else []
+    words += ["pruned"] if arm["pruned"] else []
     words += [f"{arm['running']} running"] if arm["running"] else []
     words += ["outclassed"] if arm["stopped"] == "outclassed" else []
     return ", ".join(words)

@@ -23,9 +23,9 @@ from analysis.question import Question
 from analysis.verdicts import budgets
 from analysis.verdicts.constraints import violations
 from analysis.verdicts.evidence import (
-    COLLAPSED,
     LOSSES,
     NO_EFFECT,
+    PRUNED,
     Evidence,
     Verdict,
     effect,
@@ -65,6 +65,7 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     | `copies` | all its seeds gave one value |
     | `diverged`, `failed`, `collapsed`, `running` | seeds without a value (screening ones of an arm
     that is not confirmed) |
+    | `pruned` | screening seeds at which it was given up |
     | `lost`, `ended`, `lost_low`, `lost_high` | so many of so many lost; interval of that part |
     | `raw` | its few seeds one by one, if it lost some and not all; else "" |
     | `marked`, `complete` | some reported seeds are lost; every one that was due finished |
@@ -158,10 +159,11 @@ def _arm(trials: pd.DataFrame, chosen: Selection, question: Question) -> dict[st
     interval = interval_of(values, question)
     low, high = _ends(interval.low, interval.high)
     shown = list(outcomes[is_reported] if confirmed else outcomes)
-    counts = {name: shown.count(name) for name in (*LOSSES, "running")}
-    lost, ended = sum(counts[name] for name in LOSSES), len(shown) - counts["running"]
+    counts = {name: shown.count(name) for name in (*LOSSES, PRUNED, "running")}
+    lost = sum(counts[name] for name in LOSSES)
+    ended = len(shown) - counts["running"] - counts[PRUNED]
     lost_low, lost_high = proportion_interval(lost, ended)
-    whole = np.isin(outcomes, ("finished", COLLAPSED))
+    whole = trials["whole"].to_numpy(bool)
     return {
         "arm": arm,
         **{f"param.{knob}": trials[f"param.{knob}"].iloc[0] for knob in question.knobs},

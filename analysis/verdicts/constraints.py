@@ -12,8 +12,6 @@ import pandas as pd
 from analysis.question import Question
 from sid_sweep.spec.constraints import parse
 
-WHOLE = ("finished", "collapsed")
-
 
 def violations(
     trials: pd.DataFrame, question: Question, seeds: Sequence[int], baseline: int | None
@@ -33,7 +31,7 @@ def violations(
 def _means(trials: pd.DataFrame, metric: str, question: Question) -> dict[int, float]:
     """By arm: the metric's as its estimate is, others' as in their columns."""
     is_metric = metric == question.metric
-    own = trials[trials["outcome"].isin(WHOLE[:1] if is_metric else WHOLE)]
+    own = trials[trials["outcome"] == "finished" if is_metric else trials["whole"]]
     values = own[f"metric.{metric}"].dropna()
     if not (is_metric and question.scale == "ratio"):
         return {int(arm): float(mean) for arm, mean in values.groupby(own["arm"]).mean().items()}  # pyright: ignore

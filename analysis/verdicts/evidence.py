@@ -26,16 +26,20 @@ from analysis.verdicts.statistics import (
 )
 from sid_sweep.spec import LOST
 
+PRUNED = "pruned"
+"""A screening trial whose arm was given up: it has no value, and says nothing against it on other
+seeds."""
 COLLAPSED = "collapsed"
-"""A finished trial with a metric below what the question names: an outcome of tables alone."""
-LOSSES = (*LOST, COLLAPSED)
+"""A trial that was ended for what it did not keep; in tables also one that finished with a metric
+below what the question names."""
+LOSSES = LOST
 """Ends without a value that enters a mean."""
 NO_EFFECT = Effect(math.nan, math.nan, math.nan, math.nan, 0, math.nan)
 
 
 def judged(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """The last row of every trial at a seed of the question; `outcome` has `collapsed` among its
-    words.
+    """The last row of every trial at a seed of the question; `outcome` is `collapsed` also for one
+    that finished so, `whole` says of all whether they trained to the end.
 
     Raises:
         ValueError: there is none; a finished trial has a metric that is not finite, or not positive
@@ -49,7 +53,8 @@ def judged(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     collapsed = pd.Series(False, index=trials.index)
     for name, least in question.collapse.items():
         collapsed |= (trials["outcome"] == "finished") & (trials[f"metric.{name}"] < least)
-    return trials.assign(outcome=trials["outcome"].mask(collapsed, COLLAPSED))
+    whole = trials["outcome"] == "finished"
+    return trials.assign(outcome=trials["outcome"].mask(collapsed, COLLAPSED), whole=whole)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def gather(trials: pd.DataFrame, seeds: Sequence[int], question: Question) -> Ev
     finished = (own["outcome"] == "finished").to_numpy(bool)
     scaled = np.log(metric[finished]) if question.scale == "ratio" else metric[finished]
     values[row[finished], column[finished]] = scaled
-    lost[row, column] = own["outcome"].isin(LOSSES)
+    lost[row, column] = own["outcome"].isin((*LOSSES, PRUNED))
     ended[row, column] = own["outcome"] != "running"
     return Evidence(arms, values, lost, ended)
 

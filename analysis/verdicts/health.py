@@ -10,7 +10,7 @@ from analysis.notation import arm_text, row_text, significant
 from analysis.question import Question
 from analysis.verdicts import budgets
 from analysis.verdicts.edges import leader_on_edge
-from analysis.verdicts.evidence import COLLAPSED, judged
+from analysis.verdicts.evidence import COLLAPSED, PRUNED, judged
 from analysis.verdicts.importance import too_few_arms, too_noisy
 from analysis.verdicts.power import ran_out, too_few_seeds, unpaired
 from sid_sweep.spec import LOST
@@ -75,10 +75,12 @@ def unfinished(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> l
 def _waiting(trials: pd.DataFrame, arms: pd.DataFrame, question: Question) -> int:
     """How many seeds are due and have not begun, in arms that have.
 
-    Screening is over once an arm is confirmed; what a race took seeds from is not due them.
+    Screening is over once an arm is confirmed; what a race took seeds from, or was given up,
+    is not due them.
     """
     due = question.seeds
-    started = trials.groupby("arm")["seed"].agg(set)
+    pruned = sorted(set(trials["arm"][trials["outcome"] == PRUNED]))
+    started = trials.groupby("arm")["seed"].agg(set).drop(pruned)
     if question.screen and arms["confirmed"].any():
         started = started[started.index.isin(arms.loc[arms["confirmed"], "arm"])]
     elif question.screen:
@@ -114,14 +116,14 @@ def without_numbers(cause: str) -> str:
 
 
 def collapsed(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """How many students collapsed, and what that means here."""
-    outcomes = judged(frame, question)["outcome"]
-    num = int((outcomes == COLLAPSED).sum())
+    """How many students had collapsed at their end, and what that means here."""
+    trials = judged(frame, question)
+    num = int(((trials["outcome"] == COLLAPSED) & trials["whole"]).sum())
     if not num:
         return []
     limits = " or ".join(f"{name} < {significant(x)}" for name, x in question.collapse.items())
     return [
-        f"{num} of {len(outcomes)} trials ({num / len(outcomes):.0%}) collapsed ({limits}): they "
+        f"{num} of {len(trials)} trials ({num / len(trials):.0%}) collapsed ({limits}): they "
         "count as lost and enter no mean."
     ]
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.question import Question
 from analysis.verdicts.constraints import violations
-from analysis.verdicts.evidence import gather, judged, verdicts
+from analysis.verdicts.evidence import PRUNED, gather, judged, verdicts
 from analysis.verdicts.selection import race_lost, ranked, select
 
 
@@ -15,11 +15,13 @@ def kept(frame: pd.DataFrame, question: Question) -> list[int]:
     """The arms to confirm on fresh seeds, best first by the screening seeds.
 
     At most `question.keep` of them, each with its best nuisance setting; no arm that finished at no
-    seed or violates a constraint, and not the baseline, because it is always confirmed beside them.
+    seed, was given up or violates a constraint, and not the baseline, because it is always
+    confirmed beside them.
     """
     trials = judged(frame, question)
     own = gather(trials, question.screen, question)
     finished = {arm for arm, row in zip(own.arms, own.ended & ~own.lost, strict=True) if row.any()}
+    finished -= set(trials["arm"][trials["outcome"] == PRUNED])
     chosen = select(trials, question)
     finished -= set(violations(trials, question, question.screen, chosen.baseline))
     worthy = [arm for arm in chosen.arms if arm in finished and arm != chosen.baseline]

@@ -33,7 +33,7 @@ class Progress:
     """Of training, without evaluations."""
     outcome: Outcome
     cause: str
-    """Why it diverged, else empty."""
+    """Why it diverged or collapsed, else empty."""
     state: Callable[[], dict[str, Any]]
     """All that training depends on, for a checkpoint; lazy."""
     student: Student
@@ -60,8 +60,8 @@ def distill(
 ) -> Iterator[Progress]:
     """Train the student of a trial, yielding every few steps and at every evaluation.
 
-    The last one yielded is finished or diverged. The same trial on the same kind of CPU yields
-    bitwise the same, whether or not it was resumed from the state of an earlier one.
+    The last one yielded is finished, diverged or collapsed. The same trial on the same kind of CPU
+    yields bitwise the same, whether or not it was resumed from the state of an earlier one.
 
     Args:
         cache: folder of trained teachers and classifiers.
@@ -98,6 +98,8 @@ class _Training:
         self.method = build(Setting(trial, teacher, own, device, ranks))
         self.step, self.seconds = 0, time.perf_counter() - began  # KD makes its pairs
         self.trial, self.device, self.ranks = trial, device, ranks
+        self.start: dict[str, float] = {}
+        """What the student was judged before it trained."""
         self.sigma_data = teacher.sigma_data
         self.evaluations = evaluation_steps(trial, images_per_step=self.method.images_per_step)
 
@@ -135,9 +137,25 @@ class _Training:
         self.method.monitor.reset()
         if broken := [name for name, value in metrics.items() if not math.isfinite(value)]:
             return self.progress("diverged", cause=f"{broken[0]} is not finite")
-        outcome = "finished" if self.step == self.evaluations[-1] else "running"
+        self.start = self.start or metrics
         shown = {"samples": samples, "labels": self.judge.labels, "samples_per_second": speed}
+        if trouble := self._collapse(metrics):
+            return self.progress("collapsed", cause=trouble, metrics=metrics, **shown)
+        outcome = "finished" if self.step == self.evaluations[-1] else "running"
         return self.progress(outcome, metrics=metrics, **shown)
+
+    def _collapse(self, metrics: dict[str, float]) -> str:
+        """What the student has not kept that it must keep from here on, or ""."""
+        asked = self.trial.evaluation
+        if self.step < asked.keeps_from * self.evaluations[-1]:
+            return ""
+        for own in asked.bounds:
+            bound = own.bound(self.start[own.metric])
+            assert bound is not None  # the start has all metrics
+            if own.excess(metrics[own.metric], bound) > 0:
+                limit = f" ({bound:.4g})" if own.relative else ""
+                return f"{own.metric} is {metrics[own.metric]:.4g}, and must be {own.text}{limit}"
+        return ""
 
     def progress(self, outcome: Outcome, *, cause: str = "", **shown: Any) -> Progress:
         """Where the trial stands."""
@@ -154,12 +172,17 @@ class _Training:
 
     def state(self) -> dict[str, Any]:
         """All that training depends on."""
-        return {"step": self.step, "seconds": self.seconds, "method": self.method.state()}
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "start": self.start,
+            "method": self.method.state(),
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
         self.method.load(state["method"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self.start = state["step"], state["seconds"], state["start"]
 
 
 def evaluation_steps(trial: Trial, *, images_per_step: int) -> list[int]:

@@ -158,6 +158,7 @@ class Relay(tune.Callback):
             return
         entry = self._handed.entries[trial.trial_id]
         metrics = {name: result[name] for name in entry.trial.metrics if name in result}
+        self._handed.ledger.evaluated(entry, result["images"], metrics)
         for watcher in self._watchers:
             watcher.progressed(entry, result["images"], metrics)
 

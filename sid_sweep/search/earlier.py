@@ -198,7 +198,7 @@ def _lessons(
     finished = [own for own in fitting if verdict(own[2])[0] == "finished"]
     found = {number: means(sweep, results) for number, _, results in finished}
     baseline: dict[str, float] = {}
-    if any(own.of_baseline for own in sweep.bounds):
+    if any(own.relative for own in sweep.bounds):
         base = next((number for number, arm, _ in finished if arm == sweep.declared[0]), None)
         if base is None:
             raise _refused(

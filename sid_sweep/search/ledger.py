@@ -7,7 +7,8 @@ when all of this one have ended. So a worker may have to wait, but which trials 
 their results alone, not on which of them came first, and a sweep that was killed goes on to the
 same ones.
 
-What was begun and has no end comes before what is new, the furthest of it first.
+What was begun and has no end comes before what is new, the furthest of it first. An arm that is
+given up (`pruning`) gets none of its further screening seeds.
 
 Optuna is told of an arm with the mean over the screening seeds that it got (`telling`). A trial's
 result is looked up in its folder, so what was computed once is never computed again, whichever
@@ -15,22 +16,22 @@ space asks. A grown space gets a new study in the same journal, which begins wit
 older ones.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import optuna
 from optuna.trial import TrialState
 
-from sid_sweep.spec import Arm, Sweep
+from sid_sweep.spec import SETTLED, Arm, Sweep
 from sid_sweep.spec.search import GridSearch
 from sid_sweep.trials import Entry, Result, SweepFolder, TrialFolder
 
 from .earlier import lessons_of
+from .pruning import Pruner
 from .referee import Referee
 from .study import (
     ARM,
     REPEATED,
-    SETTLED,
     arm_of,
     enqueue,
     go_on,
@@ -40,7 +41,7 @@ from .study import (
     propose,
     repeats_of,
 )
-from .telling import OUTCOME, Teller
+from .telling import CAUSE, OUTCOME, Teller
 
 MAX_REPEATS = 100  # draws of known arms in a row after which a space counts as exhausted
 
@@ -90,12 +91,16 @@ class Ledger:
             is_interrupted=self._is_interrupted,
             lessons=lessons_of(sweep, folder),
         )
-        self._teller = Teller(self._study, sweep)
+        self._pruner = Pruner(sweep)
+        self._teller = Teller(self._study, sweep, self._pruner)
+        self._num_forgone = 0
         self._declared, self._count = set(sweep.declared), repeats_of(self._study)
         for proposal in latest_by_arm(self._study):
             if proposal.state is TrialState.WAITING:
                 continue
-            self._number(arm_of(proposal))
+            number = self._number(arm_of(proposal))
+            if proposal.state is TrialState.PRUNED:
+                self._pruner.give_up(number, proposal.user_attrs[CAUSE])
             if proposal.state.is_finished() and proposal.user_attrs.get(OUTCOME) in SETTLED:
                 self._note(arm_of(proposal), None)
             elif proposal.state is TrialState.RUNNING:
@@ -123,18 +128,27 @@ class Ledger:
     def next_entry(self) -> Entry | None:
         """The next trial to run. None: nothing is left, or nothing can be said before trials that
         are out have ended (`waits`)."""
-        while not self._queue:
-            if self.waits:
-                return None
-            try:
-                step = next(self._course)
-            except StopIteration:
-                self._at_end_of_round = False
-                return None
-            self._at_end_of_round = step is None
-            for entry in sorted(step or (), key=_place):
-                self._start(entry)
-        return self._queue.pop(0)
+        while self._queue or self._fill():
+            if self._queue:
+                entry = self._queue.pop(0)
+                if not (cause := self._pruner.why(entry)):
+                    return entry
+                self._forgo(entry, cause)
+        return None
+
+    def _fill(self) -> bool:
+        """Queue the next step of the phases, which may be empty; whether there is one now."""
+        if self.waits:
+            return False
+        try:
+            step = next(self._course)
+        except StopIteration:
+            self._at_end_of_round = False
+            return False
+        self._at_end_of_round = step is None
+        for entry in sorted(step or (), key=_place):
+            self._start(entry)
+        return True
 
     def upcoming(self) -> Entry | None:
         """The next trial, as `next_entry`, which stays the next."""
@@ -142,12 +156,22 @@ class Ledger:
             self._queue.insert(0, entry)
         return self._queue[0] if self._queue else None
 
+    def evaluated(self, entry: Entry, images: int, metrics: Mapping[str, float]) -> None:
+        """Note an evaluation. Where the arm is given up for it, or was, the trial is told to
+        stop."""
+        if cause := self._pruner.evaluated(entry, images, metrics):
+            entry.folder.prune(cause)
+
     def tell(self, entry: Entry, result: Result) -> None:
         """Note how a trial ended; with the last of its screening seeds, Optuna is told of the
         arm."""
         asked = self._asked[entry.number]
         asked.results[entry.seed] = result
+        self._pruner.ended(entry, result)
+        if result.outcome == "pruned":
+            entry.folder.forget_attempts()
         for twin in self._twins.pop(entry.folder, []):
+            self._pruner.recall(twin)
             self.tell(twin, result)
             self._known(twin, result)
         if set(self.sweep.seeds.screen) <= set(asked.results):
@@ -283,6 +307,7 @@ class Ledger:
     def _start(self, entry: Entry) -> None:
         """Queue a trial that has no result; tell one that has."""
         self._started[entry.number, entry.seed] = entry
+        self._pruner.recall(entry)
         if (result := entry.folder.result()) is not None:
             self.tell(entry, result)
             self._known(entry, result)
@@ -292,12 +317,30 @@ class Ledger:
             self._twins[entry.folder] = []
             self._queue.append(entry)
 
+    def _forgo(self, entry: Entry, cause: str) -> None:
+        """Queue it no more, since its arm was given up; other arms that come to the same trial may
+        still want it."""
+        if twins := self._twins.pop(entry.folder):
+            self._twins[entry.folder] = twins[1:]
+            self._queue.insert(0, twins[0])
+        if entry.folder.has_begun() and not twins:
+            entry.folder.prune(cause)
+            result = entry.folder.standing()
+            self._known(entry, result)
+        else:
+            del self._started[entry.number, entry.seed]
+            result = Result(outcome="pruned", cause=cause)
+            self._num_forgone += 1
+            self._foreseen(self.sweep.num_trials - self._num_forgone)
+        self.tell(entry, result)
+
     def _tell_study(self, asked: _Asked) -> None:
         """Once: the mean over the screening seeds that the arm got, or what went wrong."""
         proposal, asked.proposal = asked.proposal, None
         screen = self.sweep.seeds.screen
         results = [asked.results[seed] for seed in screen if seed in asked.results]
-        self._teller.tell(asked.arm, proposal, results)
+        number = self._numbers[asked.arm]
+        self._teller.tell(number, asked.arm, proposal, results)
 
 
 def _place(entry: Entry) -> tuple[bool, int]:

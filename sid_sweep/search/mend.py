@@ -116,7 +116,7 @@ def _arms_like(own: TrialFolder, sweep: Sweep) -> Sequence[Arm]:
         for knob, domain in sweep.domains.items()
     ]
     for choice in product(*options):
-        arm = sweep.prune(dict(zip(sweep.domains, choice, strict=True)))
+        arm = sweep.trimmed(dict(zip(sweep.domains, choice, strict=True)))
         try:
             if digest(sweep.trial(arm, values["seed"])) == own.path.name:
                 return [arm]

@@ -24,7 +24,7 @@ from .samplers import EARLIER, blind, distribution, first_generation, join_gener
 from .telling import OUTCOME
 
 ARM = "arm"  # attribute of a proposal
-SETTLED, REPEATED = ("finished", "diverged"), "repeated"
+REPEATED = "repeated"
 LEARNT = "learnt"  # attribute of a study that has all that an earlier sweep lends
 MAX_OWN_REPEATS = 5
 """Known arms that a sampler asks for in a row; then one is drawn."""

@@ -1,5 +1,5 @@
 """What Optuna is told of an arm once it has its screening seeds: means, deviations, how far it is
-from its constraints.
+from its constraints. Of one that was given up, how it stood last: Optuna has a state for those.
 
 No sampler of Optuna's takes a deviation for each arm: `gp` estimates one for all. It is kept beside
 the mean, for whoever looks at the study.
@@ -13,9 +13,11 @@ from typing import NamedTuple
 import optuna
 from optuna.trial import TrialState
 
-from sid_sweep.spec import Arm, Sweep
+from sid_sweep.spec import SETTLED, Arm, Sweep
 from sid_sweep.spec.constraints import excesses
 from sid_sweep.trials import Result
+
+from .pruning import Pruner
 
 OUTCOME, CAUSE = "outcome", "cause"  # attributes of a proposal
 DEVIATION, SEEDS = "deviation", "seeds"
@@ -24,6 +26,7 @@ DEVIATION, SEEDS = "deviation", "seeds"
 class Held(NamedTuple):
     """An arm that Optuna is told of as soon as the baseline has ended."""
 
+    number: int
     proposal: optuna.Trial
     results: Sequence[Result]
 
@@ -32,26 +35,28 @@ class Teller:
     """Tells the study of each arm once, in the order in which arms end; where a constraint is
     relative to the baseline, none before that has ended."""
 
-    def __init__(self, study: optuna.Study, sweep: Sweep) -> None:
-        self._study, self._sweep = study, sweep
+    def __init__(self, study: optuna.Study, sweep: Sweep, pruner: Pruner) -> None:
+        self._study, self._sweep, self._pruner = study, sweep, pruner
         self._bounds = sweep.bounds if sweep.search.learns else []
-        relative = any(own.of_baseline for own in self._bounds)
+        relative = any(own.relative for own in self._bounds)
         self._baseline = sweep.declared[0] if relative else None
         self._means: Mapping[str, float] | None = None if relative else {}
         self._held: list[Held] = []
 
-    def tell(self, arm: Arm, proposal: optuna.Trial | None, results: Sequence[Result]) -> None:
+    def tell(
+        self, number: int, arm: Arm, proposal: optuna.Trial | None, results: Sequence[Result]
+    ) -> None:
         """Note an arm's results; `proposal` is None where Optuna has been told of it."""
         if arm == self._baseline:
             self._means = means(self._sweep, results) if verdict(results)[0] == "finished" else {}
         if proposal is not None:
-            self._held.append(Held(proposal, results))
+            self._held.append(Held(number, proposal, results))
         if self._means is not None:
             held, self._held = self._held, []
             for own in held:
                 self._tell(*own)
 
-    def _tell(self, proposal: optuna.Trial, results: Sequence[Result]) -> None:
+    def _tell(self, number: int, proposal: optuna.Trial, results: Sequence[Result]) -> None:
         outcome, cause = verdict(results)
         proposal.set_user_attr(OUTCOME, outcome)
         proposal.set_user_attr(SEEDS, len(results))
@@ -60,9 +65,15 @@ class Teller:
             own = means(self._sweep, results)
             values = [own[objective.metric] for objective in self._sweep.objectives]
             kept = excesses(self._sweep.bounds, own, self._means or {}) if self._bounds else {}
+        elif outcome == "pruned":
+            proposal.set_user_attr(CAUSE, cause)
+            self._report(number, proposal)
+            self._study.tell(proposal, state=TrialState.PRUNED)
+            return
         else:
             proposal.set_user_attr(CAUSE, cause)
-            told = self._worst() if outcome == "diverged" and self._sweep.search.learns else None
+            is_result = outcome in SETTLED
+            told = self._worst() if is_result and self._sweep.search.learns else None
             if told is None:
                 self._study.tell(proposal, state=TrialState.FAIL)
                 return
@@ -71,9 +82,17 @@ class Teller:
             proposal.set_constraint(text, excess)
         self._study.tell(proposal, values)
 
+    def _report(self, number: int, proposal: optuna.Trial) -> None:
+        """How an arm stood last; once, since Optuna warns of what it knows."""
+        own = self._study.get_trials(deepcopy=False)[proposal.number]
+        if not own.intermediate_values and (last := self._pruner.last_values(number)):
+            turn, value = last
+            proposal.report(value, turn)
+
     def _worst(self) -> tuple[list[float], dict[str, float]] | None:
-        """What a sampler is told of an arm that diverged, which it would else ask for again, since
-        Optuna's forget what failed: the worst that any arm came to, in each objective."""
+        """What a sampler is told of an arm that diverged or collapsed, which it would else ask for
+        again, since Optuna's forget what failed: the worst that any arm came to, in each
+        objective."""
         told = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not told:
             return None
@@ -92,7 +111,7 @@ def worst(
 
 def verdict(results: Sequence[Result]) -> tuple[str, str]:
     """The outcome of an arm, the worst of its seeds', and the first cause of it."""
-    for outcome in ("failed", "diverged"):
+    for outcome in ("failed", "diverged", "collapsed", "pruned"):
         for result in results:
             if result.outcome == outcome:
                 return outcome, result.cause

@@ -16,7 +16,7 @@ from .losses import Loss
 from .methods import Method
 from .nets import Init, Net
 from .noise import Noise, Times, Weight
-from .outcomes import LOST, OUTCOMES, Outcome
+from .outcomes import LOST, OUTCOMES, SETTLED, Outcome
 from .sweep import Sweep
 from .teachers import EdmTeacher, ExactTeacher, Teacher, TrainedTeacher
 from .trial import (

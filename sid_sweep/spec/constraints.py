@@ -1,7 +1,8 @@
-"""Constraints: what an arm must keep, whatever its objective is.
+"""Constraints: what an arm must keep, whatever its objective is, and a student while it trains.
 
 `cost/state_bytes <= 8e9`, `off_modes <= 1.1 * baseline`: the mean of a metric over an arm's seeds,
-`<=` or `>=`, and a number, or so many times the mean of the baseline.
+`<=` or `>=`, and a number, or so many times the mean of the baseline. Of a student, `js <= 2 *
+start`: what it had before it trained.
 """
 
 import math
@@ -9,9 +10,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-GRAMMAR = "METRIC <= NUMBER or METRIC >= NUMBER, or NUMBER * baseline on the right"
+BASELINE, START = "baseline", "start"
+GRAMMAR = "METRIC <= NUMBER or METRIC >= NUMBER, or NUMBER * {} on the right"
 _SIDES = re.compile(r"\s*(?P<metric>[^\s<>=*]+)\s*(?P<relation><=|>=)\s*(?P<right>[^<>=]*?)\s*")
-_OF_BASELINE = re.compile(r"(?:(?P<factor>[^\s*]+)\s*\*\s*)?baseline")
+_RELATIVE = re.compile(r"(?:(?P<factor>[^\s*]+)\s*\*\s*)?(?P<reference>baseline|start)")
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,14 @@ class Constraint:
     metric: str
     at_most: bool
     number: float
-    of_baseline: bool
+    relative: bool
+    """Whether the number is multiplied by what the reference has."""
 
-    def bound(self, baseline: float | None) -> float | None:
-        """What an arm's mean is compared with; None where the baseline has none."""
-        if not self.of_baseline:
+    def bound(self, reference: float | None) -> float | None:
+        """What a value is compared with; None where the reference has none."""
+        if not self.relative:
             return self.number
-        return None if baseline is None else self.number * baseline
+        return None if reference is None else self.number * reference
 
     def excess(self, mean: float, bound: float) -> float:
         """How far a mean is beyond its bound, in parts of that; above 0 where it is violated."""
@@ -52,8 +55,8 @@ def excesses(
     return found
 
 
-def parse(text: str) -> Constraint:
-    """What a constraint says.
+def parse(text: str, *, reference: str = BASELINE) -> Constraint:
+    """What a constraint says, in which `reference` may stand for what else there is.
 
     Raises:
         ValueError: it says nothing; the reason and the way out.
@@ -62,28 +65,32 @@ def parse(text: str) -> Constraint:
     if sides is None:
         strict = " (a limit is kept where it is met, so < and > are not needed)"
         hint = strict if re.fullmatch(r"[^<>=]*[<>][^<>=]*", text) else ""
-        raise ValueError(f"{text!r} is no constraint; write {GRAMMAR}{hint}")
+        raise ValueError(f"{text!r} is no constraint; write {GRAMMAR.format(reference)}{hint}")
     right = sides["right"]
-    of_baseline = _OF_BASELINE.fullmatch(right)
-    number = _number(of_baseline["factor"] or "1" if of_baseline else right, text)
-    if of_baseline and number <= 0:
-        raise ValueError(f"{text!r}: {number:.12g} times the baseline; write a factor above 0")
-    product = f"{number:.12g} * baseline" if number != 1 else "baseline"
-    written = product if of_baseline else f"{number:.12g}"
+    relative = _RELATIVE.fullmatch(right)
+    if relative and relative["reference"] != reference:
+        raise ValueError(f"{text!r}: there is no {relative['reference']} here; write {reference}")
+    number = _number(relative["factor"] or "1" if relative else right, text, reference)
+    if relative and number <= 0:
+        raise ValueError(f"{text!r}: {number:.12g} times the {reference}; write a factor above 0")
+    product = f"{number:.12g} * {reference}" if number != 1 else reference
+    written = product if relative else f"{number:.12g}"
     return Constraint(
         f"{sides['metric']} {sides['relation']} {written}",
         sides["metric"],
         sides["relation"] == "<=",
         number,
-        of_baseline is not None,
+        relative is not None,
     )
 
 
-def _number(word: str, text: str) -> float:
+def _number(word: str, text: str, reference: str) -> float:
     try:
         number = float(word)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{text!r}: {word!r} is no finite number; write {GRAMMAR}")
+        raise ValueError(
+            f"{text!r}: {word!r} is no finite number; write {GRAMMAR.format(reference)}"
+        )
     return number

@@ -6,9 +6,10 @@ A Fréchet distance is called FID where its features are Inception's, and nowher
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from .base import Count, ForeignPath, Positive, Spec
+from .constraints import START, Constraint, parse
 
 if TYPE_CHECKING:
     from .trial import Trial
@@ -151,8 +152,32 @@ class Evaluation(Spec):
     else the teacher's own."""
     reference: Reference = DataReference()
     """With what images are compared."""
+    keeps: tuple[str, ...] = Field(default=(), strict=False)
+    """What a student must keep, or its trial ends at once as collapsed: METRIC <= NUMBER, METRIC >=
+    NUMBER, or so many times what it had at the start, such as modes >= 6 or js <= 1.5 * start."""
+    keeps_from: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """From which part of the budget on: until then it may be anything."""
+
+    @field_validator("keeps")
+    @classmethod
+    def _said_in_one_way(cls, keeps: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse(own, reference=START).text for own in keeps)
+
+    @property
+    def bounds(self) -> list[Constraint]:
+        """What a student must keep."""
+        return [parse(own, reference=START) for own in self.keeps]
+
+    @property
+    def kept(self) -> str:
+        """That in words."""
+        return f"{', '.join(self.keeps)} from {self.keeps_from:.0%} of the budget on"
 
     def refuses(self, trial: "Trial", path: str) -> Iterator[str]:
+        for own in self.bounds:
+            known = [name for name in trial.metrics if not name.startswith("cost/")]
+            if own.metric not in known:
+                yield f"{path}.keeps: {own.text}: a student is judged by {', '.join(known)}"
         least = trial.features.dimensions if trial.features else None
         if least is not None and self.samples < least:
             yield (

@@ -115,7 +115,7 @@ def _type_name(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return " | ".join(str(arg) for arg in get_args(annotation))
     match get_origin(annotation), get_args(annotation):
-        case (builtins.list, (member,)):
+        case (builtins.list, (member,)) | (builtins.tuple, (member, builtins.Ellipsis)):
             return f"list of {_type_name(member)}"
         case (builtins.tuple, members):
             return f"[{', '.join(_type_name(member) for member in members)}]"

@@ -200,7 +200,7 @@ def _representatives(sweep: Sweep) -> list[Arm]:
         return list(sweep.grid())
     first = {knob: domain.corners()[0] for knob, domain in sweep.domains.items()}
     return [
-        sweep.prune({**first, knob: value})
+        sweep.trimmed({**first, knob: value})
         for knob, domain in sweep.domains.items()
         for value in domain.corners()
     ]

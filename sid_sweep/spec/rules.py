@@ -74,7 +74,7 @@ def of_named_arms(sweep: Sweep) -> Iterator[Problem]:
 def of_constraints(sweep: Sweep) -> Iterator[Problem]:
     """Bounds that nothing sets."""
     for place, own in enumerate(sweep.bounds):
-        if own.of_baseline and not sweep.baseline:
+        if own.relative and not sweep.baseline:
             sentence = f"{own.text}: there is no baseline; add one, or write a number instead"
             yield ("constraints", place), sentence
 

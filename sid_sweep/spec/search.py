@@ -12,6 +12,7 @@ from pydantic import Field
 from .arm import Scalar
 from .base import Count, Spec, variants
 from .domain import Cases, Choice
+from .pruning import Pruning
 from .reader import Path_
 
 if TYPE_CHECKING:
@@ -25,11 +26,34 @@ class _Search(Spec):
     learns: ClassVar[bool] = False
     """Whether what it asks for depends on results, so that arms must be told to it as they end."""
 
+    prunes: ClassVar[bool] = True
+    """Whether arms may be given up early: it learns nothing, or also from those."""
+
     sampler: str
+    prune: Pruning | None = None
+    """When an arm is given up early, on the seeds that screen; null: never."""
 
     def cannot(self, sweep: "Sweep") -> Iterator[Problem]:
         """What it cannot do of this sweep, and the way out."""
-        yield from ()
+        if self.prune is not None:
+            yield from self._cannot_prune(sweep)
+
+    def _cannot_prune(self, sweep: "Sweep") -> Iterator[Problem]:
+        path = ("search", "prune")
+        if not self.prunes:
+            sentence = f"{self.sampler} learns from whole arms alone; leave it out, or search with "
+            yield path, sentence + ", ".join(key for key, own in SAMPLERS.items() if own.prunes)
+        if not sweep.seeds.confirm:
+            sentence = "the seeds on which arms are given up flatter those that stay; judge them "
+            yield path, sentence + "on fresh ones, such as seeds: {screen: 1, confirm: 5, keep: 3}"
+        if sweep.seeds.race:
+            yield path, "seeds.race gives arms up too, between seeds; choose one of the two"
+        for key in ("cost", "constraints"):
+            if getattr(sweep, key):
+                sentence = f"arms are given up by the objective alone, and there is {key}; "
+                yield path, sentence + "leave one of the two out"
+        for knob in sorted(sweep.set_by_arms & {"budget.images", "evaluation.times"}):
+            yield path, f"arms are compared at as many images, and {knob} is swept; fix it"
 
 
 class GridSearch(_Search):
@@ -38,6 +62,7 @@ class GridSearch(_Search):
     sampler: Literal["grid"] = "grid"
 
     def cannot(self, sweep: "Sweep") -> Iterator[Problem]:
+        yield from super().cannot(sweep)
         for path, domain in sweep.placed_domains():
             if not isinstance(domain, Choice | Cases):
                 others = ", ".join([*SAMPLERS][1:])
@@ -57,6 +82,7 @@ class _Sampled(_Search):
     name, or its folder. They are none of this sweep's."""
 
     def cannot(self, sweep: "Sweep") -> Iterator[Problem]:
+        yield from super().cannot(sweep)
         if (num := len(sweep.declared)) > self.arms:
             sentence = f" = {self.arms}, and {num} arms are named; ask for {num} or more"
             yield ("search", "arms"), sentence
@@ -104,6 +130,8 @@ class TPESearch(_Learning):
 
 class _Joint(_Learning):
     """Draws all knobs together, so every arm has all of them."""
+
+    prunes: ClassVar[bool] = False
 
     def cannot(self, sweep: "Sweep") -> Iterator[Problem]:
         yield from super().cannot(sweep)

@@ -170,13 +170,13 @@ class Sweep(Spec):
 
     def first_arm(self) -> Arm:
         """An arm that the space certainly has, for what all trials share."""
-        return self.prune({knob: domain.corners()[0] for knob, domain in self.domains.items()})
+        return self.trimmed({knob: domain.corners()[0] for knob, domain in self.domains.items()})
 
     def foreign(self) -> list[str]:
         """Files and folders that someone else made, of all its trials."""
         first = self.first_arm()
         arms = (
-            self.prune({**first, knob: value})
+            self.trimmed({**first, knob: value})
             for knob, domain in self.domains.items()
             for value in domain.corners()
         )
@@ -190,7 +190,16 @@ class Sweep(Spec):
         conditions = self.domains[knob].when
         return all(arm.get(path, lookup(self.fixed, path)) == v for path, v in conditions.items())
 
-    def prune(self, values: Mapping[str, Scalar]) -> Arm:
+    @property
+    def set_by_arms(self) -> set[str]:
+        """All knobs that arms set, those of cases among them."""
+        found: set[str] = set()
+        for knob, domain in self.domains.items():
+            is_case = isinstance(domain, Cases)
+            found |= {p for c in domain.cases for p in domain.settings(c)} if is_case else {knob}
+        return found
+
+    def trimmed(self, values: Mapping[str, Scalar]) -> Arm:
         """The arm of `values`, without the knobs whose conditions fail."""
         kept: dict[str, Scalar] = {}
         for knob, value in values.items():
@@ -257,6 +266,8 @@ class Sweep(Spec):
             "samples": {} if "evaluation.samples" in self.domains else first.sampled,
             **({"cost": self.cost.metric, "cost_goal": self.cost.goal} if self.cost else {}),
             **({"constraints": self.constraints} if self.constraints else {}),
+            **({"kept": first.evaluation.kept} if first.evaluation.keeps else {}),
+            **({"pruned_by": self.search.prune.called} if self.search.prune else {}),
             "domains": {knob: describe(domain) for knob, domain in self.domains.items()},
         }
 
@@ -276,7 +287,7 @@ def space_digest(sweep: Sweep) -> str:
     values = {"search": search, "domains": domains, "seeds": sorted(sweep.seeds.screen)}
     if sweep.search.learns and sweep.constraints:
         values["constraints"] = sweep.constraints
-        if any(own.of_baseline for own in sweep.bounds):
+        if any(own.relative for own in sweep.bounds):
             values["baseline"] = sweep.baseline
     return digest(values)
 

@@ -227,7 +227,7 @@ def _status(result: Result) -> Status:
     match result.outcome:
         case "failed":
             return "FAILED"
-        case "diverged":
+        case "diverged" | "collapsed" | "pruned":
             return "KILLED"
         case _:
             return "FINISHED"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from sid_sweep.files import read_json
+from sid_sweep.spec import SETTLED
 from sid_sweep.spec.names import sweep_name, trial_name
 from sid_sweep.trials import Measurement, Result, TrialFolder
 from sid_sweep.trials.folder import HOST, LOG, STUDENT
@@ -134,7 +135,9 @@ def fetch_trial(run_id: str, *, tracking_uri: str | None = None) -> TrialFolder:
         standing = _standing(run, folder.measurements())
     except (MlflowException, OSError, ValueError, TypeError) as error:
         raise LookupError(f"run {run_id} in {from_where} cannot be read: {reason(error)}") from None
-    if standing.outcome in ("finished", "diverged"):
+    if standing.outcome == "pruned":
+        folder.prune(standing.cause)
+    elif standing.outcome in SETTLED:
         folder.write_result(standing)
     return folder
 

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from sid_sweep.spec import LOST, Sweep, digest, plain
+from sid_sweep.spec import SETTLED, Sweep, digest, plain
 from sid_sweep.trials import Entry, Result
 from sid_sweep.trials.sweep_folder import RECORD
 
@@ -152,9 +152,11 @@ class Showcase:
     # ---- arms
 
     def _is_complete(self, ended: dict[int, Ending]) -> bool:
-        """Whether an arm has all the seeds of a phase, and none of a later one. Where fewer may do,
-        only the end of the sweep says that it has all it gets."""
+        """Whether an arm has all the seeds of a phase, and none of a later one, or was given up.
+        Where fewer may do, only the end of the sweep says that it has all it gets."""
         seeds = self._sweep.seeds
+        if any(result.outcome == "pruned" for _, result in ended.values()):
+            return True
         confirmed = set(seeds.confirm) & set(ended)
         return set(seeds.screen) <= set(ended) and len(confirmed) in (0, len(seeds.confirm))
 
@@ -179,10 +181,10 @@ class Showcase:
         if is_last and not num["failed"]:
             self._send_course(key, [pair for pair in own if pair[1].outcome == "finished"])
             self._show_arm(key, own)
-        counts = {name: str(num[name]) for name in ("finished", *LOST)}
+        counts = {name: str(num[name]) for name in (*SETTLED, "failed")}
         self._store.tag(self._runs[key], counts | {OUTCOME: outcomes(self._sweep, own)})
         failed = any(result.outcome == "failed" for _, result in ended.values())
-        over = "FINISHED" if num["finished"] else "KILLED"
+        over = "FINISHED" if num["finished"] and not num["pruned"] else "KILLED"
         self._runs.end(key, "FAILED" if failed else over, done=signature, curves=is_last)
 
     def _reported(self, number: int) -> list[Ending]:

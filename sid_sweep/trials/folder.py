@@ -7,7 +7,8 @@ measurements.jsonl      a line per evaluation: images, seconds, metrics
 samples/<images>.png    the picture of an evaluation
 checkpoint.pt           where it stands, while it is not done
 generator.safetensors   the student, once finished
-result.json             how it ended: finished or diverged
+result.json             how it ended: finished, diverged or collapsed
+pruned.json             why its arm was given up; from then on it trains no further
 failure.json            why its last attempt failed; it is tried again by the next run
 """
 
@@ -19,7 +20,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, with_config
 
 from sid_sweep.files import Damaged, append_line, write_json, write_lines
-from sid_sweep.spec import Outcome, Trial, plain
+from sid_sweep.spec import SETTLED, Outcome, Trial, plain
 
 from .checked import STRICT, read, read_each, words
 from .host import Host
@@ -64,6 +65,7 @@ MEASUREMENT, RESULT = TypeAdapter(Measurement), TypeAdapter(Result)
 HOST_RECORD = TypeAdapter(Host)
 VALUES, FIGURES = words(dict[str, Any]), words(dict[str, float])
 FAILURE = words(dict[Literal["cause", "traceback"], str])
+REASON = words(dict[Literal["cause"], str])
 
 
 def disagreement(result: Result, measured: Sequence[Measurement]) -> str:
@@ -111,6 +113,7 @@ class TrialFolder:
     def write_result(self, result: Result) -> None:
         """Declare the trial done; from here on it is never run again."""
         write_json(self.ending, asdict(result))
+        self.pruning.unlink(missing_ok=True)  # it came to its end before it was told
         self.forget_attempts()
 
     def forget_attempts(self) -> None:
@@ -121,6 +124,12 @@ class TrialFolder:
     def write_failure(self, cause: str, *, traceback: str) -> None:
         """Note why an attempt failed."""
         write_json(self.failure, {"cause": cause, "traceback": traceback})
+
+    # ---- what the command writes while the worker trains
+
+    def prune(self, cause: str) -> None:
+        """Give its arm up: the worker stops where it sees this, and nobody runs it again."""
+        write_json(self.pruning, {"cause": cause})
 
     # ---- what all others read; what is damaged raises Damaged
 
@@ -143,13 +152,15 @@ class TrialFolder:
         return read_each(MEASUREMENT, self.log)
 
     def result(self) -> Result | None:
-        """Its lasting end, finished or diverged; None while there is none."""
-        if not self.ending.exists():
-            return None
-        result = read(RESULT, self.ending)
-        if result.outcome not in ("finished", "diverged"):
-            raise Damaged(self.ending, f"outcome: {result.outcome} is no lasting end")
-        return result
+        """Its lasting end, one of SETTLED; None while there is none."""
+        if self.ending.exists():
+            result = read(RESULT, self.ending)
+            if result.outcome == "pruned" or result.outcome not in SETTLED:
+                raise Damaged(self.ending, f"outcome: {result.outcome} is no end of a trial")
+            return result
+        if self.pruning.exists():
+            return self._so_far("pruned", read(REASON, self.pruning)["cause"])
+        return None
 
     def standards(self) -> dict[str, float]:
         """What its metrics are relative to; {} where nobody noted it."""
@@ -163,12 +174,16 @@ class TrialFolder:
         """How the trial stands: its lasting end, else its last attempt's failure, else running."""
         if (result := self.result()) is not None:
             return result
+        cause = self.failed()
+        return self._so_far("running" if cause is None else "failed", cause or "")
+
+    def _so_far(self, outcome: Outcome, cause: str) -> Result:
+        """Without an end of its own it stands where it was evaluated last."""
         measurements = self.measurements()
         last = measurements[-1] if measurements else None
-        cause = self.failed()
         return Result(
-            outcome="running" if cause is None else "failed",
-            cause=cause or "",
+            outcome=outcome,
+            cause=cause,
             images=last.images if last else 0,
             seconds=last.seconds if last else 0.0,
             peak_memory_bytes=last.peak_memory_bytes if last else 0,
@@ -176,7 +191,8 @@ class TrialFolder:
 
     def is_interrupted(self) -> bool:
         """Whether it was begun and has neither an end nor a failure."""
-        return self.specification.exists() and not (self.ending.exists() or self.failure.exists())
+        ends = (self.ending, self.pruning, self.failure)
+        return self.specification.exists() and not any(path.exists() for path in ends)
 
     def pictures(self) -> list[tuple[int, Path]]:
         """All pictures with their images, in order."""
@@ -212,6 +228,10 @@ class TrialFolder:
     @property
     def ending(self) -> Path:
         return self.path / "result.json"
+
+    @property
+    def pruning(self) -> Path:
+        return self.path / "pruned.json"
 
     @property
     def failure(self) -> Path:

@@ -28,6 +28,7 @@ PNG, END = b"\x89PNG\r\n\x1a\n", b"IEND"
 HEADER = "sid_sweep"  # in a student's file
 
 AGAIN = "the trial is run again"
+JUDGED = "whether its arm was given up is asked again"
 OTHERS = "the measurements beside it are not those that were made before it"
 
 
@@ -160,6 +161,9 @@ class _Mending:
         wrong_student = self._student()
         if wrong_log is None and not _in_order(measured or []):
             wrong_log = Damaged(own.log, "its evaluations are not in order")
+        if wrong_log and own.pruning.exists() and not own.ending.exists():
+            yield _aside(wrong_log, "its arm stays given up")
+            return
         if result is not None:
             if wrong_log is None and (what := disagreement(result, measured or [])):
                 wrong_end, wrong_log = Damaged(own.ending, what), Damaged(own.log, what)
@@ -173,7 +177,7 @@ class _Mending:
             return
         for wrong in (wrong_student, wrong_end, wrong_log):
             if wrong:
-                yield _aside(wrong, AGAIN)
+                yield _aside(wrong, JUDGED if wrong.path == own.pruning else AGAIN)
         if result is not None and wrong_end is None:
             own.forget_attempts()
         elif wrong := self._checkpoint([] if wrong_log else measured or []):

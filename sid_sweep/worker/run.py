@@ -25,7 +25,8 @@ Report = Callable[[dict[str, float]], None]
 def run(
     job: Job, report: Report, *, device: torch.device | str = "cpu", ranks: Ranks = SOLO
 ) -> None:
-    """Run a trial to its end, from its last checkpoint if it has one.
+    """Run a trial to its end, from its last checkpoint if it has one; or until its arm is given
+    up.
 
     Rank 0 writes the folder and reports; the other ranks only compute.
 
@@ -45,11 +46,24 @@ def run(
         job.folder.write_host(host)
     records = distill(job.trial, cache=job.cache, device=device, ranks=ranks, resume=state)
     del state  # as large as all that trains
+    going = _until_given_up(records, job, device=device, ranks=ranks)
     with told_what_to_lower():
         if ranks.rank == 0:
-            _write_down(records, job, report, device=device)
+            _write_down(going, job, report, device=device)
         else:
-            collections.deque(records, maxlen=0)
+            collections.deque(going, maxlen=0)
+
+
+def _until_given_up(
+    records: Iterator[Progress], job: Job, *, device: torch.device | str, ranks: Ranks
+) -> Iterator[Progress]:
+    """What the loop yields, until rank 0 sees that the trial's arm was given up; the same on all
+    ranks."""
+    for progress in records:
+        yield progress
+        seen = ranks.rank == 0 and job.folder.pruning.exists()
+        if ranks.largest(torch.tensor(float(seen), device=device)):
+            return
 
 
 def _write_down(
@@ -98,10 +112,11 @@ class _Writer:
             self._checkpoints.save_if_due(progress)
         else:
             self._checkpoints.wait()  # the result removes the last one
+            final = metrics if progress.outcome == "finished" else {}
             self._folder.write_result(
                 Result(
                     outcome=progress.outcome, cause=progress.cause, images=progress.images,
-                    seconds=progress.seconds, peak_memory_bytes=peak, metrics=metrics,
+                    seconds=progress.seconds, peak_memory_bytes=peak, metrics=final,
                 )
             )  # fmt: skip
         return metrics

@@ -60,6 +60,7 @@ def test_it_writes_everything_and_says_what_it_found(parquet, tmp_path):
         assert f"warning: {warning}" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_report_of_a_report_is_the_same_report(parquet, tmp_path, capsys):
     assert main(["--from", str(parquet), "--out", str(tmp_path / "a")]) == 0
     again = ["--from", str(tmp_path / "a" / "runs.parquet"), "--out", str(tmp_path / "b")]
@@ -67,6 +68,7 @@ def test_a_report_of_a_report_is_the_same_report(parquet, tmp_path, capsys):
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_of_several_sweeps_each_has_its_folder(parquet, tmp_path, capsys):
     asked = question(sweep="other")
     write_parquet(tidy([r | {"sweep": "other"} for r in rows()], asked), asked, tmp_path / "b")

@@ -7,7 +7,9 @@ from lambda_sweep import question, run_rows, sweep_of
 
 from analysis.frame import tidy
 from analysis.question import Question
+from analysis.texts.tables import markdown
 from analysis.verdicts.arms import arms
+from analysis.verdicts.health import warnings
 from analysis.verdicts.referee import baseline, kept, outclassed, settled
 
 FINALS = {  # the first three seeds screen
@@ -163,3 +165,41 @@ def test_a_question_that_contradicts_itself_is_refused(wrong, rule):
 def test_a_question_comes_back_from_its_json():
     asked = question(**SCREEN, sequential=True, collapse={"modes": 8.0}, num_arms=6)
     assert Question.from_outline(json.loads(asked.to_json())) == asked
+
+
+def given_up(finals, *arms):
+    """Rows in which the last screening seed of these arms was given up at its first evaluation."""
+    asked = question(**SCREEN, pruned_by="the median rule")
+    rows = sweep_of(finals)
+    ends = {(arm, len(own) - 1) for arm, own in enumerate(finals.values()) if arm in arms}
+    kept_rows = [row for row in rows if not (row["final"] and (row["arm"], row["seed"]) in ends)]
+    for row in kept_rows:
+        if (row["arm"], row["seed"]) in ends:
+            row.update(final=True, outcome="pruned", cause="behind")
+    return tidy(kept_rows, asked), asked
+
+
+def test_an_arm_that_was_given_up_is_not_kept_however_good_its_other_seeds():
+    finals = FINALS | {1.0: (0.3, 0.4)}
+    assert kept(*given_up(finals, 2)) == [5, 0, 4]
+    assert kept(*given_up(FINALS | {1.0: (1.0,)}, 2)) == [5, 0, 4]
+
+
+def test_it_has_no_value_in_the_table_and_says_why():
+    fresh = {
+        0.5: (1.5, 1.6, 1.7, 1.55, 1.6, 1.65),
+        1.0: (0.3, 0.4),
+        2.0: (1.2, 1.3, 1.4, 1.25, 1.3, 1.35),
+    }
+    frame, asked = given_up(fresh, 1)
+    table = arms(frame, asked).set_index("param.loss.lambda")
+    assert table["pruned"].to_dict() == {0.5: 0, 1.0: 1, 2.0: 0}
+    assert table["lost"].tolist() == [0, 0, 0]
+    assert table["mean"].isna().to_dict() == {0.5: False, 1.0: True, 2.0: False}
+    assert table.loc[1.0, "verdict"] == ""
+    text = markdown(table.reset_index(), asked)
+    (line,) = [own for own in text.splitlines() if own.startswith("| 1 |")]
+    assert line.endswith("| pruned |")
+    assert "Pruned: given up early by the median rule, on the screening seeds" in text
+    told = warnings(frame, arms(frame, asked), asked)
+    assert not [line for line in told if "not started" in line or "without a value" in line]

@@ -67,6 +67,7 @@ def check_screened(num, setting):
     return found
 
 
+@pytest.mark.slow
 def test_the_arm_that_was_chosen_is_reported_by_seeds_that_did_not_choose_it():
     found = check_screened(30, Setting(32, 5, common=0.0))
     assert found.naive_claims > 0.1
@@ -83,6 +84,7 @@ def test_however_many_were_chosen_from(setting):
     assert setting.num_arms == 8 or found.naive_claims > 0.08
 
 
+@pytest.mark.slow
 def test_seeds_may_be_added_until_there_is_a_verdict():
     found = decided(20, Setting(4, 15))
     assert found.false_verdict <= 0.05 + error(20)

@@ -110,6 +110,7 @@ def test_a_trial_agrees_bit_for_bit_and_its_folder_is_left_alone(finished, stora
     assert contents(storage) == before
 
 
+@pytest.mark.slow
 def test_the_last_bit_of_one_metric_is_found(finished, storage, tmp_path, capsys):
     copy = tmp_path / finished.folder.path.name
     for path, content in contents(finished.folder.path).items():
@@ -133,6 +134,7 @@ def test_the_last_bit_of_one_metric_is_found(finished, storage, tmp_path, capsys
     assert "caution: agreement is not promised: it ran with processor another CPU" in shown
 
 
+@pytest.mark.slow
 def test_a_trial_that_breaks_is_a_difference(finished, storage, capsys):
     assert verified(finished.folder.path, storage, "--device", "nonsense") == EXIT_DIFFERS
     assert "differs: the trial broke here, on nonsense: RuntimeError" in capsys.readouterr().out

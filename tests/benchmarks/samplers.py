@@ -23,6 +23,7 @@ from analysis.frame import tidy
 from analysis.question import Question
 from analysis.texts.tables import markdown
 from analysis.verdicts.arms import arms
+from sid_sweep.search.pruning import Pruner
 from sid_sweep.search.study import ARM, REPEATED, Count, propose
 from sid_sweep.search.telling import OUTCOME, Teller
 from sid_sweep.spec import Arm, Sweep, load
@@ -87,7 +88,7 @@ class Forgetful(Teller):
 def chosen(sweep: Sweep, world: World, teller: type[Teller]) -> Arm:
     """The arm of the best mean, of as many as the sweep asks for."""
     study = optuna.create_study(direction="minimize")
-    tells, found, count = teller(study, sweep), dict[Arm, float](), Count()
+    tells, found, count = teller(study, sweep, Pruner(sweep)), dict[Arm, float](), Count()
     while len(found) < sweep.search.arms:  # pyright: ignore
         proposal, arm = propose(study, sweep, count)
         if arm in found:
@@ -98,7 +99,7 @@ def chosen(sweep: Sweep, world: World, teller: type[Teller]) -> Arm:
         count.drawn, count.repeats_in_a_row = count.drawn + 1, 0
         proposal.set_user_attr(ARM, dict(arm))
         results = [world.run(arm) for _ in sweep.seeds.screen]
-        tells.tell(arm, proposal, results)
+        tells.tell(len(found), arm, proposal, results)
         lost = any(own.outcome == "diverged" for own in results)
         found[arm] = math.inf if lost else sweep.mean("js", (r.metrics["js"] for r in results))
     return min(found, key=lambda arm: found[arm])

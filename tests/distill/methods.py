@@ -1,6 +1,9 @@
 """A small trial for every method and every knob that changes what a step does."""
 
+from collections.abc import Iterable
 from typing import Any
+
+import pytest
 
 from sid_sweep.spec import Trial
 
@@ -41,6 +44,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "ddim": {**TRAINED, "method": {"kind": "teacher", "solver": "ddim", "steps": 5}},
     "heun": {"method": {"kind": "teacher", "solver": "heun", "steps": 5}},
 }
+CORE = ("sid", "flow", "lora", "float16", "shared", "kd", "gan", "dde", "progressive", "ddim")
+"""Those that the fast tests train: the ways to train, and what touches many of their lines."""
 PLAIN_TEACHERS = ("ancestral", "ddim", "heun")
 TRAINED_METHODS = [name for name in METHODS if name not in PLAIN_TEACHERS]
 SHARED_OUT = [name for name in TRAINED_METHODS if name != "dropout"]
@@ -51,6 +56,14 @@ RESUMED = ("sid", "importance", "float16", "gan", "dde")
 """Those that two workers take up again from the state of the first."""
 TOLERANCES = {"bfloat16": 2e-2, "float16": 2e-2, "gan": 1e-4}
 """Relative error of a sum in another order: half precision, and a game that amplifies it."""
+
+
+def tiered(names: Iterable[str]) -> list[Any]:
+    """For `parametrize`: those beside the core are for the slow tests."""
+    return [own if own in CORE else pytest.param(own, marks=pytest.mark.slow) for own in names]
+
+
+EVERY, EVERY_TRAINED = tiered(METHODS), tiered(TRAINED_METHODS)
 
 
 def small(name: str, **changes: Any) -> Trial:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from methods import METHODS, TRAINED_METHODS, shown, small
+from methods import EVERY, EVERY_TRAINED, METHODS, shown, small
 
 from sid_sweep import data, quality, spec, teachers
 from sid_sweep.distill import distill
@@ -10,8 +10,8 @@ from sid_sweep.distill.build import build
 from sid_sweep.distill.method import Setting
 from sid_sweep.spec.base import variants
 
-every_method = pytest.mark.parametrize("name", METHODS)
-every_trained = pytest.mark.parametrize("name", TRAINED_METHODS)
+every_method = pytest.mark.parametrize("name", EVERY)
+every_trained = pytest.mark.parametrize("name", EVERY_TRAINED)
 
 
 def method(trial, cache):

@@ -97,6 +97,7 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
     assert any(trial.checkpoint.exists() for trial in trials(folder).values())
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_a_failed_trial_and_the_others_go_on(folder):
     began = time.time()
     process = start(folder, "--set", "resources.retries=0")
@@ -147,6 +148,7 @@ def test_interrupted_or_not_first_or_fifth_a_trial_is_a_function_of_its_specific
         assert [trial.result().outcome, trial.result().cause] == [outcome, cause]
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_launches_nothing(folder):
     output = run(folder)
     assert "nothing is left to run" in output
@@ -172,6 +174,7 @@ def test_mlflow_holds_what_the_folders_hold_once(folder, monkeypatch):
         assert len(pictures) == len(records)
 
 
+@pytest.mark.slow
 def test_the_analysis_reads_it_back(folder):
     done = subprocess.run(
         [sys.executable, "-m", "analysis.compare", "tiny"],
@@ -185,6 +188,7 @@ def test_the_analysis_reads_it_back(folder):
     assert any(name.startswith("js_vs_generator") for name in written)
 
 
+@pytest.mark.slow
 def test_a_new_seed_runs_only_what_is_missing(folder):
     before = set(trials(folder))
     output = run(folder, "--set", "seeds=[0, 1, 2]")
@@ -232,6 +236,7 @@ def test_a_deleted_tracking_store_is_filled_anew(tmp_path):
     assert set(before) <= {"FINISHED", "KILLED"}
 
 
+@pytest.mark.slow
 def test_a_store_that_is_down_loses_nothing(folder):
     down = ("--set", "seeds=[0, 1, 2]", "--tracking-uri", "http://127.0.0.1:9")
     output = run(folder, *down)

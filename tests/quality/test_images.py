@@ -67,6 +67,7 @@ def test_a_perfect_student_reads_one(judge):
     )
 
 
+@pytest.mark.slow
 def test_the_teachers_samples_are_the_other_unit(judge, teacher):
     drawn = _teacher_samples(teacher, TRIAL.noise)
     reads = [judge.measure(next(drawn)) for _ in range(4)]
@@ -138,6 +139,7 @@ def test_classifier_and_figures_are_made_once(cache, teacher, judge):
     assert torch.equal(again.real, judge.real)
 
 
+@pytest.mark.slow
 def test_the_classifier_is_deterministic(judge, tmp_path):
     again, accuracy = load_classifier(cache=tmp_path)
     ours = judge.classifier.state_dict()

@@ -21,7 +21,7 @@ LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 )
 def test_what_is_written_is_what_is_meant(text, said):
     own = parse(text)
-    assert (own.metric, own.at_most, own.number, own.of_baseline) == said
+    assert (own.metric, own.at_most, own.number, own.relative) == said
     assert parse(own.text) == own
 
 
@@ -67,7 +67,7 @@ def test_a_wrong_one_is_refused_in_a_line(constraints, sentence):
 
 def test_one_relative_to_the_baseline_needs_one():
     relative = "constraints=['js <= 1.1 * baseline']"
-    assert load(LAMBDA, [relative]).bounds[0].of_baseline
+    assert load(LAMBDA, [relative]).bounds[0].relative
     with pytest.raises(SpecError, match="there is no baseline; add one, or write a number"):
         load(LAMBDA, [relative, "baseline={}"])
 

@@ -47,7 +47,7 @@ def test_every_draw_is_a_trial(tmp_path):
     for seed in range(1000):
         drawn = {knob: draw(domain, rng) for knob, domain in sweep.domains.items()}
         assert all(sweep.domains[knob].holds(value) for knob, value in drawn.items())
-        arm = sweep.prune(drawn)
+        arm = sweep.trimmed(drawn)
         assert ("loss.lambda" in arm) == (arm["loss.kind"] == "sid")
         assert ("generator.init.net.depth" in arm) == (arm["generator.init.net.kind"] == "mlp")
         trial = sweep.trial(arm, seed)

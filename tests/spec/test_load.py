@@ -89,7 +89,7 @@ def test_every_search_space_loads_and_draws_from_it_are_trials(path):
                 arm[knob] = draw.randint(*values)
             else:
                 arm[knob] = draw.uniform(*values)
-        assert sweep.trial(sweep.prune(arm), draw.randrange(10**6))
+        assert sweep.trial(sweep.trimmed(arm), draw.randrange(10**6))
 
 
 def test_conditions_prune():

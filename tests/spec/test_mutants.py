@@ -67,6 +67,7 @@ def overrides(seed):
         yield f"{path}={value.removesuffix('...' + chr(10)).strip()}"
 
 
+@pytest.mark.slow
 def test_what_an_override_breaks_is_said_of_it_in_one_line():
     told = {}
     for override in islice(overrides(0), 150):

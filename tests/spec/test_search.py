@@ -21,8 +21,9 @@ BOUND = "constraints=['js <= 1']"
 ARMS = {key: "" if key == "grid" else ", arms: 20" for key in SAMPLERS}
 
 
-def asked(sampler, *overrides):
-    search = f"search={{sampler: {sampler}{ARMS[sampler]}}}"
+def asked(sampler, *overrides, prune=""):
+    more = f", prune: {prune}" if prune else ""
+    search = f"search={{sampler: {sampler}{ARMS[sampler]}{more}}}"
     return load(LAMBDA, ["baseline={}", *overrides, search])
 
 
@@ -74,3 +75,49 @@ def test_a_sampled_sweep_has_its_baseline_among_its_arms():
 def test_each_is_known_by_its_name():
     assert {tag_of(own) for own in SAMPLERS.values()} == {"sampler"}
     assert list(SAMPLERS) == ["grid", "random", "sobol", "tpe", "gp", "cmaes", "nsga2"]
+
+
+# ---- arms that are given up
+
+HALVING, MEDIAN = "{kind: halving}", "{kind: median, others: 3}"
+FRESH = "seeds={screen: 1, confirm: 5, keep: 3}"
+
+
+CANNOT_PRUNE = [
+    ("tpe", ["seeds=3"], "the seeds on which arms are given up flatter those that stay"),
+    ("tpe", ["seeds={screen: 3, race: true, confirm: 5}"], "choose one of the two"),
+    ("random", [COST], "arms are given up by the objective alone, and there is cost"),
+    ("random", [BOUND], "arms are given up by the objective alone, and there is constraints"),
+    (
+        "grid",
+        ["fixed={data: {kind: mixture}}", "scientific={budget.images: {choice: [1000, 2000]}}"],
+        "budget.images is swept",
+    ),
+    (
+        "grid",
+        ["scientific={how: {cases: {a: {evaluation: {times: 3}}, b: {evaluation: {times: 4}}}}}"],
+        "evaluation.times is swept",
+    ),
+    *[(own, [], f"{own} learns from whole arms alone") for own in ("gp", "cmaes", "nsga2")],
+]
+
+
+@pytest.mark.parametrize(("sampler", "overrides", "sentence"), CANNOT_PRUNE)
+def test_what_cannot_be_pruned_is_refused(sampler, overrides, sentence):
+    swept = [] if any("scientific" in own for own in overrides) else [RANGE]
+    swept = [CHOICE] if sampler == "grid" and swept else swept
+    seeds = [FRESH] if not any("seeds" in own for own in overrides) else []
+    with pytest.raises(SpecError) as caught:
+        asked(sampler, *swept, *seeds, *overrides, prune=HALVING)
+    assert sentence in str(caught.value)
+    assert "search.prune" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sampler", [key for key, own in SAMPLERS.items() if own.prunes])
+@pytest.mark.parametrize("prune", [HALVING, MEDIAN])
+def test_all_else_can_be_pruned(sampler, prune):
+    swept = CHOICE if sampler == "grid" else RANGE
+    sweep = asked(sampler, swept, FRESH, prune=prune)
+    assert sweep.search.prune.kind in prune
+    assert sweep.outline()["pruned_by"] == sweep.search.prune.called

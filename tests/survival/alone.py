@@ -6,7 +6,8 @@ from typing import Any
 
 from sid_sweep.search import Ledger, mend
 from sid_sweep.spec import Sweep
-from sid_sweep.trials import SweepFolder, agreement
+from sid_sweep.table_referee import TableReferee
+from sid_sweep.trials import Entry, SweepFolder, agreement
 from sid_sweep.worker.job import Job
 from sid_sweep.worker.run import run
 
@@ -39,26 +40,45 @@ def small(**changes: Any) -> Sweep:
 def command(storage: Path, sweep: Sweep | None = None, *, most: int = 1000) -> list[str]:
     """Run a sweep as the command does, at most so many trials; returns what was mended.
 
-    An error in a trial fails the trial, another ends the command.
+    An error in a trial fails the trial; another, such as what the command itself writes while a
+    trial runs, ends the command.
     """
     sweep = sweep or small()
     folder = SweepFolder(storage / sweep.sweep)
     with folder.sole_driver():
         lines = mend(folder, sweep)
         agreement.agree(folder, sweep)
-        ledger = Ledger(folder, sweep)
+        ledger = Ledger(folder, sweep, referee=TableReferee(sweep) if sweep.seeds.confirm else None)
         while most and (entry := ledger.next_entry()) is not None:
             most -= 1
             job = Job(
                 trial=entry.trial, folder=entry.folder, cache=folder.cache,
                 checkpoint_seconds=0.0, threads=1,
             )  # fmt: skip
+            relay = _Relay(ledger, entry)
             try:
-                run(job, lambda figures: None)
+                run(job, relay)
             except Exception as error:
+                if relay.is_broken:
+                    raise
                 entry.folder.write_failure(f"{type(error).__name__}: {error}", traceback="")
             ledger.tell(entry, entry.folder.standing())
     return lines
+
+
+class _Relay:
+    """What the command makes of a report."""
+
+    def __init__(self, ledger: Ledger, entry: Entry) -> None:
+        self._ledger, self._entry = ledger, entry
+        self.is_broken = False
+
+    def __call__(self, figures: dict[str, float]) -> None:
+        known = self._entry.trial.metrics
+        metrics = {name: value for name, value in figures.items() if name in known}
+        self.is_broken = True
+        self._ledger.evaluated(self._entry, int(figures["images"]), metrics)
+        self.is_broken = False
 
 
 def table(storage: Path, sweep: Sweep | None = None) -> dict[tuple[int, int], Any]:

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from kill_processes import marked
 from kill_sweeps import NAME, Home
 
 from sid_sweep.orchestration.home import OWNER
-from sid_sweep.search.study import ARM, OUTCOME, SETTLED, open_study
+from sid_sweep.search.study import ARM, OUTCOME, open_study
+from sid_sweep.spec import SETTLED
 from sid_sweep.tracking import read_sweep
 from sid_sweep.trials import SweepFolder
 from sid_sweep.trials.rows import rows_of
@@ -248,9 +249,9 @@ def left_ray_folders(before: set[Path], drivers: list[int], *, logs: Path) -> It
 
 
 def _is_used(folder: Path) -> bool:
-    """Whether a command holds it, or has just made it: Ray is about to start in it."""
+    """Whether a command holds it, or has just made it: it is about to hold it, or Ray to start."""
     try:
-        with (folder / OWNER).open("rb") as lock:
+        with suppress(FileNotFoundError), (folder / OWNER).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return time.time() - folder.stat().st_mtime < STARTING_SECONDS
     except BlockingIOError:

@@ -4,7 +4,8 @@ lost: `python tests/survival/kills.py --kills N --seed S`.
 A case starts a small sweep, kills one of its processes at its moment, waits for the command to end,
 runs the same command until it exits with 0, and compares all that is left with an undisturbed run
 of the same sweep. With `--each K` it is killed K times in turn before it may finish, first early in
-the sweep and then later. `--only` takes victims and moments; `--seed S --case K` runs one case
+the sweep and then later; what has not been killed when its last trial is left is killed then.
+`--only` takes victims and moments; `--seed S --case K` runs one case
 again, as far as timing allows. What failed keeps its folder.
 """
 
@@ -33,9 +34,11 @@ from kill_moments import MOMENTS, durations, read_durations
 from kill_processes import end_all, of_role, survivors
 from kill_sweeps import VARIANTS, Home, kill_server
 
-LOOK_SECONDS = 0.001
+LOOK_SECONDS = 0.004  # oftener would take the core from the sweep
+LATE_LOOKS = 50  # so many go by before results are counted
 END_SECONDS = 120.0  # within which a command ends after a kill, beside what is left of the sweep
 LEAST_SECONDS = 600.0  # for a run that nobody disturbs
+LATE_SECONDS = 5.0  # within which a moment comes at last, once a single trial is left
 SURVIVE_SECONDS = 30.0  # within which all processes of an ended command are gone
 CASE_SECONDS = 1800.0
 RERUNS = 3
@@ -138,7 +141,8 @@ def make_case(seed: int, number: int, *, each: int = 1) -> Case:
 def _meets(variant: str, strike: Strike) -> bool:
     """Whether a variant has the victim and the moment."""
     wanted = VARIANT_OF.get(strike.victim, variant)
-    return wanted == variant and (strike.moment != "teacher" or variant == "teacher")
+    comes = {"teacher": variant == "teacher", "migration": variant != "server"}
+    return wanted == variant and comes.get(strike.moment, True)
 
 
 def cases(seed: int, *, only: set[str], each: int = 1) -> Iterator[Case]:
@@ -175,9 +179,7 @@ class Run:
 
         began, before = time.monotonic(), judge.ray_folders()
         try:
-            for strike in self.case.strikes:
-                self._restart_server()
-                self._disturbed(strike)
+            self._disturb()
             done = self._results()
             self._restart_server()
             self._rerun()
@@ -204,24 +206,46 @@ class Run:
         )  # fmt: skip
 
     def _start(self) -> subprocess.Popen[bytes]:
+        self._began = time.monotonic()
         process = self.home.start(len(self.drivers))
         self.drivers.append(process.pid)
         return process
 
-    def _disturbed(self, strike: Strike) -> None:
-        """Run the command, and kill at the moment; it ends in bounded time."""
-        began, process = time.monotonic(), self._start()
-        for _ in MOMENTS[strike.moment](self.home, self.draw, self.times):
+    def _disturb(self) -> None:
+        """Run the command, and kill again and again: it ends in bounded time, or goes on, and then
+        the next kill meets the same run."""
+        process = None
+        for strike in self.case.strikes:
+            self._restart_server()
+            process = process or self._start()
+            self._strike(process, strike)
+            if strike.victim in SIGNALS or process.poll() is not None:
+                self._wait(process, END_SECONDS + self.times["seconds"])
+                process = None
+        if process is not None:
+            self._wait(process, END_SECONDS + self.times["seconds"])
+
+    def _strike(self, process: subprocess.Popen[bytes], strike: Strike) -> None:
+        """Kill at the moment, unless the command ends before."""
+        late = self._late() if strike.moment != "table" else itertools.repeat(None)
+        for _ in zip(MOMENTS[strike.moment](self.home, self.draw, self.times), late, strict=False):
             if process.poll() is not None:
                 break
             time.sleep(LOOK_SECONDS)
         while process.poll() is None:
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - self._began
             if self._kill(process, strike.victim):
                 self.killed.append((*strike, seconds))
                 break
             time.sleep(LOOK_SECONDS)
-        self._wait(process, END_SECONDS + self.times["seconds"])
+
+    def _late(self) -> Iterator[None]:
+        """Until a single trial is left, and a little longer: else nothing would be left to kill."""
+        while len(self._results()) < self.times["trials"] - 1:
+            yield from itertools.repeat(None, LATE_LOOKS)
+        deadline = time.monotonic() + self.draw.uniform(0, LATE_SECONDS)
+        while time.monotonic() < deadline:
+            yield
 
     def _kill(self, process: subprocess.Popen[bytes], victim: str) -> bool:
         """Kill the victim; False where there is none yet."""

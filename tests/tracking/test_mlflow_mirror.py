@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import pytest
 import small_sweep
 from PIL import Image
+from row_wise import row_wise
 from small_sweep import (
     CAUSE,
     NAME,
@@ -31,7 +32,7 @@ from small_sweep import (
 from sid_sweep.files import read_json
 from sid_sweep.spec import SpecError, Trial, plain
 from sid_sweep.spec.paths import leaves
-from sid_sweep.tracking import run_ids, track
+from sid_sweep.tracking import read_sweep, run_ids, track
 from sid_sweep.tracking import tracker as tracker_module
 from sid_sweep.tracking.client import connect
 from sid_sweep.tracking.identity import identity
@@ -402,6 +403,33 @@ def test_a_diverged_trial_shows_how_far_it_came(place):
     assert [step for step, *_ in points["cost/seconds"]] == [0, 100, 130]
     assert points["cost/seconds"][-1][1] == result.seconds
     assert points["cost/peak_memory_bytes"][-1][1] == result.peak_memory_bytes
+
+
+def test_an_arm_that_was_given_up_is_killed_and_has_no_value(place):
+    entries = place.ask(
+        seeds={"screen": [0, 1], "confirm": [5], "keep": 1},
+        search={"sampler": "grid", "prune": {"kind": "halving"}},
+    )
+    for entry in entries[:2]:
+        finish(entry, 0, 100)
+    train(entries[3], 0, 50)
+    entries[3].folder.prune("js is behind")
+    place.mirrored()
+    run, arm = place.run("1/0"), place.run("arm 1")
+    assert run.info.status == arm.info.status == "KILLED"
+    assert (tags(run)["outcome"], tags(run)["cause"]) == ("pruned", "js is behind")
+    assert tags(arm)["pruned"] == "1"
+    assert [step for step, *_ in place.points("1/0")["js"]] == [0, 50]
+    for own in (run, arm):
+        assert not any(name.startswith("final/") for name in own.data.metrics)
+    assert "js" not in arm.data.metrics
+    found, outline = read_sweep(NAME, tracking_uri=place.uri)
+    ends = {(r["arm"], r["seed"]): r["outcome"] for r in row_wise(found) if r["final"]}
+    assert ends == {(0, 0): "finished", (0, 1): "finished", (1, 0): "pruned"}
+    assert outline["pruned_by"] == "asynchronous successive halving"
+    place.mirrored().conclude("a table", failed=False)
+    assert place.run("arm 1").info.status == "KILLED"
+    assert place.parent.data.metrics["final/js"] == place.run("arm 0").data.metrics["final/js"]
 
 
 def test_a_failed_trial(place):

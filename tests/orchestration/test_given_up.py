@@ -1,0 +1,57 @@
+"""Arms that are given up, by the real command: their trials stop where they are, in the process
+that trains them or in a group of several, and nothing goes on with them."""
+
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from real_sweep import TINY
+
+from sid_sweep.trials import SweepFolder
+
+pytestmark = pytest.mark.slow
+
+RULE = "search={sampler: grid, prune: {kind: halving, eta: 2, least: 0.2}}"
+SEEDS = "seeds={screen: [0], confirm: [7], keep: 1}"
+
+
+def run(folder, *overrides):
+    words = [sys.executable, "-m", "sid_sweep.run", "space.yaml"]
+    for own in (RULE, SEEDS, *overrides):
+        words += ["--set", own]
+    done = subprocess.run(
+        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=400
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_arm_that_is_behind_trains_no_further(tmp_path, workers):
+    rates = "[0.001, 0.002, 0.0000001, 0.0000002]"  # the last two learn nothing
+    space = TINY.format(question="Who is behind?", rates=rates, checkpoint_seconds=0)
+    (tmp_path / "space.yaml").write_text(space)
+    more = ["resources.concurrency=1", f"resources.workers={workers}"]
+    output = run(tmp_path, *more)
+    assert "pruned by asynchronous successive halving" in output
+    folder = SweepFolder(tmp_path / "sweeps" / "tiny")
+    entries = [own for own in folder.entries(folder.sweep()) if own.folder.has_begun()]
+    ended = {(own.number, own.seed): own.folder.standing().outcome for own in entries}
+    assert {pair for pair, outcome in ended.items() if outcome == "pruned"} == {(2, 0), (3, 0)}
+    assert {pair for pair in ended if pair[1] == 7} == {(0, 7), (1, 7)}
+    for own in entries:
+        num = len(own.folder.measurements())
+        if own.number < 2:
+            assert num == 6
+        elif workers == 1:
+            assert num == 2, "the start, and the evaluation for which it was given up"
+        else:
+            assert num < 6, "a group hears of it a little later"
+        assert not own.folder.checkpoint.exists()
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        runs = dict(database.execute("select name, status from runs"))
+    assert "RUNNING" not in runs.values()
+    assert [name for name, status in runs.items() if status == "KILLED"] != []
+    again = run(tmp_path, *more)
+    assert "nothing is left to run" in again
