@@ -30,6 +30,7 @@ from sid_sweep.notify import Listener, document, notify
 from sid_sweep.orchestration import cluster
 from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.guard import Guard, Lost
+from sid_sweep.orchestration.home import clear_abandoned
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Plan
 from sid_sweep.preparation import STOPPED, WARNING
@@ -112,6 +113,8 @@ class Session:
                 )
                 if has_work := self._may_begin(ledger):
                     self.folder.append_command(provenance())
+                else:  # no Ray of this command's will find what a killed one's has left
+                    clear_abandoned()
             try:
                 if has_work:
                     with self.signals.unless(self.spending.is_over):

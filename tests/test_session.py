@@ -204,6 +204,18 @@ def test_a_sweep_that_is_done_starts_nothing_and_shows_its_table_again(run, mirr
     assert f"look    look here\n  report  {REPORT}\n" in run.printed
 
 
+def test_what_a_killed_command_has_left_is_cleared_away_also_where_nothing_is_started(
+    run, monkeypatch
+):
+    """It was killed while it showed its table, and the next command needs no Ray."""
+    cleared = []
+    monkeypatch.setattr(sessions, "clear_abandoned", lambda: cleared.append(True))
+    for entry in run.ledger().entries():
+        finish(entry)
+    assert run.session.run(address=None) == EXIT_DONE
+    assert cleared == [True]
+
+
 def test_the_best_arm_is_confirmed_by_the_tables_rule_and_others_are_no_failures(tmp_path):
     own = Run(tmp_path, "seeds={screen: 3, confirm: [7, 8], keep: 1}", THREE)
     totals = []

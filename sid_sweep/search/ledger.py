@@ -152,28 +152,32 @@ class Ledger:
 
     def upcoming(self) -> Entry | None:
         """The next trial, as `next_entry`, which stays the next."""
-        if not self._queue and (entry := self.next_entry()) is not None:
+        if (entry := self.next_entry()) is not None:
             self._queue.insert(0, entry)
-        return self._queue[0] if self._queue else None
+        return entry
 
     def evaluated(self, entry: Entry, images: int, metrics: Mapping[str, float]) -> None:
         """Note an evaluation. Where the arm is given up for it, or was, the trial is told to
         stop."""
-        if cause := self._pruner.evaluated(entry, images, metrics):
+        cause = self._pruner.evaluated(entry, images, metrics)
+        if cause and entry.folder.result() is None:
             entry.folder.prune(cause)
 
     def tell(self, entry: Entry, result: Result) -> None:
-        """Note how a trial ended; with the last of its screening seeds, Optuna is told of the
-        arm."""
+        """Note how a trial ended, for all arms that come to it."""
+        if result.outcome == "pruned":
+            entry.folder.forget_attempts()
+        self._settle(entry, result)
+        for twin in self._twins.pop(entry.folder, []):
+            self._pruner.recall(twin)
+            self._settle(twin, result)
+            self._known(twin, result)
+
+    def _settle(self, entry: Entry, result: Result) -> None:
+        """With the last of its screening seeds, Optuna is told of the arm."""
         asked = self._asked[entry.number]
         asked.results[entry.seed] = result
         self._pruner.ended(entry, result)
-        if result.outcome == "pruned":
-            entry.folder.forget_attempts()
-        for twin in self._twins.pop(entry.folder, []):
-            self._pruner.recall(twin)
-            self.tell(twin, result)
-            self._known(twin, result)
         if set(self.sweep.seeds.screen) <= set(asked.results):
             self._tell_study(asked)
 
@@ -325,6 +329,7 @@ class Ledger:
             self._queue.insert(0, twins[0])
         if entry.folder.has_begun() and not twins:
             entry.folder.prune(cause)
+            entry.folder.forget_attempts()
             result = entry.folder.standing()
             self._known(entry, result)
         else:
@@ -332,7 +337,7 @@ class Ledger:
             result = Result(outcome="pruned", cause=cause)
             self._num_forgone += 1
             self._foreseen(self.sweep.num_trials - self._num_forgone)
-        self.tell(entry, result)
+        self._settle(entry, result)
 
     def _tell_study(self, asked: _Asked) -> None:
         """Once: the mean over the screening seeds that the arm got, or what went wrong."""

@@ -18,7 +18,7 @@ from statistics import fmean
 
 from sid_sweep.spec import LOST, Arm, Sweep
 from sid_sweep.spec.search import GridSearch
-from sid_sweep.trials import Entry, Result, TrialFolder
+from sid_sweep.trials import Entry, Result
 
 Place = tuple[int, int]
 """Of a trial: the number of its arm, and its seed."""
@@ -44,9 +44,9 @@ class Pruner:
 
     def recall(self, entry: Entry) -> None:
         """Note what a trial has come to, as its folder says."""
-        if self.looks_at(entry):
-            for own in _measured(entry.folder):
-                self._note(entry, own[0], own[1])
+        if self.looks_at(entry) and entry.folder.path.is_dir():
+            for own in entry.folder.measurements():
+                self._note(entry, own.images, own.metrics)
 
     def evaluated(self, entry: Entry, images: int, metrics: Mapping[str, float]) -> str:
         """Note an evaluation; returns why the trial must end, or ""."""
@@ -127,8 +127,9 @@ class Pruner:
         if images:
             sign = 1 if self._sweep.objective.goal == "minimize" else -1
             value = metrics[self._metric]
-            scaled = math.log(value) if self._sweep.is_ratio(self._metric) else value
-            self._courses[entry.number, entry.seed][images] = sign * scaled
+            if self._sweep.is_ratio(self._metric):
+                value = math.log(value) if value > 0 else -math.inf
+            self._courses[entry.number, entry.seed][images] = sign * value
 
     def _told(self, value: float) -> float:
         """As the metric has it."""
@@ -141,9 +142,3 @@ class Pruner:
         if not isinstance(self._sweep.search, GridSearch):
             return bool(base) and arm == self._sweep.declared[0]
         return bool(base) and all(arm.get(knob) == value for knob, value in base.items())
-
-
-def _measured(folder: TrialFolder) -> list[tuple[int, Mapping[str, float]]]:
-    if not folder.path.is_dir():
-        return []
-    return [(own.images, own.metrics) for own in folder.measurements()]

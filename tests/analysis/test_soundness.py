@@ -49,7 +49,7 @@ def test_equal_arms_are_told_apart_in_one_table_of_twenty(setting):
     assert naive > 0.1, "each arm by itself would err too often; this shows that it can fail"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("setting", FULL, ids=str)
 def test_whatever_the_scatter_and_however_many_arms(setting):
     check(100 if setting.num_arms == 8 else 40, setting)
@@ -75,7 +75,7 @@ def test_the_arm_that_was_chosen_is_reported_by_seeds_that_did_not_choose_it():
     assert found.shrinkage > 1.2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("setting", SELECTED, ids=str)
 def test_however_many_were_chosen_from(setting):
     num = 300 if setting.num_arms == 8 else 100
@@ -91,7 +91,7 @@ def test_seeds_may_be_added_until_there_is_a_verdict():
     assert found.naive > 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "setting",
     [Setting(8, 30), Setting(8, 30, scatter="lognormal .6", lost=0.1, how="collapsed")],
@@ -117,7 +117,7 @@ def test_a_race_keeps_the_best_and_saves_what_is_far_behind():
     assert found.trials < 0.8
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("setting", [Setting(8, 20), Setting(8, 20, lost=0.1)], ids=str)
 def test_one_of_equal_arms_is_dropped_in_one_race_of_twenty(setting):
     assert race(60, setting).best_dropped <= 0.05 + error(60)

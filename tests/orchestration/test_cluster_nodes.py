@@ -126,6 +126,7 @@ def test_trials_are_spread_over_the_nodes(cluster, command):
     assert results(own) == 2
 
 
+@pytest.mark.long
 def test_workers_of_one_trial_run_on_two_nodes_once_both_are_free(cluster, command):
     """While another holds a core, the board says what the trial waits for."""
     holder = subprocess.Popen(
@@ -165,6 +166,7 @@ def test_a_node_that_is_lost_costs_time_and_one_that_joins_is_used(cluster, comm
     assert "tried again" not in own.output
 
 
+@pytest.mark.long
 def test_a_killed_command_is_taken_up_by_another_elsewhere(command, tmp_path):
     shorter = (*LONG, "--set", "budget.images=80_000")
     first = command(*shorter)
@@ -178,6 +180,7 @@ def test_a_killed_command_is_taken_up_by_another_elsewhere(command, tmp_path):
     assert "2 interrupted" in second.output or "1 interrupted" in second.output
 
 
+@pytest.mark.long
 def test_a_local_run_does_not_join(cluster, tmp_path):
     short = ("--set", "seeds=[0]", "--set", "budget.images=6_400")
     own = Command(tmp_path, *short, **cluster.environment, RAY_ADDRESS=cluster.address)
@@ -205,6 +208,7 @@ def test_a_node_with_other_code_is_refused_with_the_difference(cluster, command,
     wait_for(lambda: asked(cluster.address, cluster.environment) == "2 nodes")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.getuid() != 0, reason="hides a folder from a node, which takes root")
 def test_a_node_that_does_not_see_the_storage_is_refused(cluster, command, tmp_path):
     hide = f'mount -t tmpfs none {tmp_path} && exec "$@"'

@@ -97,7 +97,7 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
     assert any(trial.checkpoint.exists() for trial in trials(folder).values())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_worker_is_a_failed_trial_and_the_others_go_on(folder):
     began = time.time()
     process = start(folder, "--set", "resources.retries=0")
@@ -223,7 +223,7 @@ def test_the_best_arm_is_confirmed_on_fresh_seeds_by_the_same_command(tmp_path):
     assert not any(line.startswith("[") for line in again.splitlines())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_deleted_tracking_store_is_filled_anew(tmp_path):
     (tmp_path / "space.yaml").write_text(SPACE.replace("images: 40_000", "images: 2_000"))
     run(tmp_path)

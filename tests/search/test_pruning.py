@@ -64,7 +64,7 @@ class Play:
         done = entry.folder.measurements()
         entry.folder.begin(entry.trial, images=done[-1].images if done else -1)
         for turn in range(len(done), times + 1):
-            value = self.value(entry.arm["loss.lambda"], entry.seed, turn)
+            value = self.value(entry.trial.loss.lambda_, entry.seed, turn)
             spent = {"images": turn * IMAGES // times, "seconds": 1.0, "peak_memory_bytes": 0}
             if not math.isfinite(value):
                 entry.folder.write_result(Result(outcome="diverged", cause="far out", **spent))
@@ -329,3 +329,36 @@ def test_a_damaged_note_is_made_again(tmp_path):
     again = Play(tmp_path, play.sweep, play.value)
     assert again.all().reached() == play.reached()
     assert json.loads(entry.folder.pruning.read_text()) == said
+
+
+def test_two_arms_that_come_to_the_same_trial_are_given_up_together(tmp_path):
+    cases = "{a: {loss.lambda: 0.0}, b: {loss.lambda: 0.25}, c: {loss: {lambda: 0.25}}}"
+    sweep = load(
+        LAMBDA,
+        (
+            f"scientific={{how: {{cases: {cases}}}}}",
+            "baseline={how: a}",
+            "seeds={screen: [0, 1], confirm: [7], keep: 1}",
+            "search.prune={kind: halving, eta: 3, least: 0.037037}",
+            f"budget.images={IMAGES}",
+            "evaluation.times=27",
+        ),
+    )
+    play = Play(tmp_path, sweep, lambda arm, seed, turn: far_from(0.0, arm)).all()
+    ended = {own.key: own.folder.standing().outcome for own in play.ledger.entries()}
+    assert ended == {
+        "0/0": "finished", "0/1": "finished", "0/7": "finished", "1/0": "pruned", "2/0": "pruned",
+    }  # fmt: skip
+    assert ("2/0", "pruned") in play.known
+
+
+def test_what_comes_next_is_looked_at_again(tmp_path):
+    """A gate may hold it back while its arm is given up."""
+    play = Play(tmp_path, of_two_seeds(), lambda arm, seed, turn: far_from(0.0, arm))
+    for _ in range(2):
+        play.train(play.ledger.next_entry())
+    first, held = play.ledger.next_entry(), play.ledger.upcoming()
+    assert (first.number, held.number) == (1, 1)
+    play.train(first)
+    assert play.ledger.upcoming().number == 2
+    assert play.ledger.next_entry().number == 2

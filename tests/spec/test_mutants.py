@@ -51,7 +51,7 @@ def test_no_mutant_ends_in_a_traceback(tmp_path):
     assert 0 < run(0, num, tmp_path) < num
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_not_one_of_very_many(tmp_path):
     num = 2_000
     assert 0.05 * num < run(1, num, tmp_path) < 0.6 * num

@@ -238,10 +238,10 @@ def left_ray_folders(before: set[Path], drivers: list[int], *, logs: Path) -> It
     """Those that these commands have left: a session is called by its driver's process; a folder
     without one, made since, may be anybody's. They are removed; what they log goes to `logs`."""
     for folder in sorted(ray_folders() - before):
-        sessions = [path.name for path in folder.glob("session_2*")]
+        sessions = [path.name for path in folder.glob("ray/session_2*")]
         if any(int(name.rpartition("_")[2]) in drivers for name in sessions):
             yield f"left folder: {folder}"
-            for own in folder.glob("session_2*/logs"):
+            for own in folder.glob("ray/session_2*/logs"):
                 shutil.copytree(own, logs / own.parent.name, ignore_dangling_symlinks=True)
             shutil.rmtree(folder, ignore_errors=True)
         elif not sessions and not _is_used(folder):

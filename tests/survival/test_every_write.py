@@ -81,7 +81,7 @@ def test_a_sample_of_writes_that_fail(straight, tmp_path, kind):
         check(tmp_path / "sweeps", nth, kind, straight[0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_write_that_fails(straight, tmp_path, kind):
     """Each in one of three ways, with SID_EVERY_WRITE=all in each; `pytest -s` prints how many, and

@@ -21,7 +21,7 @@ PRUNED = small(
     scientific={"loss.lambda": {"choice": [0.5, 1.0, 0.8, 0.2]}},
     search={"sampler": "grid", "prune": {"kind": "halving", "eta": 2.0, "least": 0.3}},
 )
-STRIDE = 97  # of the fast test
+STRIDE = 31
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,7 @@ def test_some_are_given_up(straight):
     assert any("pruned.json" in point for point in seen)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sample_of_writes_that_fail(straight, tmp_path, kind):
     start = KINDS.index(kind) * STRIDE // len(KINDS) + 1
@@ -61,6 +62,7 @@ def test_a_sample_of_writes_that_fail(straight, tmp_path, kind):
         check(tmp_path / "sweeps", nth, kind, straight[0], PRUNED, SAME[kind])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_write_of_a_note_that_an_arm_is_given_up(straight, tmp_path, kind):
     points = [nth for nth, point in enumerate(straight[1], 1) if "pruned.json" in point]

@@ -134,6 +134,7 @@ def test_killed_and_started_again_while_trials_run(server, tmp_path, monkeypatch
     own.check(server)
 
 
+@pytest.mark.long
 def test_hanging_for_a_while(server, tmp_path, monkeypatch):
     monkeypatch.setattr(tracker_module, "RETRY_SECONDS", 0.5)
     server.start()
@@ -152,6 +153,7 @@ def test_hanging_for_a_while(server, tmp_path, monkeypatch):
     own.check(server)
 
 
+@pytest.mark.long
 def test_slow(server, tmp_path):
     server.start()
     proxy = SlowProxy(server.uri, seconds=0.1)
@@ -220,6 +222,7 @@ def test_the_command_ends_in_time_when_the_server_hangs(server, tmp_path):
     command.sweep.check(server)
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_the_sending_to_a_server_that_hangs(server, tmp_path):
     server.start()
     server.freeze()
