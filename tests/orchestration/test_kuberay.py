@@ -1,5 +1,5 @@
-"""The manifest for Kubernetes asks for what this version understands. That KubeRay takes it was seen
-once, by the schema of its version 1.7, which is too long to lie here."""
+"""The manifest for Kubernetes asks for what this version understands. That KubeRay takes it was
+seen once, by the schema of its version 1.7, which is too long to lie here."""
 
 import re
 import shlex
