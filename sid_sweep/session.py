@@ -30,7 +30,7 @@ from sid_sweep.notify import Listener, document, notify
 from sid_sweep.orchestration import cluster
 from sid_sweep.orchestration.drive import drive
 from sid_sweep.orchestration.guard import Guard, Lost
-from sid_sweep.orchestration.home import clear_abandoned
+from sid_sweep.orchestration.home import temporary_files
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.plan import Plan
 from sid_sweep.preparation import STOPPED, WARNING
@@ -86,7 +86,7 @@ class Session:
     def run(self, *, address: str | None) -> int:
         """Train what is missing, track it, show the table, tell of the end; returns the exit
         status."""
-        with self.signals.installed():
+        with self.signals.installed(), temporary_files():
             try:
                 status = self._run(address=address)
             except Exception as error:
@@ -113,8 +113,6 @@ class Session:
                 )
                 if has_work := self._may_begin(ledger):
                     self.folder.append_command(provenance())
-                else:  # no Ray of this command's will find what a killed one's has left
-                    clear_abandoned()
             try:
                 if has_work:
                     with self.signals.unless(self.spending.is_over):

@@ -21,6 +21,7 @@ from sid_sweep.exits import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LIMIT
 from sid_sweep.files import DiskFull
 from sid_sweep.foreign.cached import teacher_file, teacher_name
 from sid_sweep.notify import Untold
+from sid_sweep.orchestration import home
 from sid_sweep.orchestration.guard import Lost
 from sid_sweep.orchestration.machine import Layout
 from sid_sweep.plan import make_plan
@@ -205,15 +206,17 @@ def test_a_sweep_that_is_done_starts_nothing_and_shows_its_table_again(run, mirr
 
 
 def test_what_a_killed_command_has_left_is_cleared_away_also_where_nothing_is_started(
-    run, monkeypatch
+    run, monkeypatch, tmp_path
 ):
     """It was killed while it showed its table, and the next command needs no Ray."""
-    cleared = []
-    monkeypatch.setattr(sessions, "clear_abandoned", lambda: cleared.append(True))
+    monkeypatch.setattr(home, "PLACE", tmp_path)
+    left = tmp_path / f"{home.PREFIX}left"
+    left.mkdir()
+    (left / home.OWNER).touch()
     for entry in run.ledger().entries():
         finish(entry)
     assert run.session.run(address=None) == EXIT_DONE
-    assert cleared == [True]
+    assert list(tmp_path.glob(f"{home.PREFIX}*")) == []
 
 
 def test_the_best_arm_is_confirmed_by_the_tables_rule_and_others_are_no_failures(tmp_path):

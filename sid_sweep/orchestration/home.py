@@ -34,6 +34,18 @@ def home() -> Iterator[Path]:
         os.close(lock)
 
 
+@contextmanager
+def temporary_files() -> Iterator[None]:
+    """Within, what this process writes for a moment lies in such a folder, MLflow's too: a kill
+    leaves it to the next command."""
+    with home() as path:
+        before, tempfile.tempdir = tempfile.tempdir, str(path)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
 def clear_abandoned() -> None:
     """End what killed commands of this user have left running, and remove their folders."""
     for path in PLACE.glob(f"{PREFIX}*"):

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
 from sid_sweep.orchestration import home as homes
-from sid_sweep.orchestration.home import clear_abandoned, home
+from sid_sweep.orchestration.home import clear_abandoned, home, temporary_files
 from sid_sweep.orchestration.processes import Process, children_of, end_writers, writers
 
 WRITER = "import sys, time; f = open(sys.argv[1], 'w'); print('ready', flush=True); time.sleep(60)"
@@ -134,3 +136,13 @@ def test_a_process_is_known_by_its_number_and_its_beginning(start):
     assert children_of(os.getpid()) == []
     program.wait()
     assert process.state() == ""
+
+
+def test_temporary_files_lie_in_one_and_are_gone_with_it(place):
+    before = tempfile.gettempdir()
+    with temporary_files():
+        (folder,) = place.iterdir()
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            assert Path(file.name).parent == folder
+    assert list(place.iterdir()) == []
+    assert tempfile.gettempdir() == before
