@@ -448,7 +448,9 @@ def test_at_a_limit_of_trials_the_table_and_what_goes_on_are_shown(tmp_path, mon
     assert mirror.heard[-1] == "stopped at limits.trials"
     (told,) = run.told
     assert (told["event"], told["exit_status"]) == ("limit", 3)
-    assert told["trials"] == {"finished": 3, "diverged": 0, "failed": 0, "left": 1}
+    assert told["trials"] == {
+        "finished": 3, "diverged": 0, "collapsed": 0, "pruned": 0, "failed": 0, "left": 1,
+    }  # fmt: skip
     assert told["answer"].startswith("Preliminary: ")
     assert told["command"] == f"{COMMAND} --set limits.trials=6"
 

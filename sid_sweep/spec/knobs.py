@@ -42,6 +42,8 @@ def knobs(
         default = getattr(instance, name) if isinstance(instance, model) else field.default
         if default is PydanticUndefined:
             default = None
+        if isinstance(default, tuple):  # as YAML has it
+            default = list(default)
         variants = models_in(field.annotation)
         if not variants:
             doc = _words(field.description or model.__doc__ or "")

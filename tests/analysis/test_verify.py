@@ -166,7 +166,9 @@ def test_wrong_input_is_one_line_and_status_2(storage, capsys, run, more, messag
 
 def test_what_has_not_ended_or_cannot_be_read_is_refused(finished, running, storage, capsys):
     assert verified(running.folder.path, storage) == EXIT_INPUT
-    assert "the trial is running; only one that finished or diverged" in capsys.readouterr().err
+    assert (
+        "the trial is running; only one that came to an end of its own" in capsys.readouterr().err
+    )
     running.folder.path.with_name("0" * 12).mkdir()
     other = TrialFolder(running.folder.path.with_name("0" * 12))
     write_json(other.specification, plain(finished.trial) | {"lambda": 1.0})

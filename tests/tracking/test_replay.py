@@ -175,7 +175,7 @@ def check(uri, expected, moment):
         assert values == expected[kind], f"{kind} differ: {moment}"
 
 
-every_so_manyth = pytest.mark.parametrize("every", [61, pytest.param(1, marks=pytest.mark.long)])
+every_so_manyth = pytest.mark.parametrize("every", [31, pytest.param(1, marks=pytest.mark.long)])
 
 
 @every_so_manyth
