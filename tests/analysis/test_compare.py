@@ -118,6 +118,7 @@ def test_help_suffices(tmp_path):
         assert word in done.stdout
 
 
+@pytest.mark.slow
 def test_an_exported_file_needs_no_mlflow(parquet, tmp_path):
     code = (
         "import sys; from analysis.compare import main\n"

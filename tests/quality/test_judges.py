@@ -147,6 +147,7 @@ def test_digits_are_judged_relative_to_real_ones(cache):
     assert quality.picture(trial.data, real).shape == (520, 520, 3)
 
 
+@pytest.mark.slow
 def test_the_classifier_knows_digits_that_it_has_not_seen(cache):
     _, accuracy = load_classifier(cache=cache)
     assert accuracy > 0.95

@@ -290,7 +290,7 @@ def test_interrupted_after_any_evaluation_it_gives_up_the_same_arms(tmp_path, ki
     outcomes = {outcome for own in expected for _, outcome in own.values()}
     assert outcomes == {"pruned", "finished"}
     draw = random.Random(3)
-    for number in range(4):
+    for number in range(3):
         play = Play(tmp_path / str(number), of_two_seeds(prune=kind), crossing)
         while (entry := play.ledger.next_entry()) is not None:
             if draw.random() < 0.4:

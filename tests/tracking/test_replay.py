@@ -175,20 +175,22 @@ def check(uri, expected, moment):
         assert values == expected[kind], f"{kind} differ: {moment}"
 
 
-every_so_manyth = pytest.mark.parametrize("every", [31, pytest.param(1, marks=pytest.mark.long)])
+def every_so_manyth(num):
+    """In the fast tests; each in the long ones."""
+    return pytest.mark.parametrize("every", [num, pytest.param(1, marks=pytest.mark.long)])
 
 
-@every_so_manyth
+@every_so_manyth(61)
 def test_after_a_kill_at_any_write_all_is_there_once(place, undisturbed, every):
     check_each(place, undisturbed, every=every, error=Killed)
 
 
-@every_so_manyth
+@every_so_manyth(61)
 def test_a_write_that_fails_once_is_made_once(place, undisturbed, every):
     check_each(place, undisturbed, every=every, error=ConnectionError)
 
 
-@every_so_manyth
+@every_so_manyth(31)
 def test_after_kills_one_after_another_all_is_there_once(place, undisturbed, every):
     expected, _ = undisturbed
     uri, at, kills = place.new_store(), 1, 0
@@ -202,7 +204,7 @@ def test_after_kills_one_after_another_all_is_there_once(place, undisturbed, eve
     check(uri, expected, f"after {kills} kills")
 
 
-@every_so_manyth
+@every_so_manyth(31)
 def test_notes_that_were_lost_send_nothing_twice(place, undisturbed, every):
     """A power cut loses the last ones, a person all of them."""
     expected, _ = undisturbed
