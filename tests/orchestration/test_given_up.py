@@ -21,16 +21,21 @@ def run(folder, *overrides):
     for own in (RULE, SEEDS, *overrides):
         words += ["--set", own]
     done = subprocess.run(
-        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=400
+        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_arm_that_is_behind_trains_no_further(tmp_path, workers):
-    rates = "[0.001, 0.002, 0.0000001, 0.0000002]"  # the last two learn nothing
-    space = TINY.format(question="Who is behind?", rates=rates, checkpoint_seconds=0)
+@pytest.mark.parametrize(
+    ("workers", "good", "bad"),
+    [(1, [0.001, 0.002], [1e-7, 2e-7]), (2, [0.001], [1e-7])],  # the bad ones learn nothing
+)
+def test_an_arm_that_is_behind_trains_no_further(tmp_path, workers, good, bad):
+    rates = [f"{rate:.7f}" for rate in (*good, *bad)]
+    space = TINY.format(
+        question="Who is behind?", rates=f"[{', '.join(rates)}]", checkpoint_seconds=0
+    )
     (tmp_path / "space.yaml").write_text(space)
     more = ["resources.concurrency=1", f"resources.workers={workers}"]
     output = run(tmp_path, *more)
@@ -38,16 +43,17 @@ def test_an_arm_that_is_behind_trains_no_further(tmp_path, workers):
     folder = SweepFolder(tmp_path / "sweeps" / "tiny")
     entries = [own for own in folder.entries(folder.sweep()) if own.folder.has_begun()]
     ended = {(own.number, own.seed): own.folder.standing().outcome for own in entries}
-    assert {pair for pair, outcome in ended.items() if outcome == "pruned"} == {(2, 0), (3, 0)}
-    assert {pair for pair in ended if pair[1] == 7} == {(0, 7), (1, 7)}
+    behind = {(number, 0) for number in range(len(good), len(rates))}
+    assert {pair for pair, outcome in ended.items() if outcome == "pruned"} == behind
+    assert {pair for pair in ended if pair[1] == 7} == {(n, 7) for n in range(len(good))}
     for own in entries:
         num = len(own.folder.measurements())
-        if own.number < 2:
+        if own.number < len(good):
             assert num == 6
         elif workers == 1:
             assert num == 2, "the start, and the evaluation for which it was given up"
         else:
-            assert num < 6, "a group hears of it a little later"
+            assert num < 6, "a group may hear of it a little later"
         assert not own.folder.checkpoint.exists()
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         runs = dict(database.execute("select name, status from runs"))
