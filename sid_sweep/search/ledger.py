@@ -159,8 +159,8 @@ class Ledger:
     def evaluated(self, entry: Entry, images: int, metrics: Mapping[str, float]) -> None:
         """Note an evaluation. Where the arm is given up for it, or was, the trial is told to
         stop."""
-        cause = self._pruner.evaluated(entry, images, metrics)
-        if cause and entry.folder.result() is None:
+        self._pruner.evaluated(entry, images, metrics)
+        if entry.folder.result() is None and (cause := self._pruner.why(entry, images)):
             entry.folder.prune(cause)
 
     def tell(self, entry: Entry, result: Result) -> None:

@@ -16,8 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from statistics import fmean
 
-from sid_sweep.spec import LOST, Arm, Sweep
-from sid_sweep.spec.search import GridSearch
+from sid_sweep.spec import Sweep
 from sid_sweep.trials import Entry, Result
 
 Place = tuple[int, int]
@@ -38,43 +37,41 @@ class Pruner:
         self._causes: dict[int, str] = {}
         """Of the arms that were given up."""
 
-    def looks_at(self, entry: Entry) -> bool:
-        """Whether a trial is among those that may be given up, or show that others should be."""
-        return entry.seed in self._seeds
-
     def recall(self, entry: Entry) -> None:
         """Note what a trial has come to, as its folder says."""
-        if self.looks_at(entry) and entry.folder.path.is_dir():
+        if entry.seed in self._seeds and entry.folder.path.is_dir():
             for own in entry.folder.measurements():
-                self._note(entry, own.images, own.metrics)
+                self.evaluated(entry, own.images, own.metrics)
 
-    def evaluated(self, entry: Entry, images: int, metrics: Mapping[str, float]) -> str:
-        """Note an evaluation; returns why the trial must end, or ""."""
-        if not self.looks_at(entry) or self._metric not in metrics:
-            return ""
-        self._note(entry, images, metrics)
-        return self.why(entry, images)
+    def evaluated(self, entry: Entry, images: int, metrics: Mapping[str, float]) -> None:
+        """Note an evaluation; that of the start says nothing yet."""
+        if entry.seed in self._seeds and images and self._metric in metrics:
+            sign = 1 if self._sweep.objective.goal == "minimize" else -1
+            value = metrics[self._metric]
+            if self._sweep.is_ratio(self._metric):
+                value = math.log(value) if value > 0 else -math.inf
+            self._courses[entry.number, entry.seed][images] = sign * value
 
     def give_up(self, number: int, cause: str) -> None:
         """Note that an arm was given up."""
         self._causes.setdefault(number, cause)
 
     def ended(self, entry: Entry, result: Result) -> None:
-        """Note how a trial ended."""
+        """Note how a trial ended; one that failed is tried again, and says nothing of its arm."""
         if result.outcome == "pruned":
             self.give_up(entry.number, result.cause)
-        elif result.outcome in LOST:
+        elif result.outcome in ("diverged", "collapsed"):
             self._lost.add((entry.number, entry.seed))
 
     def why(self, entry: Entry, images: float = math.inf) -> str:
         """Why a trial that has come so far trains no further: its arm was given up, or is now; ""
-        if it does."""
-        if not self.looks_at(entry):
+        if it does. To be asked of trials without an end alone, since the trial's own note that it
+        was given up is what remembers it."""
+        if entry.seed not in self._seeds:
             return ""
-        number = entry.number
-        if number not in self._causes and (cause := self._judged(entry, images)):
-            self._causes[number] = cause
-        return self._causes.get(number, "")
+        if entry.number not in self._causes and (cause := self._judged(entry, images)):
+            self.give_up(entry.number, cause)
+        return self._causes.get(entry.number, "")
 
     def last_values(self, number: int) -> tuple[int, float] | None:
         """The last evaluation that an arm has had, counted from 1, and the mean of the metric over
@@ -91,7 +88,7 @@ class Pruner:
         rule, place = self._rule, (entry.number, entry.seed)
         turn = sum(own <= images for own in self._courses.get(place, ()))
         times = entry.trial.evaluation.times
-        if rule is None or turn not in rule.looks(times) or self._is_baseline(entry.arm):
+        if rule is None or turn not in rule.looks(times) or self._sweep.is_baseline(entry.arm):
             return ""
         seeds = [seed for seed in self._seeds if self._at((entry.number, seed), turn) is not None]
         means = {arm: self._mean(arm, seeds, turn) for arm in {arm for arm, _ in self._known()}}
@@ -123,22 +120,7 @@ class Pruner:
             return math.inf if place in self._lost else None
         return course[sorted(course)[turn - 1]]
 
-    def _note(self, entry: Entry, images: int, metrics: Mapping[str, float]) -> None:
-        if images:
-            sign = 1 if self._sweep.objective.goal == "minimize" else -1
-            value = metrics[self._metric]
-            if self._sweep.is_ratio(self._metric):
-                value = math.log(value) if value > 0 else -math.inf
-            self._courses[entry.number, entry.seed][images] = sign * value
-
     def _told(self, value: float) -> float:
         """As the metric has it."""
         own = value if self._sweep.objective.goal == "minimize" else -value
         return math.exp(own) if self._sweep.is_ratio(self._metric) else own
-
-    def _is_baseline(self, arm: Arm) -> bool:
-        """In a grid its every nuisance setting is one; else it is the first arm."""
-        base = self._sweep.baseline
-        if not isinstance(self._sweep.search, GridSearch):
-            return bool(base) and arm == self._sweep.declared[0]
-        return bool(base) and all(arm.get(knob) == value for knob, value in base.items())

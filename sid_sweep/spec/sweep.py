@@ -152,6 +152,15 @@ class Sweep(Spec):
         named = [*([self.baseline] if self.baseline else []), *self.search.try_]
         return list(dict.fromkeys(named_arm(self, values) for values in named))
 
+    def is_baseline(self, arm: Arm) -> bool:
+        """Whether others are compared with it: in a grid with the best of all its nuisance
+        settings, else with the first arm."""
+        if not self.baseline:
+            return False
+        if not isinstance(self.search, GridSearch):
+            return arm == self.declared[0]
+        return all(arm.get(knob) == value for knob, value in self.baseline.items())
+
     def grid(self) -> Iterator[Arm]:
         """Every combination of choices, each once; a knob whose condition fails is left out."""
         yield from map(Arm, self._combinations({}, tuple(self.domains)))

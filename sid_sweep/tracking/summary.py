@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
-from sid_sweep.spec import Arm, Sweep
+from sid_sweep.spec import Sweep
 from sid_sweep.spec.constraints import excesses
 from sid_sweep.trials import Entry, Result
 
@@ -43,7 +43,7 @@ def best(sweep: Sweep, arms: Sequence[Sequence[Ending]]) -> Sequence[Ending]:
     confirmed, of these. () where none has a value."""
     fresh, metric = set(sweep.seeds.confirm), sweep.objective.metric
     asked = [own for own in arms if not fresh or fresh & {entry.seed for entry, _ in own}]
-    base = next((own for own in asked if own and _is_baseline(sweep, own[0][0].arm)), ())
+    base = next((own for own in asked if own and sweep.is_baseline(own[0][0].arm)), ())
     asked = [own for own in asked if _keeps_constraints(sweep, own, base)]
     values = [finals(sweep, own).get(metric) for own in asked]
     whole = [(value, place) for place, value in enumerate(values) if value is not None]
@@ -51,10 +51,6 @@ def best(sweep: Sweep, arms: Sequence[Sequence[Ending]]) -> Sequence[Ending]:
         return ()
     first = min if sweep.objective.goal == "minimize" else max
     return asked[first(whole)[1]]
-
-
-def _is_baseline(sweep: Sweep, arm: Arm) -> bool:
-    return all(arm.get(knob) == value for knob, value in sweep.baseline.items())
 
 
 def _keeps_constraints(sweep: Sweep, own: Sequence[Ending], base: Sequence[Ending]) -> bool:

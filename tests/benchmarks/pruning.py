@@ -83,7 +83,8 @@ def screened(
         for seed in sweep.seeds.screen:
             entry, course, result = trials[arm, seed]
             for own in course if not is_up else ():
-                if is_up := bool(pruner.evaluated(entry, own.images, own.metrics)):
+                pruner.evaluated(entry, own.images, own.metrics)
+                if is_up := own.images < result.images and bool(pruner.why(entry, own.images)):
                     images += own.images
                     break
             else:

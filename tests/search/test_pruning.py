@@ -48,6 +48,8 @@ class Play:
     def __init__(self, folder, sweep, value):
         self.folder, self.sweep, self.value = SweepFolder(folder), sweep, value
         self.known, self.totals = [], []
+        self.collapse_at = {}
+        """By λ: the evaluation at which its students end as collapsed."""
         self.ledger = self.open()
 
     def open(self):
@@ -71,13 +73,15 @@ class Play:
                 break
             metrics = {"js": value, **COSTS}
             entry.folder.append(Measurement(**spent, metrics=metrics, timestamp_ms=turn))
-            if turn == times:
+            if turn == self.collapse_at.get(entry.trial.loss.lambda_):
+                entry.folder.write_result(Result(outcome="collapsed", **spent))
+            elif turn == times:
                 entry.folder.write_result(Result(outcome="finished", metrics=metrics, **spent))
             if not (unheard and turn == until):
                 self.ledger.evaluated(entry, spent["images"], metrics)
             if turn == until:
                 return
-            if entry.folder.pruning.exists():
+            if entry.folder.pruning.exists() or entry.folder.result() is not None:
                 break
         self.ledger.tell(entry, entry.folder.standing())
 
@@ -171,7 +175,8 @@ def judge(sweep, courses, arm, seed=0):
             if metric is None:
                 pruner.ended(entry, Result(outcome="diverged"))
             else:
-                why = pruner.evaluated(entry, turn * 1000, {"js": metric})
+                pruner.evaluated(entry, turn * 1000, {"js": metric})
+                why = pruner.why(entry, turn * 1000)
     return why
 
 
@@ -213,9 +218,11 @@ def test_more_is_better_where_the_objective_says_so():
     first, second = (
         folder.entry(sweep, n, Arm({"loss.lambda": value}), 0) for n, value in enumerate((0.0, 0.5))
     )
-    assert pruner.evaluated(first, 1000, {"modes": 6.0}) == ""
-    assert pruner.evaluated(second, 1000, {"modes": 5.0}).startswith("modes 5 at 1 of 4")
-    assert pruner.evaluated(second, 0, {"modes": 1.0}) != "", "it was given up before"
+    pruner.evaluated(first, 1000, {"modes": 6.0})
+    assert pruner.why(first) == ""
+    pruner.evaluated(second, 1000, {"modes": 5.0})
+    assert pruner.why(second).startswith("modes 5 at 1 of 4")
+    assert pruner.why(second, 0) != "", "it was given up before"
 
 
 def test_the_baseline_and_fresh_seeds_are_never_given_up(tmp_path):
@@ -362,3 +369,31 @@ def test_what_comes_next_is_looked_at_again(tmp_path):
     play.train(first)
     assert play.ledger.upcoming().number == 2
     assert play.ledger.next_entry().number == 2
+
+
+def test_what_ends_by_itself_is_not_given_up_besides(tmp_path):
+    """At the very evaluation for which it would be: else the note of it would be lost with the
+    command, and a finished sweep would go on."""
+    play = Play(tmp_path, of_two_seeds(), lambda arm, seed, turn: far_from(0.0, arm))
+    play.collapse_at = {0.25: 1}
+    play.all()
+    assert play.reached()[0.25] == play.reached(seed=1)[0.25] == (1, "collapsed")
+    assert Play(tmp_path, play.sweep, play.value).ledger.next_entry() is None
+
+
+def test_a_trial_that_failed_says_nothing_of_its_arm():
+    """It is tried again; what diverged or collapsed is not."""
+    sweep = sweep_of(arms=[0.0, 0.5, 1.0], **EARLY)
+    folder, why = SweepFolder(Path("nowhere")), {}
+    for outcome in ("failed", "diverged", "collapsed"):
+        pruner = Pruner(sweep)
+        first, second, third = (
+            folder.entry(sweep, n, Arm({"loss.lambda": value}), 0)
+            for n, value in enumerate((0.0, 0.5, 1.0))
+        )
+        pruner.ended(third, Result(outcome=outcome))
+        pruner.evaluated(first, 1000, {"js": 1.0})
+        pruner.evaluated(second, 1000, {"js": 2.0})
+        why[outcome] = pruner.why(second)
+    assert why["failed"].endswith("1 of 1 other arms are better")
+    assert why["diverged"] == why["collapsed"] != why["failed"]
