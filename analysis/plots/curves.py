@@ -29,7 +29,7 @@ from analysis.plots.canvas import (
 from analysis.plots.palette import DARK_VIRIDIS, GREY, MAX_STEPS, Look, look, steps
 from analysis.question import Question
 from analysis.verdicts.arms import interval_of
-from analysis.verdicts.evidence import LOSSES
+from sid_sweep.spec import LOST
 
 CLOCKS = ("images", "seconds")
 CLOCK_LABELS = {"images": "images seen by the generator", "seconds": "seconds of the trial"}
@@ -50,7 +50,7 @@ def curves_figure(
     """
     axis = knob_axis(arms, question, knob=knob)
     metric = f"metric.{question.metric}"
-    ended = frame[frame["final"] & frame["outcome"].isin(LOSSES)]
+    ended = frame[frame["final"] & frame["outcome"].isin(LOST)]
     looks = _looks(axis)
     wide = MAX_STEPS < len(axis.values) <= MAX_NAMED
     with house_style():
@@ -94,7 +94,7 @@ def _by_end(
 
 def lost_handles(lost: pd.DataFrame, *, color: str) -> list[Artist]:
     """The legend of a cross, by what happened."""
-    label = " or ".join(name for name in LOSSES if name in set(lost["outcome"]))
+    label = " or ".join(name for name in LOST if name in set(lost["outcome"]))
     cross = Line2D([], [], color=color, marker="x", ms=4, mew=1.1, lw=0, label=label)
     return [] if lost.empty else [cross]
 
@@ -132,7 +132,7 @@ def _draw_arm(
     evaluated = trials.dropna(subset=metric)
     for _, trial in evaluated.groupby("seed"):
         # a lost trial has no mean in front of it, so it is drawn less faintly
-        is_lost = trial["outcome"].iloc[0] in LOSSES
+        is_lost = trial["outcome"].iloc[0] in LOST
         if is_lost or crowd <= MAX_STEPS:
             alpha = 0.75 if is_lost else 0.25
             ax.plot(trial[clock], trial[metric], color=own.color, lw=0.5, alpha=alpha, zorder=2)

@@ -31,8 +31,9 @@ from analysis.plots.canvas import (
 )
 from analysis.plots.palette import BLUE, GREY, VERMILION, look
 from analysis.question import Question
-from analysis.verdicts.evidence import LOSSES, judged
+from analysis.verdicts.evidence import judged
 from analysis.verdicts.importance import importance
+from sid_sweep.spec import LOST
 
 POINTS_PER_INCH = 72
 SEED_OFFSET_POINTS = 3.5  # seeds stand beside their interval, not under it
@@ -176,7 +177,7 @@ def metric_figure(
     axis = knob_axis(arms, question, knob=knob)
     finals = frame[frame["final"]]
     seeds = finals[finals["outcome"] == "finished"]
-    lost = finals[finals["outcome"].isin(LOSSES)]
+    lost = finals[finals["outcome"].isin(LOST)]
     groups = list(_groups(arms, question, axis))
     flat = axis.kind == "category" and axis.letters > MAX_LETTERS
     rows = len(axis.values) * max(1.0, len(groups) / 2)

@@ -9,8 +9,9 @@ from analysis.notation import arm_text, significant, value_text
 from analysis.question import Question
 from analysis.record import Record
 from analysis.texts.latex import escape
-from analysis.verdicts.evidence import LOSSES, PRUNED, judged
+from analysis.verdicts.evidence import PRUNED, judged
 from analysis.verdicts.statistics import ALPHA
+from sid_sweep.spec import LOST
 
 MAX_VALUES = 12
 SECONDS_PER_HOUR = 3600
@@ -103,7 +104,7 @@ def _seeds(question: Question) -> str:
 def _trials(frame: pd.DataFrame, question: Question) -> list[str]:
     trials = judged(frame, question)
     counts = [
-        f"{n} {name}" for name in (*LOSSES, PRUNED) if (n := int((trials["outcome"] == name).sum()))
+        f"{n} {name}" for name in (*LOST, PRUNED) if (n := int((trials["outcome"] == name).sum()))
     ]
     running = int((trials["outcome"] == "running").sum())
     counts += [f"{running} not yet ended"] if running else []

@@ -15,10 +15,10 @@ from rich.table import Table
 
 from analysis.notation import MISSING, estimate, knob_name, significant, thousands, value_text
 from analysis.question import Question
-from analysis.verdicts.evidence import LOSSES
 from analysis.verdicts.pareto import is_member
 from analysis.verdicts.statistics import ALPHA, CONFIDENCE
 from sid_sweep.screen import Fitting, Hanging
+from sid_sweep.spec import LOST
 
 MARK = "†"
 MEBIBYTE = 2**20
@@ -300,7 +300,7 @@ def _remarks(arm: pd.Series) -> str:
 
 def _losses(arm: pd.Series) -> str:
     """`2 of 10 lost [3%, 56%] (1 diverged, 1 failed)`."""
-    counts = {name: arm[name] for name in LOSSES if arm[name]}
+    counts = {name: arm[name] for name in LOST if arm[name]}
     one = len(counts) == 1
     interval = f"[{arm['lost_low']:.0%}, {arm['lost_high']:.0%}]"
     text = f"{arm['lost']} of {arm['ended']} {next(iter(counts)) if one else 'lost'} {interval}"

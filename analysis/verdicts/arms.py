@@ -23,7 +23,6 @@ from analysis.question import Question
 from analysis.verdicts import budgets
 from analysis.verdicts.constraints import violations
 from analysis.verdicts.evidence import (
-    LOSSES,
     NO_EFFECT,
     PRUNED,
     Evidence,
@@ -47,6 +46,7 @@ from analysis.verdicts.statistics import (
     proportion_interval,
     t_interval,
 )
+from sid_sweep.spec import LOST
 
 FEW_SEEDS = 3
 """So few are shown one by one where some are lost: an interval of the survivors is absurd."""
@@ -159,8 +159,8 @@ def _arm(trials: pd.DataFrame, chosen: Selection, question: Question) -> dict[st
     interval = interval_of(values, question)
     low, high = _ends(interval.low, interval.high)
     shown = list(outcomes[is_reported] if confirmed else outcomes)
-    counts = {name: shown.count(name) for name in (*LOSSES, PRUNED, "running")}
-    lost = sum(counts[name] for name in LOSSES)
+    counts = {name: shown.count(name) for name in (*LOST, PRUNED, "running")}
+    lost = sum(counts[name] for name in LOST)
     ended = len(shown) - counts["running"] - counts[PRUNED]
     lost_low, lost_high = proportion_interval(lost, ended)
     whole = trials["whole"].to_numpy(bool)
@@ -214,7 +214,7 @@ def _one_by_one(trials: pd.DataFrame, question: Question) -> str:
         if word != "running"
     }
     own = [cells[seed] for seed in question.seeds if seed in cells]
-    return ", ".join(own) if len(own) <= FEW_SEEDS and not set(own) <= set(LOSSES) else ""
+    return ", ".join(own) if len(own) <= FEW_SEEDS and not set(own) <= set(LOST) else ""
 
 
 def _ends(low: float, high: float) -> tuple[float, float]:

@@ -32,8 +32,6 @@ seeds."""
 COLLAPSED = "collapsed"
 """A trial that was ended for what it did not keep; in tables also one that finished with a metric
 below what the question names."""
-LOSSES = LOST
-"""Ends without a value that enters a mean."""
 NO_EFFECT = Effect(math.nan, math.nan, math.nan, math.nan, 0, math.nan)
 
 
@@ -92,7 +90,7 @@ def gather(trials: pd.DataFrame, seeds: Sequence[int], question: Question) -> Ev
     finished = (own["outcome"] == "finished").to_numpy(bool)
     scaled = np.log(metric[finished]) if question.scale == "ratio" else metric[finished]
     values[row[finished], column[finished]] = scaled
-    lost[row, column] = own["outcome"].isin((*LOSSES, PRUNED))
+    lost[row, column] = own["outcome"].isin((*LOST, PRUNED))
     ended[row, column] = own["outcome"] != "running"
     return Evidence(arms, values, lost, ended)
 
