@@ -92,7 +92,8 @@ def _seeds(question: Question) -> str:
     )
     if question.screen:
         text = (
-            f"All arms were screened on {len(question.screen)} seeds; the best {question.keep} and "
+            f"All arms were screened on {len(question.screen)} seeds; the best {question.keep}"
+            f"{' that were left' if question.pruned_by else ''} and "
             f"the baseline were run again on {len(question.seeds)} fresh seeds ({listed}{more}), "
             "and these alone are reported."
         )

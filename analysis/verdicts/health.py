@@ -28,6 +28,7 @@ def warnings(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> lis
     """
     always: tuple[Check, ...] = (
         lost,
+        given_up,
         collapsed,
         no_leader,
         unequal_images,
@@ -107,6 +108,19 @@ def lost(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[st
     return [
         f"{len(bad)} of {len(trials)} trials ({part:.0%}) ended without a value: "
         f"{', '.join(counts)}{why}."
+    ]
+
+
+def given_up(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
+    """Where so many arms were given up early that fewer are confirmed than were to be kept."""
+    confirmed = int((arms["confirmed"] & ~arms["baseline"]).sum())
+    pruned = int((arms["pruned"] > 0).sum())
+    if not pruned or not arms["confirmed"].any() or confirmed >= question.keep:
+        return []
+    return [
+        f"{pruned} of {len(arms)} arms were given up early, so {confirmed} of the {question.keep} "
+        "to be kept were confirmed: ask for more arms, or give up fewer (search.prune.eta, "
+        "search.prune.least)."
     ]
 
 

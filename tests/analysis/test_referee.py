@@ -202,4 +202,6 @@ def test_it_has_no_value_in_the_table_and_says_why():
     assert line.endswith("| pruned |")
     assert "Pruned: given up early by the median rule, on the screening seeds" in text
     told = warnings(frame, arms(frame, asked), asked)
+    (few,) = [line for line in told if "given up early" in line]
+    assert few.startswith("1 of 3 arms were given up early, so 1 of the 3 to be kept were")
     assert not [line for line in told if "not started" in line or "without a value" in line]
