@@ -135,9 +135,9 @@ def _require_columns(raw: pd.DataFrame, question: Question) -> None:
 
 
 def _require_sound_trials(frame: pd.DataFrame, question: Question) -> None:
-    if other := sorted(set(frame["sweep"]) - {question.sweep}):
+    if other := sorted(set(frame["sweep"].unique()) - {question.sweep}):
         raise ValueError(f"the trials are of sweep {other[0]}, the question of {question.sweep}")
-    if unknown := sorted(set(frame["outcome"]) - set(OUTCOMES)):
+    if unknown := sorted(set(frame["outcome"].unique()) - set(OUTCOMES)):
         raise ValueError(f"unknown outcome {unknown[0]!r}; it is one of {', '.join(OUTCOMES)}")
     if (doubled := frame.duplicated(["arm", "seed", "images"])).any():
         trial = _trial_text(frame[doubled].iloc[0])

@@ -5,9 +5,6 @@ The one file here that knows the rest of the program: folders and trackers are r
 that wrote them.
 """
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,37 +62,22 @@ def from_folder(folder: SweepFolder) -> Source:
 
     sweep = folder.sweep()
     question = Question.from_outline(sweep.outline())
-    with _uncollected():
-        found = rows_of(sweep.sweep, folder.entries(sweep), run_ids(folder))
-        return Source(tidy(found, question), question)
+    found = rows_of(sweep.sweep, folder.entries(sweep), run_ids(folder))
+    return Source(tidy(found, question), question)
 
 
 def from_tracking(sweep: str, uri: str) -> Source:
     """A sweep from an MLflow server or database."""
     from sid_sweep.tracking import read_sweep
 
-    with _uncollected():
-        try:
-            found, outline = read_sweep(sweep, tracking_uri=uri)
-        except LookupError as error:
-            raise ValueError(error.args[0]) from error
-        question = Question.from_outline(outline)
-        return Source(tidy(found, question), question)
+    try:
+        found, outline = read_sweep(sweep, tracking_uri=uri)
+    except LookupError as error:
+        raise ValueError(error.args[0]) from error
+    question = Question.from_outline(outline)
+    return Source(tidy(found, question), question)
 
 
 def from_parquet(path: Path) -> Source:
     """A sweep from what an earlier report exported."""
     return Source(*read_parquet(path))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """A large sweep makes millions of cells, none of which is garbage: to look for it among them
-    takes a third of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

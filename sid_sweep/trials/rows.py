@@ -4,8 +4,10 @@ This is the one place that makes rows: from folders, or from what a tracker keep
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from sid_sweep.files import Damaged
 
@@ -27,9 +29,9 @@ COLUMNS = {
 }
 """The columns that every row has, with their types; `param.<knob>` and `metric.<name>` follow."""
 
-Columns = dict[str, list[Any]]
-"""Rows as they are kept, column by column: a large sweep has millions of cells. None where a row
-has no such value."""
+Columns = dict[str, list[Any] | np.ndarray]
+"""Rows as they are kept, column by column: a large sweep has millions of cells. What was measured
+is an array, NaN where a row has no such metric; other columns have None there."""
 
 
 def rows(
@@ -54,27 +56,35 @@ def rows(
         "cause": standing.cause,
         **{f"param.{knob}": value for knob, value in params.items()},
     }
-    metrics = [own.metrics for own in shown]
-    names = dict.fromkeys(chain.from_iterable(metrics))
     return {
         **{name: [value] * len(shown) for name, value in common.items()},
         "images": [own.images for own in shown],
         "seconds": [own.seconds for own in shown],
         "peak_memory_bytes": [float(own.peak_memory_bytes) for own in shown],
         "final": [False] * (len(shown) - 1) + [True],
-        **{f"metric.{name}": [own.get(name) for own in metrics] for name in names},
+        **_metrics([own.metrics for own in shown]),
     }
+
+
+def _metrics(evaluations: Sequence[dict[str, float]]) -> Columns:
+    """A column for each metric that any evaluation has."""
+    blank = dict.fromkeys(chain.from_iterable(evaluations), np.nan)
+    cells = np.array([list((blank | own).values()) for own in evaluations], float)
+    return {f"metric.{name}": column for name, column in zip(blank, cells.T, strict=True)}
 
 
 def stacked(parts: Iterable[Columns]) -> Columns:
-    """Rows below rows; None where some have no such column."""
+    """Rows below rows; what a part lacks is blank there."""
     parts = list(parts)
-    names = dict.fromkeys(name for own in parts for name in own)
-    absent = [[None] * len(own["final"]) for own in parts]
-    return {
-        name: list(chain.from_iterable(map(dict.get, parts, repeat(name), absent)))
-        for name in names
-    }
+    return {name: _stacked(parts, name) for name in dict.fromkeys(chain.from_iterable(parts))}
+
+
+def _stacked(parts: Sequence[Columns], name: str) -> list[Any] | np.ndarray:
+    """One column of all parts."""
+    measured = name.startswith("metric.")
+    blank = np.nan if measured else None
+    own = [part.get(name, [blank] * len(part["final"])) for part in parts]
+    return np.concatenate(own) if measured else list(chain.from_iterable(own))
 
 
 def rows_of(sweep: str, entries: Iterable[Entry], run_ids: dict[str, str] | None = None) -> Columns:

@@ -27,7 +27,7 @@ from sid_sweep.search.study import ARM, OUTCOME, open_study
 from sid_sweep.spec import SETTLED
 from sid_sweep.tracking import read_sweep
 from sid_sweep.trials import SweepFolder
-from sid_sweep.trials.rows import rows_of
+from sid_sweep.trials.rows import Columns, rows_of
 
 CLOCK = {
     "seconds", "timestamp_ms", "peak_memory_bytes", "run_id", "metric.cost/samples_per_second",
@@ -50,7 +50,7 @@ def snapshot(home: Home) -> dict[str, Any]:
         "trials": dict(_trials(folder)),
         "arms": [dict(arm) for arm in folder.arms()],
         "ledger": _ledger(folder),
-        "table": _timeless(rows_of(NAME, folder.entries(folder.sweep()))),
+        "table": _timeless(_cells(rows_of(NAME, folder.entries(folder.sweep())))),
         "MLflow": dict(_runs(home)),
     }
 
@@ -133,6 +133,11 @@ def _artifacts(home: Home, run_id: str) -> Path:
 def _query(home: Home, statement: str) -> list[Any]:
     with closing(sqlite3.connect(f"file:{home.database}?mode=ro", uri=True)) as database:
         return database.execute(statement).fetchall()
+
+
+def _cells(columns: Columns) -> dict[str, list[Any]]:
+    """Columns of plain values, None for what is blank: two blanks are the same."""
+    return {name: [None if cell != cell else cell for cell in own] for name, own in columns.items()}
 
 
 def _timeless(values: Any) -> Any:
@@ -219,7 +224,7 @@ def _other_frame(home: Home) -> Iterator[str]:
         return
     own = rows_of(NAME, folder.entries(folder.sweep()))
     own.pop("run_id"), tracked.pop("run_id")
-    yield from (f"frame/{text}" for text in differences(own, tracked))
+    yield from (f"frame/{text}" for text in differences(_cells(own), _cells(tracked)))
 
 
 def _left_files(home: Home) -> Iterator[str]:

@@ -66,19 +66,24 @@ def every_outcome(root):
 def folder_rows(folder):
     """What the folder says."""
     asked = folder.sweep()
-    return rows_of(asked.sweep, folder.entries(asked), run_ids(folder))
+    return row_wise(rows_of(asked.sweep, folder.entries(asked), run_ids(folder)))
+
+
+def tracked_rows(uri):
+    """What MLflow says."""
+    return row_wise(read_sweep("small", tracking_uri=uri)[0])
 
 
 def mirrored_again(folder, uri):
     """What MLflow says after another run of the sweep."""
     mirror_all(open_mirror(folder.sweep(), folder, uri), folder)
-    return read_sweep("small", tracking_uri=uri)[0]
+    return tracked_rows(uri)
 
 
 def test_mlflow_gives_bitwise_the_rows_of_the_folder(place):
     _, folder, uri = place
     found, outline = read_sweep("small", tracking_uri=uri)
-    assert found == folder_rows(folder)
+    assert row_wise(found) == folder_rows(folder)
     assert outline == folder.sweep().outline()
     assert set(found["outcome"]) == {"finished", "diverged", "failed", "running"}
     lost = [row for row in row_wise(found) if (row["arm"], row["seed"]) == (0, 1)][-1]
@@ -142,13 +147,13 @@ def test_a_trial_that_was_handed_out_and_not_begun_has_no_row(own_place):
     mirror, handed = open_mirror(asked, folder, uri), folder.entries(asked)[-1]
     mirror.show(handed)
     mirror.interrupt()
-    assert read_sweep("small", tracking_uri=uri)[0] == folder_rows(folder)
+    assert tracked_rows(uri) == folder_rows(folder)
 
 
 def test_a_sweep_of_more_than_a_page_is_read_whole(place, monkeypatch):
     _, folder, uri = place
     monkeypatch.setattr(read, "PAGE", 2)
-    assert read_sweep("small", tracking_uri=uri)[0] == folder_rows(folder)
+    assert tracked_rows(uri) == folder_rows(folder)
 
 
 def test_a_folder_whose_sweep_has_a_place_for_a_name_is_refused(own_place):
@@ -281,7 +286,7 @@ def test_a_database_with_flipped_bits_gives_the_same_rows_or_one_line(own_place,
     path.write_bytes(content)
     lines = []
     try:
-        found, _ = read_sweep("small", tracking_uri=f"sqlite:///{path}")
+        found = tracked_rows(f"sqlite:///{path}")
     except LookupError as error:
         lines = str(error).splitlines()
     else:
