@@ -290,10 +290,10 @@ def _with_strip(low: float, high: float, question: Question, *, scale: str) -> t
 
 
 def legend_columns(texts: Sequence[str]) -> int:
-    """As many columns of a legend above a plot as fit beside each other; filled one by one."""
+    """As many columns of a legend above a plot as fit beside each other; matplotlib fills them one
+    by one, the first ones with one more where they do not come out even."""
+    letters = [len(text) + LETTERS_PER_HANDLE for text in texts]
     for num in range(min(len(texts), MAX_COLUMNS), 1, -1):
-        rows = -(-len(texts) // num)
-        columns = [texts[first : first + rows] for first in range(0, len(texts), rows)]
-        if sum(max(map(len, own)) + LETTERS_PER_HANDLE for own in columns) <= LETTERS_PER_LEGEND:
+        if sum(max(own) for own in np.array_split(letters, num)) <= LETTERS_PER_LEGEND:
             return num
     return 1

@@ -2,7 +2,8 @@
 out.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,12 +25,14 @@ from analysis.plots.canvas import (
     dress_metric_axis,
     house_style,
     knob_axis,
+    legend_columns,
     short,
 )
-from analysis.plots.palette import DARK_VIRIDIS, GREY, MAX_STEPS, Look, look, steps
+from analysis.plots.palette import DARK_VIRIDIS, GREY, MAX_STEPS, VERMILION, Look, look, steps
 from analysis.question import Question
 from analysis.verdicts.arms import interval_of
-from sid_sweep.spec import LOST
+from analysis.verdicts.evidence import PRUNED
+from sid_sweep.spec import LOST, Outcome
 
 CLOCKS = ("images", "seconds")
 CLOCK_LABELS = {"images": "images seen by the generator", "seconds": "seconds of the trial"}
@@ -40,35 +43,53 @@ LETTERS_PER_ROW, LETTERS_PER_HANDLE = 50, 5  # of a legend above the curves
 TIGHT: dict[str, Any] = {"columnspacing": 1.0, "handletextpad": 0.4, "borderaxespad": 0.2}
 
 
+class Mark(NamedTuple):
+    """Of trials without a value, in their strip."""
+
+    outcomes: tuple[Outcome, ...]
+    color: str
+    style: dict[str, Any]
+
+
+MARKS = (
+    Mark((PRUNED,), GREY, {"marker": "D", "ms": 3, "mew": 0.8, "mfc": "white"}),
+    Mark(LOST, VERMILION, {"marker": "x", "ms": 4, "mew": 1.1}),
+)
+"""The last stands over the others."""
+
+
 def curves_figure(
     frame: pd.DataFrame, arms: pd.DataFrame, question: Question, *, knob: str, clock: str = "images"
 ) -> Figure:
     """The metric while training: the mean of an arm's finished seeds. Up to seven arms have their
     95 % bands and each trial faintly behind; more would cover each other.
 
-    A cross in the strip, in the arm's colour, marks where a trial diverged or failed.
+    A cross in the strip, in the arm's colour, marks where a trial diverged or failed, a diamond
+    where it was given up.
     """
     axis = knob_axis(arms, question, knob=knob)
     metric = f"metric.{question.metric}"
-    ended = frame[frame["final"] & frame["outcome"].isin(LOST)]
+    finals = frame[frame["final"]]
+    ended = list(without_value(finals))
     looks = _looks(axis)
     wide = MAX_STEPS < len(axis.values) <= MAX_NAMED
     with house_style():
         figure, ax = canvas(width=WIDE_INCHES if wide else WIDTH_INCHES, height=HEIGHT_INCHES)
         values = frame[metric].to_numpy()
-        shown = dress_metric_axis(ax, values, question, edge_marks=not ended.empty)
+        shown = dress_metric_axis(ax, values, question, edge_marks=bool(ended))
         own_look = {arm["arm"]: looks[plain(arm[f"param.{knob}"])] for _, arm in arms.iterrows()}
         of_arm = dict(iter(frame.groupby("arm")))
         for number, own in own_look.items():
             crowd = len(arms)
             _draw_arm(ax, of_arm[number], question, own, clock=clock, crowd=crowd, wide=wide)
-        for _, trial in ended.iterrows():
-            ax.plot(
-                trial[clock], shown.strip, "x", ms=4, mew=1.1, color=own_look[trial["arm"]].color,
-                transform=ax.get_xaxis_transform(), zorder=5, clip_on=False,
-            )  # fmt: skip
+        for mark, trials in ended:
+            for _, trial in trials.iterrows():
+                ax.plot(
+                    trial[clock], shown.strip, **mark.style, color=own_look[trial["arm"]].color,
+                    transform=ax.get_xaxis_transform(), zorder=5, clip_on=False,
+                )  # fmt: skip
         _dress_clock(ax, clock)
-        others = lost_handles(ended, color=GREY)
+        others = [handle_of(mark, trials, color=GREY) for mark, trials in ended]
         if len(arms) <= MAX_STEPS:
             label = f"95 % of {mean_name(question)}"
             others.insert(0, Line2D([], [], color=GREY, lw=3, alpha=0.3, label=label))
@@ -92,11 +113,18 @@ def _by_end(
     return {value: looks[value] for value in order}
 
 
-def lost_handles(lost: pd.DataFrame, *, color: str) -> list[Artist]:
-    """The legend of a cross, by what happened."""
-    label = " or ".join(name for name in LOST if name in set(lost["outcome"]))
-    cross = Line2D([], [], color=color, marker="x", ms=4, mew=1.1, lw=0, label=label)
-    return [] if lost.empty else [cross]
+def without_value(finals: pd.DataFrame) -> Iterator[tuple[Mark, pd.DataFrame]]:
+    """The trials that ended without a value, by how they are marked."""
+    for mark in MARKS:
+        own = finals[finals["outcome"].isin(mark.outcomes)]
+        if not own.empty:
+            yield mark, own
+
+
+def handle_of(mark: Mark, trials: pd.DataFrame, *, color: str) -> Artist:
+    """The legend of a mark, by what happened."""
+    label = " or ".join(name for name in mark.outcomes if name in set(trials["outcome"]))
+    return Line2D([], [], color=color, lw=0, label=label, **mark.style)
 
 
 def mean_curve(trials: pd.DataFrame, question: Question, *, clock: str) -> pd.DataFrame:
@@ -131,8 +159,8 @@ def _draw_arm(
     metric = f"metric.{question.metric}"
     evaluated = trials.dropna(subset=metric)
     for _, trial in evaluated.groupby("seed"):
-        # a lost trial has no mean in front of it, so it is drawn less faintly
-        is_lost = trial["outcome"].iloc[0] in LOST
+        # without a value it has no mean in front of it, so it is drawn less faintly
+        is_lost = trial["outcome"].iloc[0] in (*LOST, PRUNED)
         if is_lost or crowd <= MAX_STEPS:
             alpha = 0.75 if is_lost else 0.25
             ax.plot(trial[clock], trial[metric], color=own.color, lw=0.5, alpha=alpha, zorder=2)
@@ -180,13 +208,10 @@ def _norm(axis: KnobAxis) -> Normalize:
 def _name_looks(
     figure: Figure, ax: Axes, axis: KnobAxis, looks: dict[Any, Look], others: list[Artist]
 ) -> None:
-    """A legend beside the curves, above them if words are long; a colour bar for many numbers."""
-    name = knob_name(axis.knob)
-    if len(looks) > MAX_NAMED and axis.kind != "category":
-        figure.colorbar(ScalarMappable(_norm(axis), DARK_VIRIDIS), ax=ax, label=name, aspect=30)
-        return
+    """A legend beside the curves, above them if words are long; a colour bar for many numbers. What
+    else is drawn is named above."""
+    name, texts = knob_name(axis.knob), [value_text(value) for value in looks]
     wide = len(looks) > MAX_STEPS
-    texts = [value_text(value) for value in looks]
     handles = [
         Line2D(
             [], [], color=own.color, ls=own.dashes, label=text, ms=3,
@@ -194,10 +219,18 @@ def _name_looks(
         )
         for text, own in zip(texts, looks.values(), strict=True)
     ]  # fmt: skip
-    handles += others
-    place: dict[str, Any] = {"loc": "outside right center", "ncols": -(-len(handles) // MAX_ROWS)}
-    longest = max(map(len, [name, *texts]))
-    if longest > MAX_SIDE_LETTERS and not wide:
+    title: dict[str, Any] = {"title": name, "handlelength": 2.4 if wide else 1.4, **TIGHT}
+    if len(looks) > MAX_NAMED and axis.kind != "category":
+        figure.colorbar(ScalarMappable(_norm(axis), DARK_VIRIDIS), ax=ax, label=name, aspect=30)
+    elif wide or max(map(len, [name, *texts])) <= MAX_SIDE_LETTERS:
+        columns = -(-len(handles) // MAX_ROWS)
+        figure.legend(handles=handles, loc="outside right center", ncols=columns, **title)
+    else:
         columns = LETTERS_PER_ROW // (max(map(len, texts)) + LETTERS_PER_HANDLE)
-        place = {"loc": "outside upper center", "ncols": min(max(columns, 1), len(handles))}
-    figure.legend(handles=handles, title=name, handlelength=2.4 if wide else 1.4, **place, **TIGHT)
+        handles += others
+        columns = min(max(columns, 1), len(handles))
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns, **title)
+        return
+    if others:
+        columns = legend_columns([str(handle.get_label()) for handle in others])
+        figure.legend(handles=others, loc="outside upper center", ncols=columns, **TIGHT)

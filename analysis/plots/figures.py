@@ -29,11 +29,10 @@ from analysis.plots.canvas import (
     knob_axis,
     legend_columns,
 )
-from analysis.plots.palette import BLUE, GREY, VERMILION, look
+from analysis.plots.palette import BLUE, GREY, look
 from analysis.question import Question
 from analysis.verdicts.evidence import judged
 from analysis.verdicts.importance import importance
-from sid_sweep.spec import LOST
 
 POINTS_PER_INCH = 72
 SEED_OFFSET_POINTS = 3.5  # seeds stand beside their interval, not under it
@@ -168,7 +167,8 @@ class _Plot:
 def metric_figure(
     frame: pd.DataFrame, arms: pd.DataFrame, question: Question, *, knob: str
 ) -> Figure:
-    """Each arm's mean and t interval over the knob, its seeds beside it, lost trials in a strip.
+    """Each arm's mean and t interval over the knob, its seeds beside it, trials without a value in
+    a strip.
 
     The mean over the survivors of an arm is hollow, and so are the seeds that only screened. An
     arrow ends an interval that goes beyond the axis. With several scientific knobs, arms that share
@@ -177,7 +177,7 @@ def metric_figure(
     axis = knob_axis(arms, question, knob=knob)
     finals = frame[frame["final"]]
     seeds = finals[finals["outcome"] == "finished"]
-    lost = finals[finals["outcome"].isin(LOST)]
+    ended = list(curves.without_value(finals))
     groups = list(_groups(arms, question, axis))
     flat = axis.kind == "category" and axis.letters > MAX_LETTERS
     rows = len(axis.values) * max(1.0, len(groups) / 2)
@@ -189,7 +189,7 @@ def metric_figure(
             seeds[f"metric.{question.metric}"].to_numpy(),
             question,
             reach=arms[["low", "high"]].to_numpy().ravel(),
-            edge_marks=not lost.empty,
+            edge_marks=bool(ended),
             flat=flat,
         )
         reach = groups[-1].offset_points + 2 * SEED_OFFSET_POINTS
@@ -199,7 +199,8 @@ def metric_figure(
         cut = False
         for group in groups:
             cut |= _draw_group(plot, group, seeds, question)
-        handles += _draw_lost(plot, lost, finals)
+        for mark, trials in ended:
+            handles.append(_draw_ended(plot, mark, trials, finals))
         handles = [*_group_handles(groups, question, cut=cut), *handles]
         _add_legend(figure, handles)
     return figure
@@ -315,25 +316,26 @@ def _draw_baseline(plot: _Plot, arms: pd.DataFrame) -> list[Artist]:
     return list(lines[:1])
 
 
-def _draw_lost(plot: _Plot, lost: pd.DataFrame, finals: pd.DataFrame) -> list[Artist]:
-    """In the strip, a cross at each value that lost trials, with how many of how many."""
-    if lost.empty:
-        return []
-    ax, column = plot.ax, f"param.{plot.knob.knob}"
+def _draw_ended(
+    plot: _Plot, mark: curves.Mark, trials: pd.DataFrame, finals: pd.DataFrame
+) -> Artist:
+    """In the strip, a mark at each value that has trials without a value of the metric, with how
+    many of how many; returns its place in the legend."""
+    ax, column, color = plot.ax, f"param.{plot.knob.knob}", mark.color
     all_runs = Counter(plain(value) for value in finals[column])
-    lost_runs = Counter(plain(value) for value in lost[column])
+    own_runs = Counter(plain(value) for value in trials[column])
     at = ax.get_yaxis_transform() if plot.flat else ax.get_xaxis_transform()
     counted = plot.flat or plot.knob.listed  # else the counts would run into each other
-    for index, (value, num_lost) in enumerate(lost_runs.items()):
+    for index, (value, num) in enumerate(own_runs.items()):
         above = COUNT_POINTS[index % 2]  # so that neighbours have room
         xy = plot.xy(plot.knob.position(value), plot.metric.strip)
-        ax.plot(*xy, "x", ms=4, mew=1.1, color=VERMILION, transform=at, zorder=5)
+        ax.plot(*xy, **mark.style, color=color, transform=at, zorder=5)
         if counted:
             ax.annotate(
-                f"{num_lost}/{all_runs[value]}", xy, xycoords=at,
+                f"{num}/{all_runs[value]}", xy, xycoords=at,
                 xytext=(4, 0) if plot.flat else (0, above), textcoords="offset points",
                 ha="left" if plot.flat else "center",
                 va="center" if plot.flat else "bottom",
-                fontsize=6, color=VERMILION, annotation_clip=False,
+                fontsize=6, color=color, annotation_clip=False,
             )  # fmt: skip
-    return curves.lost_handles(lost, color=VERMILION)
+    return curves.handle_of(mark, trials, color=color)

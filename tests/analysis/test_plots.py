@@ -176,6 +176,35 @@ def test_lost_runs_are_crosses_with_their_count():
     assert "diverged" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
+def given_up():
+    """The sweep with one more arm, which was given up at two of its seeds."""
+    own = [
+        run_rows(9, s, {KNOB: 2.0}, final=77.0, outcome="pruned", images=200_000) for s in (0, 1)
+    ]
+    return [*rows(), *own[0], *own[1]]
+
+
+def test_an_arm_that_was_given_up_is_a_diamond_with_its_count_and_its_partial_value_is_none():
+    figure = metric_figure(*drawn(given_up()), knob=KNOB)
+    (diamond,) = [line for line in lines_of(figure) if line.get_marker() == "D"]
+    assert list(diamond.get_xdata()) == [2.0]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["2/2", "2/3"]
+    assert "pruned" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert not any(77.0 in line.get_ydata() for line in lines_of(figure))
+    others = metric_figure(*drawn(rows()), knob=KNOB).legends[0].get_texts()
+    assert "pruned" not in [text.get_text() for text in others]
+
+
+def test_its_curves_end_below_a_diamond_where_it_was_given_up():
+    figure = curves_figure(*drawn(given_up()), knob=KNOB)
+    diamonds = [line for line in lines_of(figure) if line.get_marker() == "D"]
+    assert [list(own.get_xdata()) for own in diamonds] == [[200_000], [200_000]]
+    curves = [line for line in lines_of(figure) if line.get_color() == diamonds[0].get_color()]
+    assert [list(own.get_xdata()) for own in curves if own.get_marker() == "None"] == [
+        [100_000, 200_000]
+    ] * 2
+
+
 def test_the_mean_over_survivors_is_hollow():
     figure = metric_figure(*drawn(rows()), knob=KNOB)
     (hollow,) = [line for line in lines_of(figure) if line.get_markerfacecolor() == "white"]
@@ -322,6 +351,8 @@ def test_a_legend_has_as_many_columns_as_fit():
     assert legend_columns(["mean", "seed", "baseline"]) == 3
     assert legend_columns(["geometric mean, 95 % interval", "noise.kind = fixed", "baseline"]) == 2
     assert legend_columns(["x" * 70, "seed"]) == 1
+    uneven = ["geometric mean, 95 % interval", "seed", "baseline", "pruned", "diverged"]
+    assert legend_columns(uneven) == 3  # four would be filled as 2, 1, 1, 1, which is too wide
 
 
 def test_importance_is_a_bar_for_each_knob_that_has_one():
