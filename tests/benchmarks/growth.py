@@ -4,11 +4,13 @@
 
 One run of the command; while it goes on, how many trials are done and what the command's process
 has used are noted. Its first trials are those of a small sweep, so that cost per trial is compared
-within one run, with imports and start-up left out. Then the finished sweep is asked for again.
+within one run, with imports and start-up left out. Then the finished sweep is asked for again, and
+once more with one trial missing, beside a small sweep that misses one.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +32,7 @@ fixed:
   evaluation: {{times: 1, samples: 64}}
 """
 COMMAND = [sys.executable, "-m", "sid_sweep.run", "space.yaml"]
+SMALL = 8  # trials
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -71,20 +74,43 @@ def peaks(folder: Path) -> list[float]:
     return [result.peak_memory_bytes / 2**20 for result in results if result is not None]
 
 
+def run(folder: Path, num_trials: int) -> list[tuple[int, float, float, float]]:
+    """The command, to its end, and what was seen of it."""
+    folder.mkdir()
+    rates = [1e-4 * (1 + arm) for arm in range(num_trials // 4)]
+    (folder / "space.yaml").write_text(SPACE.format(rates=rates))
+    with (folder / "output").open("w") as output:
+        process = subprocess.Popen(COMMAND, cwd=folder, stdout=output, stderr=output)
+        seen = follow(process, folder)
+    if process.returncode:
+        sys.exit((folder / "output").read_text()[-5000:])
+    return seen
+
+
+def start(folder: Path) -> tuple[float, float]:
+    """Seconds until a sweep that misses one trial starts Ray, and until that trial begins."""
+    missing = next(folder.glob("sweeps/nothing/trials/*"))
+    shutil.rmtree(missing)
+    began, reached = time.perf_counter(), 0.0
+    with (folder / "again").open("w") as output:
+        process = subprocess.Popen(COMMAND, cwd=folder, stdout=output, stderr=output)
+        while process.poll() is None and not (missing / "trial.json").exists():
+            if not reached and "starting Ray" in (folder / "again").read_text():
+                reached = time.perf_counter() - began
+            time.sleep(0.05)
+        begun = time.perf_counter() - began
+        process.wait()
+    return reached, begun
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--first", type=int, default=10, help="trials of a small sweep")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        rates = [1e-4 * (1 + arm) for arm in range(options.trials // 4)]
-        (folder / "space.yaml").write_text(SPACE.format(rates=rates))
-        with (folder / "output").open("w") as output:
-            process = subprocess.Popen(COMMAND, cwd=folder, stdout=output, stderr=output)
-            seen = follow(process, folder)
-        if process.returncode:
-            sys.exit((folder / "output").read_text()[-5000:])
+        folder, small = Path(place) / "large", Path(place) / "small"
+        seen = run(folder, options.trials)
         print(f"{'trials':>14}{'seconds':>10}{'CPU s':>10}  of the command for each{'MiB':>8}")
         tenth = options.trials // 10
         bounds = [(2, 2 + options.first)]
@@ -99,6 +125,10 @@ def main() -> None:
         began = time.perf_counter()
         subprocess.run(COMMAND, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         print(f"the finished sweep again, with its table: {time.perf_counter() - began:.1f} s")
+        run(small, SMALL)
+        for num, own in ((options.trials, folder), (SMALL, small)):
+            reached, begun = start(own)
+            print(f"one of {num} left: Ray after {reached:.1f} s, the trial after {begun:.1f} s")
 
 
 if __name__ == "__main__":
