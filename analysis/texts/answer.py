@@ -4,6 +4,7 @@ import pandas as pd
 
 from analysis.notation import arm_text, estimate
 from analysis.question import Question
+from analysis.verdicts import budgets
 from analysis.verdicts.statistics import ALPHA
 
 NAMED = 3  # arms that are named; more are counted
@@ -25,8 +26,8 @@ def answer(arms: pd.DataFrame, question: Question) -> list[str]:
     base = arms[arms["baseline"]]
     judged = arms[arms["verdict"] != ""]
     sentences = []
-    if (top := arms[arms["best"]]).empty is False:
-        sentences.append(f"{_called(top.iloc[0], question)} is better than every other arm.")
+    if arms["best"].any():
+        sentences.append(_best(arms, question))
     if judged.empty:
         return [*sentences, *_without_baseline(arms, question)]
     name = f"the baseline ({_name(base.iloc[0], question)})" if len(base) == 1 else "the baseline"
@@ -36,7 +37,7 @@ def answer(arms: pd.DataFrame, question: Question) -> list[str]:
         sentences.append(f"No arm is shown to be better than {name}.")
     for verdict in ("better", "equal", "worse", "undecided"):
         if verdict in found:
-            sentences.append(_group(verdict, found[verdict], name, question))
+            sentences.append(_group(verdict, found[verdict], name, base, question))
     if len(judged) > len(found.get("undecided", [])):
         looks = ", whenever one looks" if question.sequential else ""
         sentences.append(
@@ -46,7 +47,24 @@ def answer(arms: pd.DataFrame, question: Question) -> list[str]:
     return sentences
 
 
-def _group(verdict: str, own: pd.DataFrame, name: str, question: Question) -> str:
+def _best(arms: pd.DataFrame, question: Question) -> str:
+    """Better than what, where some arms are left out of the comparison."""
+    limits = {
+        "was confirmed": arms["confirmed"],
+        "saw as many images": arms["ranked"] | ~arms["confirmed"],
+        "violates no constraint": arms["violates"] == "",
+    }
+    kept = [name for name, holds in limits.items() if not holds.all()]
+    which = f" that {' and '.join(kept)}" if kept else ""
+    unequal = budgets.differs(arms["compute"][arms["contends"]]).any()
+    at = ", at equal images but not equal network evaluations" if unequal else ""
+    name = _called(arms[arms["best"]].iloc[0], question)
+    return f"{name} is better than every other arm{which}{at}."
+
+
+def _group(
+    verdict: str, own: pd.DataFrame, name: str, base: pd.DataFrame, question: Question
+) -> str:
     words = {
         "better": f"better than {name}",
         "worse": f"worse than {name}",
@@ -57,15 +75,17 @@ def _group(verdict: str, own: pd.DataFrame, name: str, question: Question) -> st
         number, verb = f"{len(own)} arms", "are"
         if verdict == "undecided":
             return f"{number} {verb} undecided."
-        named = f", {_effect(_foremost(own, question), question)} foremost"
+        named = f", {_effect(_foremost(own, question), base, question)} foremost"
         return f"{number} {verb} {words}{named if verdict == 'better' else ''}."
-    arms = [_effect(arm, question) for _, arm in own.iterrows()]
+    arms = [_effect(arm, base, question) for _, arm in own.iterrows()]
     if verdict == "undecided":
         return f"Undecided: {'; '.join(arms)}."
     return f"{words[0].upper()}{words[1:]}: {'; '.join(arms)}."
 
 
 def _without_baseline(arms: pd.DataFrame, question: Question) -> list[str]:
+    if len(arms) == 1:
+        return ["There is one arm, and nothing to compare it with."]
     leads = arms[arms["leads"] & ~arms["best"]]
     if leads.empty:
         if arms["best"].any():
@@ -78,15 +98,21 @@ def _without_baseline(arms: pd.DataFrame, question: Question) -> list[str]:
     ]
 
 
-def _effect(arm: pd.Series, question: Question) -> str:
-    """`λ = 0.75: ratio 0.78 [0.70, 0.87], n = 20`, or how often it was lost."""
-    name = _name(arm, question)
-    if arm["lost"]:
-        return f"{name}: {arm['lost']} of {arm['ended']} seeds lost"
-    if not arm["effect_n"]:
-        return f"{name}: no seed in common"
-    numbers = estimate(arm["effect"], arm["effect_low"], arm["effect_high"])
-    return f"{name}: {question.scale} {numbers}, n = {arm['effect_n']}"
+def _effect(arm: pd.Series, base: pd.DataFrame, question: Question) -> str:
+    """`λ = 0.75: ratio 0.78 [0.70, 0.87], n = 20`, and how often it was lost, where it or the
+    baseline was."""
+    told = []
+    if arm["effect_n"] and not arm["raw"]:
+        numbers = estimate(arm["effect"], arm["effect_low"], arm["effect_high"])
+        told.append(f"{question.scale} {numbers}, n = {arm['effect_n']}")
+    if budgets.differs(pd.Series([arm["compute"]])).any():
+        told.append(f"at {arm['compute']:.2g} times the network evaluations")
+    base_lost = int(base["lost"].sum())
+    if arm["lost"] or base_lost:
+        told.append(f"{arm['lost']} of {arm['ended']} seeds lost")
+    if base_lost:
+        told.append(f"{base_lost} of {base['ended'].sum()} of the baseline's")
+    return f"{_name(arm, question)}: {', '.join(told) or 'no seed in common'}"
 
 
 def _called(arm: pd.Series, question: Question) -> str:

@@ -131,6 +131,10 @@ def legend(arms: pd.DataFrame, question: Question) -> str:
         knobs = ", ".join(map(knob_name, question.nuisance))
         seeds = "screening" if question.screen else "same"
         sentences.append(f"Each row is the best of those tried in {knobs}, by the {seeds} seeds.")
+        if arms["tuned_on_same_seeds"].any():
+            sentences.append(
+                "Verdicts are those of the best of all pairs of settings (Bonferroni)."
+            )
     if question.screen:
         change = "the mean over it" if ratio else "the mean less it"
         sentences.append(

@@ -27,6 +27,7 @@ from analysis.verdicts.evidence import (
     PRUNED,
     Evidence,
     Verdict,
+    claim,
     effect,
     gather,
     judged,
@@ -77,10 +78,12 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     | `effect`, `effect_low`, `effect_high`, `effect_n` | to the baseline, on shared seeds |
     | `p`, `verdict` | adjusted; what may be claimed |
     | `ranked` | it trained for as many images as the others (`budgets.ranked`) |
+    | `compute` | its network evaluations over those of the baseline (`budgets.compute`) |
     | `violates` | the constraints that its means on the reported seeds do not keep, or "" |
-    | `leads` | the best mean of a complete arm that violates nothing, which is no claim |
-    | `best`, `bold` | better than every other such arm; not worse, where some are, than it |
-    | `behind` | complete, and significantly worse than the one that leads |
+    | `contends` | it is confirmed, ranked and violates nothing: of these one may be the best |
+    | `leads` | of those that contend and are complete, the best mean, which is no claim |
+    | `best`, `bold` | better than all others that contend; complete, and not worse where some are |
+    | `behind` | it contends, and is significantly worse than the one that leads |
     | `pareto` | how often no complete arm beats it in metric and cost; NaN without a cost |
 
     The columns of screening are there where some seeds screen. Where an end of an interval is not
@@ -99,17 +102,18 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     if question.screen:
         table = table.join(_screening(own, table, question))
     reported = gather(own, question.seeds, question).of(chosen.confirmed)
-    table = table.join(_against_baseline(table, reported, chosen.baseline, question))
+    table = table.join(_against_baseline(table, reported, chosen, question))
     table["stopped"] = _stopped(table, trials, question)
     table["complete"] = _complete(table, question)
     # what trained for longer is shown, and no word is said of it
     table["ranked"] = budgets.ranked(table, question)
+    table["compute"] = budgets.compute(frame, table, question)
     table["verdict"] = table["verdict"].where(table["ranked"], "")
     violated = violations(trials, question, question.seeds, chosen.baseline)
     table["violates"] = [violated.get(arm, "") for arm in table.index]
     fit = table["complete"] & (table["violates"] == "")
-    fair = table.assign(complete=fit & table["ranked"])
-    table = table.join(_ranks(fair, reported, question))
+    table["contends"] = table["confirmed"] & table["ranked"] & (table["violates"] == "")
+    table = table.join(_ranks(table, reported, chosen, question))
     table["pareto"] = membership(frame, table.assign(complete=fit), question)
     order = sorted(table.index, key=lambda arm: _place(table.loc[arm], question))
     return table.loc[order].reset_index(drop=True)
@@ -246,10 +250,12 @@ def _screening(trials: pd.DataFrame, table: pd.DataFrame, question: Question) ->
 
 
 def _against_baseline(
-    table: pd.DataFrame, seen: Evidence, base: int | None, question: Question
+    table: pd.DataFrame, seen: Evidence, chosen: Selection, question: Question
 ) -> pd.DataFrame:
     """Effect, p and verdict of every confirmed arm but the baseline, if there is one baseline."""
-    found = verdicts(seen, base, question) if base is not None and base in seen.arms else {}
+    base, found = chosen.baseline, {}
+    if base is not None and base in seen.arms:
+        found = verdicts(seen, base, question, num_pairs=chosen.num_pairs)
     none = Verdict(NO_EFFECT, math.nan, "")
     rows = [_effect_cells(found.get(arm, none), question) for arm in table.index]
     return pd.DataFrame(rows, index=table.index)
@@ -295,27 +301,44 @@ def _complete(table: pd.DataFrame, question: Question) -> pd.Series:
 # ---- arms among each other
 
 
-def _ranks(table: pd.DataFrame, seen: Evidence, question: Question) -> pd.DataFrame:
-    """Which complete arm leads, which are not worse than it, and whether it is the best.
+def _ranks(
+    table: pd.DataFrame, seen: Evidence, chosen: Selection, question: Question
+) -> pd.DataFrame:
+    """Which arm leads, which are not worse than it, and whether it is the best.
 
-    The one that leads was chosen among all, so each comparison with it is one of all pairs of arms:
-    p times their number (Bonferroni).
+    It is the best if it is better than each other that contends, also than those that lost seeds:
+    an arm that nothing is known against is not beaten. The one that leads was chosen among all, so
+    each comparison with it is one of all pairs of their settings: p times their number
+    (Bonferroni).
     """
-    means = table["mean"].where(table["complete"])
-    leads = means == (means.min() if question.goal == "minimize" else means.max())
-    found = pd.DataFrame({"leads": leads, "best": False, "bold": False, "behind": False})
-    own = [arm for arm in table.index if table["complete"][arm]]
-    if len(own) < 2:
+    none = pd.Series(False, table.index)
+    found = pd.DataFrame({"leads": none, "best": none, "bold": none, "behind": none})
+    others = list(table.index[table["contends"]])
+    whole = [arm for arm in others if table["complete"][arm]]
+    if not whole:
         return found
+    means = _comparable_means(table, seen.of(whole), question)
+    found["leads"] = means == (means.min() if question.goal == "minimize" else means.max())
     leader = int(found.index[found["leads"]][0])
-    pairs = len(own) * (len(own) - 1) / 2
-    p = {arm: effect(seen, arm, leader, sequential=question.sequential).p for arm in own}
-    worse = {arm: pairs * p[arm] < ALPHA for arm in own if arm != leader}
-    if any(worse.values()):  # else it would be all of them, which says nothing
-        found["bold"] = [arm == leader or not worse.get(arm, True) for arm in found.index]
-    found["behind"] = [worse.get(arm, False) for arm in found.index]
-    found["best"] = [arm == leader and all(worse.values()) for arm in found.index]
+    num = sum(map(chosen.num_settings, others))
+    others.remove(leader)
+    for arm in others:
+        own = claim(seen, leader, arm, question, sequential=question.sequential)
+        found.loc[arm, "behind"] = own.improves and own.p * num * (num - 1) / 2 < ALPHA
+    if found["behind"].any():  # else it would be all of them, which says nothing
+        found["bold"] = table.index.isin(whole) & ~found["behind"]
+    found.loc[leader, "best"] = bool(others) and bool(found.loc[others, "behind"].all())
     return found
+
+
+def _comparable_means(table: pd.DataFrame, seen: Evidence, question: Question) -> pd.Series:
+    """Of complete arms, NaN elsewhere: where some had enough of fewer seeds, on those that all
+    have, since seeds differ."""
+    shared = ~np.isnan(seen.values).any(0)
+    if question.sequential and shared.any():
+        means = pd.Series(seen.values[:, shared].mean(1), seen.arms)
+        return means.reindex(table.index)
+    return table["mean"].where(table.index.isin(seen.arms))
 
 
 def _place(row: pd.Series, question: Question) -> tuple[Any, ...]:

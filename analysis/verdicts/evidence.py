@@ -5,8 +5,8 @@ diverged, failed or collapsed), also by how often: then both are tried, and each
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -32,6 +32,8 @@ seeds."""
 COLLAPSED = "collapsed"
 """A trial that was ended for what it did not keep; in tables also one that finished with a metric
 below what the question names."""
+BLAMED = tuple(name for name in (*LOST, PRUNED) if name != "failed")
+"""Ends without a value that speak against an arm."""
 NO_EFFECT = Effect(math.nan, math.nan, math.nan, math.nan, 0, math.nan)
 
 
@@ -63,9 +65,10 @@ class Evidence:
     values: np.ndarray
     """[arm, seed]: the metric, in logarithms where its scale is a ratio; NaN where it has none."""
     lost: np.ndarray
-    """[arm, seed]: ended without a value."""
+    """[arm, seed]: ended without a value, for which the arm is to blame: not an error, which is
+    tried again."""
     ended: np.ndarray
-    """[arm, seed]: with or without one."""
+    """[arm, seed]: with or without one; not in an error."""
 
     def row(self, arm: int) -> int:
         """Its place."""
@@ -90,8 +93,8 @@ def gather(trials: pd.DataFrame, seeds: Sequence[int], question: Question) -> Ev
     finished = (own["outcome"] == "finished").to_numpy(bool)
     scaled = np.log(metric[finished]) if question.scale == "ratio" else metric[finished]
     values[row[finished], column[finished]] = scaled
-    lost[row, column] = own["outcome"].isin((*LOST, PRUNED))
-    ended[row, column] = own["outcome"] != "running"
+    lost[row, column] = own["outcome"].isin(BLAMED)
+    ended[row, column] = own["outcome"].isin(("finished", *BLAMED))
     return Evidence(arms, values, lost, ended)
 
 
@@ -113,6 +116,11 @@ class Claim:
     p_equal: float
     """Of a difference beyond what counts as equal; NaN where nothing does."""
     improves: bool
+
+    def of_best(self, num: int) -> "Claim":
+        """The same, where it is the most striking of so many; what is not known stays so."""
+        p, p_equal = np.minimum(1.0, np.multiply(num, (self.p, self.p_equal))).tolist()
+        return replace(self, p=p, p_equal=p_equal)
 
     def verdict(self, p_differs: float, p_equal: float) -> str:
         """By the adjusted p of both claims."""
@@ -169,11 +177,21 @@ class Verdict:
     word: str
 
 
-def verdicts(evidence: Evidence, base: int, question: Question) -> dict[int, Verdict]:
-    """Of every other arm against one: all words together are wrong with a chance of at most 5 %."""
+def verdicts(
+    evidence: Evidence, base: int, question: Question, *, num_pairs: Callable[[int, int], int]
+) -> dict[int, Verdict]:
+    """Of every other arm against one: all words together are wrong with a chance of at most 5 %.
+
+    Args:
+        num_pairs: of two arms, how many pairs of settings they were chosen from by these very
+            values; p is that of the best of so many (Bonferroni).
+    """
     sequential = question.sequential
     own = [arm for arm in evidence.arms if arm != base]
-    claims = [claim(evidence, arm, base, question, sequential=sequential) for arm in own]
+    claims = [
+        claim(evidence, arm, base, question, sequential=sequential).of_best(num_pairs(arm, base))
+        for arm in own
+    ]
     p = holm([claim.p for claim in claims] + [claim.p_equal for claim in claims])
     return {
         arm: Verdict(claim.effect, differs, claim.verdict(differs, equal))

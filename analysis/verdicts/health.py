@@ -167,13 +167,12 @@ def unequal_images(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) 
 
 def unequal_compute(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
     """At equal images an arm may spend several times another's passes through the networks."""
-    multiple = budgets.compute(frame, arms, question)
-    odd = arms[budgets.differs(multiple)]
+    odd = arms[budgets.differs(arms["compute"])]
     if odd.empty:
         return []
     return [
         f"At equal images, {len(odd)} of {len(arms)} arms spend other {budgets.EVALUATIONS} than "
-        f"{_reference(arms)}, {_multiples(multiple, odd, question)}: verdicts hold at equal "
+        f"{_reference(arms)}, {_multiples(arms['compute'], odd, question)}: verdicts hold at equal "
         "images, not at equal compute, which `cost` would weigh."
     ]
 
@@ -231,8 +230,9 @@ def tuned_on_reported_seeds(
     if not arms["tuned_on_same_seeds"].any():
         return []
     return [
-        "Nuisance settings were chosen by the seeds that the table reports, so their figures look "
-        "too good; `seeds: {screen: ..., confirm: ...}` reports fresh ones."
+        "Nuisance settings were chosen by the seeds that the table reports, so means and intervals "
+        "look too good (verdicts allow for that); `seeds: {screen: ..., confirm: ...}` reports "
+        "fresh ones."
     ]
 
 
@@ -289,7 +289,7 @@ def copies(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[
         return []
     return [
         f"{len(same)} of {len(arms)} arms gave one value at every seed: copies, not repetitions, "
-        "so they have no interval and no verdict."
+        "so they have no interval, and nothing is claimed of them."
     ]
 
 
@@ -299,8 +299,10 @@ def baseline_not_beaten(frame: pd.DataFrame, arms: pd.DataFrame, question: Quest
         return []
     base = arms[arms["baseline"] & (arms["n"] > 0)]
     if base.empty:
+        told = arms["verdict"].isin(("better", "worse")).any()
+        rest = "only how often others are lost" if told else "nothing"
         name = arm_text(question.baseline)
-        return [f"The baseline ({name}) has no finished trial: nothing can be compared with it."]
+        return [f"The baseline ({name}) has no finished trial: {rest} can be compared with it."]
     verdicts = set(arms["verdict"]) - {""}
     if not verdicts or "better" in verdicts:
         return []

@@ -63,50 +63,59 @@ def correlation(values: np.ndarray) -> tuple[float, float]:
 
 
 def too_few_seeds(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:
-    """How many seeds would tell the arm that leads from its rival, as far as these can say.
+    """How many seeds would tell the arm that leads from its rival, as far as these can say, by the
+    same correction for several comparisons as the table's.
 
     Nothing where seeds were added until they told: then `ran_out` speaks.
     """
-    leader = arms[arms["leads"] & ~arms["best"]]
-    if leader.empty or question.sequential:
+    found = arms[arms["leads"] & ~arms["best"]]
+    if found.empty or question.sequential:
         return []
-    rival, title = _rival(arms, question)
+    leader = found.iloc[0]
+    rival, title = _rival(leader, arms, question)
     if rival is None:
         return []
-    effect = effect_of(frame, leader.iloc[0]["arm"], rival["arm"], question)
-    if math.isnan(effect.p) or effect.p < ALPHA:
+    effect, num = effect_of(frame, leader["arm"], rival["arm"], question), _family(arms, rival)
+    if math.isnan(effect.p) or num * effect.p < ALPHA:
         return []
-    who = (
-        f"The arm that leads ({row_text(leader.iloc[0], question.knobs)}) is not told from {title}"
-    )
+    who = f"The arm that leads ({row_text(leader, question.knobs)}) is not told from {title}"
     if effect.num <= LEAST_FOR_A_FORECAST:
         return [f"{who} by {effect.num} seeds, which cannot say how many would do."]
     ends = deviation_interval(effect.deviation, effect.num)
     low, need, high = (
-        seeds_needed(effect=effect.mean, deviation=deviation)
+        seeds_needed(effect=effect.mean, deviation=deviation, alpha=ALPHA / num)
         for deviation in (ends[0], effect.deviation, ends[1])
     )
+    terms = f"(α = .05{f' over {num} comparisons' if num > 1 else ''}, power .8)"
     if need > MAX_SEEDS:
-        return [f"{who}: more than {MAX_SEEDS} seeds would be needed (α = .05, power .8)."]
+        return [f"{who}: more than {MAX_SEEDS} seeds would be needed {terms}."]
     most = f"{high:.0f}" if math.isfinite(high) else "10,000 and more"
     return [
         f"{who} by {effect.num} seeds: if they differ as it seems, about {need:.0f} would do, with "
-        f"so uncertain a scatter {low:.0f} to {most} (α = .05, power .8)."
+        f"so uncertain a scatter {low:.0f} to {most} {terms}."
     ]
 
 
-def _rival(arms: pd.DataFrame, question: Question) -> tuple[pd.Series | None, str]:
-    """The baseline, or the runner-up where the baseline itself leads or there is none."""
-    fit = arms["complete"] & arms["ranked"] & (arms["violates"] == "")
-    others = arms[fit & ~arms["leads"]].sort_values(
-        "mean", ascending=question.goal == "minimize", kind="stable"
-    )
-    base = others[others["baseline"]]
-    if not base.empty:
-        return base.iloc[0], f"the baseline ({row_text(base.iloc[0], question.knobs)})"
+def _rival(
+    leader: pd.Series, arms: pd.DataFrame, question: Question
+) -> tuple[pd.Series | None, str]:
+    """The baseline, or the runner-up where the baseline itself leads, is beaten, or is none."""
+    fit = arms["complete"] & arms["contends"] & ~arms["behind"] & ~arms["leads"]
+    others = arms[fit].sort_values("mean", ascending=question.goal == "minimize", kind="stable")
     if others.empty:
         return None, ""
+    base = others[others["baseline"]]
+    if not base.empty and leader["verdict"] == "undecided":
+        return base.iloc[0], f"the baseline ({row_text(base.iloc[0], question.knobs)})"
     return others.iloc[0], f"the runner-up ({row_text(others.iloc[0], question.knobs)})"
+
+
+def _family(arms: pd.DataFrame, rival: pd.Series) -> int:
+    """Comparisons that share α with this one: those with the baseline that are not decided (Holm),
+    or all pairs of arms."""
+    of_baseline = arms[arms["leads"] | (arms["arm"] == rival["arm"])]["baseline"].any()
+    undecided, num = int((arms["verdict"] == "undecided").sum()), int(arms["contends"].sum())
+    return undecided if of_baseline and undecided else num * (num - 1) // 2
 
 
 def ran_out(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -> list[str]:

@@ -54,7 +54,7 @@ def settled(frame: pd.DataFrame, question: Question) -> set[int]:
     own = gather(trials, question.seeds, question).of(chosen.confirmed)
     if chosen.baseline not in own.arms:
         return set()
-    found = verdicts(own, chosen.baseline, question)
+    found = verdicts(own, chosen.baseline, question, num_pairs=chosen.num_pairs)
     decided = [arm for arm, verdict in found.items() if verdict.word != "undecided"]
     more = {member for arm in decided for member in chosen.groups[arm]} - {chosen.baseline}
     asked = set(kept(frame, question)) if question.screen else set(chosen.arms)

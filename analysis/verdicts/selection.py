@@ -30,6 +30,10 @@ class Selection:
     """Those that ran on the reported seeds."""
     groups: dict[int, list[int]]
     """By arm of the table: all arms with its scientific setting."""
+    named: set[int]
+    """Those that the baseline names, nuisance settings included: nothing chose them."""
+    is_blind: bool
+    """Whether other seeds than the reported ones chose the settings."""
 
     @property
     def arms(self) -> list[int]:
@@ -40,6 +44,14 @@ class Selection:
     def baseline(self) -> int | None:
         """The one that others are compared with."""
         return self.baselines[0] if len(self.baselines) == 1 else None
+
+    def num_settings(self, arm: int) -> int:
+        """Of how many it is the best by the very seeds that report it."""
+        return 1 if self.is_blind or arm in self.named else self.tried[arm]
+
+    def num_pairs(self, arm: int, other: int) -> int:
+        """Pairs of settings of both that such a pair was chosen from."""
+        return self.num_settings(arm) * self.num_settings(other)
 
 
 def select(trials: pd.DataFrame, question: Question) -> Selection:
@@ -57,12 +69,13 @@ def _selected(trials: pd.DataFrame, question: Question, avoided: set[int]) -> Se
         groups.setdefault(tuple(values[knob] for knob in question.scientific), []).append(arm)
     own = gather(trials, question.screen or question.seeds, question)
     tried, members = {}, {}
+    named = set[int]()
+    if set(question.baseline) & set(question.nuisance):
+        named = {arm for arm, values in params.items() if _matches(values, question)}
     for arms in groups.values():
         fit = [arm for arm in arms if arm not in avoided] or arms
         chosen = {ranked(_comparable(own.of(fit), question), question)[0]}
-        if set(question.baseline) & set(question.nuisance):
-            # it names its nuisance values, so it is that arm, however well another is tuned
-            chosen |= {arm for arm in arms if _matches(params[arm], question)}
+        chosen |= named.intersection(arms)  # however well another is tuned
         for arm in chosen:
             tried[arm], members[arm] = len(arms), arms
     started = set(trials["arm"][trials["seed"].isin(question.seeds)])
@@ -71,6 +84,8 @@ def _selected(trials: pd.DataFrame, question: Question, avoided: set[int]) -> Se
         baselines=[arm for arm in sorted(tried) if _matches(params[arm], question)],
         confirmed=[arm for arm in sorted(tried) if arm in started],
         groups=members,
+        named=named,
+        is_blind=bool(question.screen),
     )
 
 

@@ -239,8 +239,10 @@ def boschloo(lost: int, other_lost: int, num: int) -> float:
     return float(stats.boschloo_exact(table, n=32).pvalue)
 
 
-def seeds_needed(*, effect: float, deviation: float, most: int = 10_000) -> float:
-    """Least n at which a paired t test (α = .05, two-sided) sees `effect` with power .8.
+def seeds_needed(
+    *, effect: float, deviation: float, alpha: float = ALPHA, most: int = 10_000
+) -> float:
+    """Least n at which a paired, two-sided t test sees `effect` with power .8.
 
     By the noncentral t: power = P(|T| > t_{1-α/2, n-1}), T ~ t_{n-1}(√n effect/deviation). Infinite
     beyond `most`.
@@ -249,7 +251,7 @@ def seeds_needed(*, effect: float, deviation: float, most: int = 10_000) -> floa
         return 2 if effect else math.inf
 
     def power(n: int) -> float:
-        limit = stats.t.ppf(1 - ALPHA / 2, n - 1)
+        limit = stats.t.ppf(1 - alpha / 2, n - 1)
         shift = math.sqrt(n) * abs(effect) / deviation
         return float(stats.nct.sf(limit, n - 1, shift) + stats.nct.cdf(-limit, n - 1, shift))
 

@@ -51,6 +51,8 @@ class Setting:
     """Part of the trials that have no value."""
     how: str = "diverged"
     """diverged or collapsed."""
+    tuned: int = 1
+    """Every arm but the baseline is the best of so many settings of a nuisance knob."""
 
     @property
     def scale(self) -> str:
@@ -66,12 +68,23 @@ class Setting:
         """Which arm is best? Arm 0 is the baseline."""
         known = {
             "sweep": "null", "question": "Which?", "metric": "m", "goal": "minimize",
-            "scientific": ["k"], "nuisance": [], "baseline": {"k": 0}, "scale": self.scale,
+            "scientific": ["k"], "nuisance": ["t"] if self.tuned > 1 else [], "baseline": {"k": 0},
+            "scale": self.scale,
             "seeds": list(range(self.num_seeds)), "columns": ["modes"], "collapse": {"modes": 8.0},
             "domains": {"k": {"kind": "choice", "values": list(range(self.num_arms))}},
-            "num_arms": self.num_arms,
+            "num_arms": self.num_settings,
         }  # fmt: skip
         return Question.from_outline(known | changes)
+
+    @property
+    def num_settings(self) -> int:
+        """Of all arms."""
+        return 1 + (self.num_arms - 1) * self.tuned
+
+    def knobs(self, setting: int) -> dict[str, int]:
+        """Of one of them."""
+        arm = (setting + self.tuned - 1) // self.tuned
+        return {"k": arm, "t": setting} if self.tuned > 1 else {"k": setting}
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,7 @@ class Draw:
 
     values: np.ndarray
     dead: np.ndarray
-    how: str
+    setting: Setting
 
     def frame(self, question: Question, given: np.ndarray | None = None) -> pd.DataFrame:
         """The trials that were run, from the rows that the disk gives."""
@@ -89,24 +102,24 @@ class Draw:
             arm, seed, dead = int(arm), int(seed), self.dead[arm, seed]
             place = {"sweep": "null", "arm": arm, "seed": seed, "trial": f"{arm}/{seed}"}
             spent = {"images": 1, "seconds": 1.0, "peak_memory_bytes": 1}
-            gone = dead and self.how == "diverged"
+            gone = dead and self.setting.how == "diverged"
             modes = 4.0 if dead else 8.0
             metrics = {} if gone else {"m": float(self.values[arm, seed]), "modes": modes}
             standing = Result(outcome="diverged" if gone else "finished", **spent)
             measured = [Measurement(**spent, metrics=metrics, timestamp_ms=0)]
-            data.append(rows(place | {"run_id": ""}, {"k": arm}, standing, measured))
+            data.append(rows(place | {"run_id": ""}, self.setting.knobs(arm), standing, measured))
         return tidy(stacked(data), question)
 
 
 def draw(rng: np.random.Generator, setting: Setting, *, gains: np.ndarray | None = None) -> Draw:
     """`gains` moves the arms apart, in deviations: the largest is the best."""
-    shape = (setting.num_arms, setting.num_seeds)
+    shape = (setting.num_settings, setting.num_seeds)
     shared, own = rng.standard_normal(setting.num_seeds), rng.standard_normal(shape)
     z = math.sqrt(setting.common) * shared + math.sqrt(1 - setting.common) * own
     if gains is not None:
         z = z - gains[:, None]
     dead = rng.random(shape) < setting.lost
-    return Draw(SCATTERS[setting.scatter][1](z), dead, setting.how)
+    return Draw(SCATTERS[setting.scatter][1](z), dead, setting)
 
 
 def claims(table: pd.DataFrame) -> bool:
@@ -297,6 +310,7 @@ AT_ONCE = (
     Setting(8, 10, scatter="lognormal .6", lost=0.1),
     Setting(8, 10, lost=0.1, how="collapsed"),
     Setting(32, 5),
+    Setting(4, 5, tuned=8),
 )
 SCREENED = (
     Setting(8, 3),
@@ -366,7 +380,7 @@ def _name(setting: Setting) -> str:
     lost = f", {setting.lost:.0%} {setting.how}" if setting.lost else ""
     return (
         f"{setting.num_arms} arms, {setting.num_seeds} seeds, {setting.scatter}, "
-        f"ρ = {setting.common:g}{lost}"
+        f"ρ = {setting.common:g}{lost}{f', the best of {setting.tuned}' * (setting.tuned > 1)}"
     )
 
 

@@ -264,6 +264,8 @@ TUNED = {
     (1.0, 2): (1.1, None, 1.2),
 }
 
+FRESH = [(2.5, 2.6, 2.9), (1.5, 1.6, 1.8), (1.3, 1.4, 1.5), (1.1, 1.3, 1.2)]
+
 
 def test_of_each_scientific_setting_the_best_tuned_one_stands_in_the_table():
     table = tuned(TUNED)
@@ -272,11 +274,20 @@ def test_of_each_scientific_setting_the_best_tuned_one_stands_in_the_table():
     assert table["tuned_on_same_seeds"].all()
     assert table["baseline"].tolist() == [True, False]
     logs = np.log(np.array([1.3, 1.4, 1.5]) / np.array([1.5, 1.6, 1.7]))
-    assert table["p"][1] == pytest.approx(stats.ttest_1samp(logs, 0).pvalue)  # a family of one
+    p = stats.ttest_1samp(logs, 0).pvalue
+    assert table["p"][1] == pytest.approx(2 * 2 * p)  # the best of four pairs of settings
 
 
 def test_knobs_are_tuned_by_the_seeds_that_screen():
     values = {key: (*(own or 1.2 for own in metrics), 1.0) for key, metrics in TUNED.items()}
+    fresh = {
+        key: (*own[:3], *other) for (key, own), other in zip(values.items(), FRESH, strict=True)
+    }
+    told = tuned(fresh, seeds=[3, 4, 5], screen=[0, 1, 2], keep=1)
+    logs = np.log(np.array(FRESH[3]) / np.array(FRESH[1]))
+    assert told["p"][1] == pytest.approx(
+        stats.ttest_1samp(logs, 0).pvalue
+    )  # nothing chose by these
     table = tuned(values, seeds=[3], screen=[0, 1, 2], keep=1)
     assert table["arm"].tolist() == [1, 3]
     assert not table["tuned_on_same_seeds"].any()

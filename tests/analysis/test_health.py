@@ -72,7 +72,7 @@ def test_copies_are_named():
     finals = {0.0: (28.0, 28.1, 27.9), 0.5: (1.4, 1.4, 1.4), 1.0: (2.0, 2.01, 1.99)}
     sentence = (
         "1 of 3 arms gave one value at every seed: copies, not repetitions, so they have no "
-        "interval and no verdict."
+        "interval, and nothing is claimed of them."
     )
     assert sentence in heard(sweep_of(finals))
 

@@ -36,7 +36,7 @@ LATEX_ROWS = r"""
     \midrule
     0 & 28.0 [25.6, 30.6] & 3 & 17.5 [16.4, 18.7] & worse &  \\
     0.5 & 1.60 [1.37, 1.87] & 3 &  &  & baseline \\
-    1 & \textbf{1.40 [1.17, 1.67]} & 3 & 0.875 [0.855, 0.894] & better & best \\
+    1 & \textbf{1.40 [1.17, 1.67]} & 3 & 0.875 [0.855, 0.894] & better & leads \\
     1.5 & 2, diverged, diverged & 1 &  & undecided & 2 of 3 diverged [9\%, 99\%] \\
     \bottomrule
 """

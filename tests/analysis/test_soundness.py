@@ -55,6 +55,14 @@ def test_whatever_the_scatter_and_however_many_arms(setting):
     check(100 if setting.num_arms == 8 else 40, setting)
 
 
+def test_so_are_arms_that_were_tuned_on_the_seeds_that_report_them():
+    """The one that is put first of eight is no better for it."""
+    found = at_once(50, Setting(4, 5, common=0.0, tuned=8))
+    assert found.false_verdict <= 0.05 + error(50)
+    assert found.best <= 0.05 + error(50)
+    assert found.naive > 0.1, "each by its own interval would err too often"
+
+
 def test_arms_that_collapse_alike_are_told_apart_in_one_table_of_twenty():
     found = at_once(30, Setting(8, 10, lost=0.1, how="collapsed"))
     assert found.false_verdict <= 0.05 + error(30)

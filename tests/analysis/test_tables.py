@@ -17,7 +17,7 @@ MARKDOWN = """\
 | ---: | ---: | ---: | ---: | :--- | ---: | :--- |
 | 0 | 28.0 [25.6, 30.6] | 3 | 17.5 [16.4, 18.7] | worse | 9 |  |
 | 0.5 | 1.60 [1.37, 1.87] | 3 |  |  | 10 | baseline |
-| 1 | **1.40 [1.17, 1.67]** | 3 | 0.875 [0.855, 0.894] | better | 11 | best |
+| 1 | **1.40 [1.17, 1.67]** | 3 | 0.875 [0.855, 0.894] | better | 11 | leads |
 | 1.5 | 2, diverged, diverged | 1 |  | undecided | 12 | 2 of 3 diverged [9%, 99%] |
 
 Geometric mean js of the n seeds with a value (lower is better) with its log-t 95% \
