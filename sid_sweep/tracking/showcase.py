@@ -146,7 +146,8 @@ class Showcase:
 
     def _words(self) -> str:
         sweep = self._sweep
-        words = {"Question": sweep.question, "Expected": sweep.expect, "Found": sweep.found}
+        words = {"Question": sweep.question, "Expected": sweep.expect}
+        words["Found before, as its file says"] = sweep.found
         return "".join(f"{name}: {text}\n\n" for name, text in words.items() if text)
 
     # ---- arms

@@ -241,6 +241,13 @@ def test_the_sweeps_run_keeps_what_was_asked_and_where_it_was_computed(place, mo
     assert description == "Question: Which λ distils best?\n\nExpected: The larger.\n\n"
 
 
+def test_what_was_found_before_is_told_as_the_words_of_its_file(place):
+    place.ask(found="half is best")
+    place.mirror()
+    words = place.parent.data.tags["mlflow.note.content"]
+    assert "Found before, as its file says: half is best" in words
+
+
 def test_the_experiment_opens_with_the_arms_by_the_objective_and_the_knobs_of_the_question(place):
     place.mirror()
     found = place.client.get_experiment_by_name(NAME)
