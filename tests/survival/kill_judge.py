@@ -58,16 +58,21 @@ def snapshot(home: Home) -> dict[str, Any]:
 def _trials(folder: SweepFolder) -> Iterator[tuple[str, Any]]:
     for own in folder.trials_like(""):
         result = own.result()
-        student = own.student.read_bytes() if own.student.exists() else b""
         yield (
             own.path.name,
             {
                 "result": result and _timeless(asdict(result)),
                 "measurements": [_timeless(asdict(each)) for each in own.measurements()],
-                "pictures": [images for images, _ in own.pictures()],
-                "student": hashlib.sha256(student).hexdigest(),
+                "pictures": {str(images): _sum(path) for images, path in own.pictures()},
+                "references": _sum(own.references),
+                "student": _sum(own.student),
             },
         )
+
+
+def _sum(path: Path) -> str:
+    """Of a file's bytes; "" where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
 def _ledger(folder: SweepFolder) -> list[Any]:
