@@ -171,17 +171,23 @@ def knob_axis(arms: pd.DataFrame, question: Question, *, knob: str) -> KnobAxis:
 
 
 @dataclass(frozen=True)
-class MetricAxis:
-    """What the axis of a metric shows: values from `low` to `high`, and lost trials apart."""
+class Reach:
+    """What an axis shows: values from `low` to `high`."""
 
     low: float
     high: float
-    strip: float
-    """Where the marks of lost trials stand, in parts of the axes; NaN where there are none."""
 
     def cut(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which ends of intervals lie beyond what is shown: below, above."""
         return np.asarray(low) < self.low, np.asarray(high) > self.high
+
+
+@dataclass(frozen=True)
+class MetricAxis(Reach):
+    """The same of a metric, and lost trials apart."""
+
+    strip: float
+    """Where the marks of lost trials stand, in parts of the axes; NaN where there are none."""
 
 
 def dress_metric_axis(
@@ -216,7 +222,7 @@ def dress_metric_axis(
     scale = "log" if log else "linear"
     (ax.set_xscale if flat else ax.set_yscale)(scale)
     ends = [] if reach is None else reach[np.isfinite(reach)]
-    low, high = _limits(low, high, ends, scale=scale)
+    low, high = limits(low, high, ends, scale=scale)
     ends_of_axis = _with_strip(low, high, question, scale=scale) if edge_marks else (low, high)
     (ax.set_xlim if flat else ax.set_ylim)(*ends_of_axis)
     if log:
@@ -266,7 +272,9 @@ def _widened(low: float, high: float, *, scale: str, margin: float) -> tuple[flo
     return (10 ** (a - room), 10 ** (b + room)) if scale == "log" else (a - room, b + room)
 
 
-def _limits(low: float, high: float, ends: Any, *, scale: str) -> tuple[float, float]:
+def limits(
+    low: float, high: float, ends: Any, *, scale: str, margin: float = MARGIN
+) -> tuple[float, float]:
     """What values must be seen, and of the ends of their intervals as much as flattens nothing."""
     into = np.log10 if scale == "log" else np.asarray
     a, b = float(into(low)), float(into(high))
@@ -276,7 +284,7 @@ def _limits(low: float, high: float, ends: Any, *, scale: str) -> tuple[float, f
         shown.append(-math.inf)
     bottom = max(min([a, *shown]), a - OVERSHOOT[scale] * span)
     top = min(max([b, *shown]), b + OVERSHOOT[scale] * span)
-    room = MARGIN * ((top - bottom) or span)
+    room = margin * ((top - bottom) or span)
     ends_of = (bottom - room, top + room)
     return (10.0 ** ends_of[0], 10.0 ** ends_of[1]) if scale == "log" else ends_of
 

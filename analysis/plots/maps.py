@@ -3,7 +3,8 @@ out.
 """
 
 import math
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,17 +13,20 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from analysis.notation import arm_text, is_number, knob_name, value_text
 from analysis.plots.canvas import (
     HEIGHT_INCHES,
+    MARGIN,
     METRIC_LOG_DECADES,
     WIDE_INCHES,
     WIDTH_INCHES,
+    Reach,
     canvas,
     dress_metric_axis,
     house_style,
+    limits,
     set_log_ticks,
     short,
 )
@@ -39,6 +43,7 @@ LINE_STYLES: tuple[dict[str, Any], ...] = (  # white on dark cells, dark on ligh
 MAX_LETTERS = 24  # of an arm's name beside its point
 MAX_LEGEND, MAX_LEGEND_LETTERS = 24, 40
 DODGE_POINTS = 4.0
+ARROW_SIZE = 3.4
 WIDE_POINTS = 250  # width of wide axes, about
 COST_LOG_DECADES = 0.5
 
@@ -143,28 +148,13 @@ def pareto_figure(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -
         reach = shown.loc[front, ["low", "high"]].to_numpy()  # the others' may be cut
         metric = dress_metric_axis(ax, shown["mean"].to_numpy(), question, reach=reach.ravel())
         dodge = _dodge(cost) if named else np.zeros(len(cost))
-        _dress_cost_axis(ax, cost, question, aside=dodge.max(initial=0.0))
+        aside = dodge.max(initial=0.0)
+        across = _dress_cost_axis(ax, costs.to_numpy(float), question, aside=aside)
+        cut = False
         for index, (place, on_front) in enumerate(zip(shown.index, front, strict=True)):
-            plain_look = Look(BLUE if on_front else GREY, "o", "-")
-            own = look(index) if named else plain_look
-            arm, own_cost = shown.loc[place], costs.loc[place]
-            at = ax.transData + ScaledTranslation(dodge[index] / 72, 0, figure.dpi_scale_trans)
-            ends = np.clip(arm[["low", "high"]].to_numpy(float), metric.low, metric.high)
-            ax.errorbar(
-                [own_cost["mean"]], [arm["mean"]],
-                yerr=np.nan_to_num(np.abs(ends - arm["mean"]))[:, None],
-                xerr=np.nan_to_num(np.abs(own_cost[["low", "high"]].to_numpy(float)
-                                          - own_cost["mean"]))[:, None],
-                fmt=own.marker, ms=4.2 if on_front else 3.2, color=own.color, elinewidth=0.7,
-                mfc=own.color if on_front else "white", mew=0.8, zorder=4 if on_front else 3,
-                transform=at,
-            )  # fmt: skip
-            for cut, end, arrow in zip(
-                metric.cut(arm["low"], arm["high"]), ends, "v^", strict=True
-            ):
-                if cut:
-                    style = {"color": own.color, "transform": at, "zorder": 5, "clip_on": False}
-                    ax.plot(own_cost["mean"], end, arrow, ms=3.4, mew=0, **style)
+            own = look(index) if named else Look(BLUE if on_front else GREY, "o", "-")
+            point = _Point(shown.loc[place], costs.loc[place], own, bool(on_front), dodge[index])
+            cut |= _draw_point(ax, point, across=across, up=metric)
         order = np.argsort(cost[front], kind="stable")
         line = (cost[front][order], shown["mean"].to_numpy()[front][order])
         ax.plot(*line, color=GREY, lw=0.8, alpha=0.7, zorder=1)
@@ -176,8 +166,53 @@ def pareto_figure(frame: pd.DataFrame, arms: pd.DataFrame, question: Question) -
             Line2D([], [], color=GREY, marker="o", ms=4, lw=0.8, label="filled: Pareto set"),
             Line2D([], [], color=GREY, marker="o", ms=3, lw=0, mfc="w", label="beaten in both"),
         ]
-        figure.legend(handles=handles, loc="outside upper center", ncols=2)
+        if cut:
+            arrow: dict[str, Any] = {"marker": "^", "ms": ARROW_SIZE, "mew": 0, "lw": 0}
+            handles.append(Line2D([], [], color=GREY, label="beyond", **arrow))
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
+
+
+class _Point(NamedTuple):
+    """An arm in the plane of quality and cost."""
+
+    arm: pd.Series
+    cost: pd.Series
+    look: Look
+    on_front: bool
+    dodge: float
+    """Points by which it stands aside."""
+
+
+def _draw_point(ax: Axes, point: _Point, *, across: Reach, up: Reach) -> bool:
+    """A mark with its intervals, and an arrow where an axis cuts one; returns whether one is."""
+    own, at = point.look, _aside(ax, point.dodge)
+    x, y = float(point.cost["mean"]), float(point.arm["mean"])
+    (left, right), (bottom, top) = (
+        np.clip(ends[["low", "high"]].to_numpy(float), axis.low, axis.high)
+        for ends, axis in ((point.cost, across), (point.arm, up))
+    )
+    ax.errorbar(
+        [x], [y],
+        xerr=np.nan_to_num(np.abs([[left - x], [right - x]])),
+        yerr=np.nan_to_num(np.abs([[bottom - y], [top - y]])),
+        fmt=own.marker, ms=4.2 if point.on_front else 3.2, color=own.color, elinewidth=0.7,
+        mfc=own.color if point.on_front else "white", mew=0.8, zorder=4 if point.on_front else 3,
+        transform=at,
+    )  # fmt: skip
+    sides = (*across.cut(*point.cost[["low", "high"]]), *up.cut(*point.arm[["low", "high"]]))
+    ends = ((left, y, "<"), (right, y, ">"), (x, bottom, "v"), (x, top, "^"))
+    for _, (*xy, arrow) in filter(itemgetter(0), zip(sides, ends, strict=True)):
+        ax.plot(
+            *xy, arrow, ms=ARROW_SIZE, mew=0, color=own.color, transform=at, zorder=5,
+            clip_on=False,
+        )  # fmt: skip
+    return any(sides)
+
+
+def _aside(ax: Axes, points: float) -> Transform:
+    """Data coordinates, moved to the right."""
+    return ax.transData + ScaledTranslation(points / 72, 0, ax.figure.dpi_scale_trans)
 
 
 def _costs(frame: pd.DataFrame, shown: pd.DataFrame, question: Question) -> pd.DataFrame:
@@ -204,16 +239,30 @@ def _dodge(cost: np.ndarray) -> np.ndarray:
     return aside
 
 
-def _dress_cost_axis(ax: Axes, cost: np.ndarray, question: Question, *, aside: float) -> None:
-    """Scale, ticks and label; `aside`: points by which marks stand out from their cost."""
-    low, high = cost.min(), cost.max()
-    if low > 0 and np.log10(high / low) > COST_LOG_DECADES:
-        ax.set_xscale("log")
-        room = (high / low) ** (0.06 + aside / WIDE_POINTS)
-        ax.set_xlim(low / room, high * room)
-        set_log_ticks(ax.xaxis, low, high)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+def _dress_cost_axis(ax: Axes, costs: np.ndarray, question: Question, *, aside: float) -> Reach:
+    """Scale, limits, ticks, label; every mean is seen, and of its interval what flattens nothing.
+
+    Args:
+        ax: the axes.
+        costs: a row of mean and two ends for each arm.
+        question: names the cost and its direction.
+        aside: points by which marks stand out from their cost.
+    """
     ax.set_xlabel(f"{question.cost} ({question.cost_better} is better)")
+    known = costs[np.isfinite(costs[:, 0])]
+    if not len(known):
+        return Reach(-math.inf, math.inf)
+    low, high = float(known[:, 0].min()), float(known[:, 0].max())
+    log = low > 0 and math.log10(high / low) > COST_LOG_DECADES
+    ax.set_xscale("log" if log else "linear")
+    ends = known[:, 1:][np.isfinite(known[:, 1:])]
+    margin = MARGIN + aside / WIDE_POINTS
+    found = Reach(*limits(low, high, ends, scale="log" if log else "linear", margin=margin))
+    ax.set_xlim(found.low, found.high)
+    if log:
+        set_log_ticks(ax.xaxis, found.low, found.high)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    return found
 
 
 def _arm_name(arm: pd.Series, question: Question) -> str:

@@ -95,6 +95,56 @@ def test_the_pareto_set_is_what_no_arm_beats_in_both():
     assert {text.get_text() for text in drawn.axes[0].texts} == {"a", "b", "e"}
 
 
+def pareto_axes(report):
+    return maps.pareto_figure(report.frame, report.arms, report.question).axes[0]
+
+
+@pytest.mark.parametrize(
+    "costs",
+    [[10, 11, 12, 13], [13, 12, 11, 10], [1, 8, 60], [10], [5, 5, 5], range(10, 27), [0, 1, 2]],
+    ids=str,
+)
+def test_every_arm_is_seen_at_its_cost(costs):
+    report = trade_report({f"arm_{k}": (1.0 + k, cost) for k, cost in enumerate(costs)})
+    ax = pareto_axes(report)
+    edges, height = ax.get_xlim(), ax.get_ylim()
+    assert all(edges[0] < cost < edges[1] for cost in costs)
+    assert all(height[0] < mean < height[1] for mean in report.arms["mean"])
+    points = sorted(own.lines[0].get_xdata()[0] for own in ax.containers)
+    assert points == pytest.approx(sorted(costs), rel=1e-12)
+
+
+def unsteady_costs(spread):
+    """Three arms at costs 10, 11, 12; that of the second differs from seed to seed by a factor."""
+    report = trade_report({"a": (3.0, 10), "b": (2.0, 11), "c": (1.0, 12)})
+    rows = report.frame.copy()
+    middle = rows["param.method"] == "b"
+    rows.loc[middle, "metric.cost/nfe"] *= np.where(rows.loc[middle, "seed"] == 0, spread, 1.0)
+    return report_of(rows, report.question)
+
+
+def test_an_interval_of_a_cost_is_seen_whole_where_it_flattens_nothing():
+    ax = pareto_axes(unsteady_costs(1.01))
+    (segment,) = (path.vertices for path in ax.containers[1].lines[2][0].get_paths())
+    low, high = segment[:, 0]
+    assert low < 10.5 < 11.5 < high  # a t interval of two seeds is wide
+    assert ax.get_xlim()[0] < low < high < ax.get_xlim()[1]
+    assert {line.get_marker() for line in ax.lines}.isdisjoint("<>")
+
+
+def test_an_interval_of_a_cost_beyond_the_axis_ends_in_an_arrow():
+    report = unsteady_costs(1.3)
+    figure = maps.pareto_figure(report.frame, report.arms, report.question)
+    ax = figure.axes[0]
+    ends = {
+        line.get_marker(): line.get_xdata()[0]
+        for line in ax.lines
+        if line.get_marker() in ("<", ">")
+    }
+    assert ends == dict(zip("<>", ax.get_xlim(), strict=True))
+    assert "beyond" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
 def test_a_cost_may_be_something_to_raise():
     points = {"a": (1.0, 10), "b": (1.0, 20)}
     report = trade_report(points, cost_goal="maximize")
