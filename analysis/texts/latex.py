@@ -1,4 +1,4 @@
-r"""The comparison table in LaTeX, as wide as a column of the page. Pure: text out.
+"""The comparison table in LaTeX, as wide as a column of the page. Pure: text out.
 
 Widths are those of Computer Modern, so that a table is known to fit before it is set. What has no
 room is left out, the least needed first: peak memory, time, images, further metrics. The CSV holds
@@ -12,19 +12,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from analysis.question import Question
+from analysis.texts.letters import escape, missing, spelled
 from analysis.texts.tables import Column, columns, legend, rows_of
 
-LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": "$<$", ">": "$>$", "|": "$|$", '"': "''",
-    "†": r"$^\dagger$", "±": r"$\pm$", "×": r"$\times$", "²": "$^2$", "½": r"$\frac{1}{2}$",
-    "≤": r"$\leq$", "≥": r"$\geq$", "≈": r"$\approx$", "→": r"$\to$", "−": "$-$", "–": "--",
-    "—": "---", "…": r"\dots{}", "∞": r"$\infty$", "α": r"$\alpha$", "β": r"$\beta$",
-    "γ": r"$\gamma$", "δ": r"$\delta$", "ε": r"$\varepsilon$", "η": r"$\eta$", "θ": r"$\theta$",
-    "λ": r"$\lambda$", "μ": r"$\mu$", "π": r"$\pi$", "ρ": r"$\rho$", "σ": r"$\sigma$",
-    "τ": r"$\tau$", "φ": r"$\phi$", "ψ": r"$\psi$", "ω": r"$\omega$",
-}  # fmt: skip
 LINE_POINTS = 345.0
 """\\linewidth of article in one column at 10 pt."""
 NARROW_POINTS = 229.5
@@ -85,7 +75,7 @@ def table(arms: pd.DataFrame, question: Question, *, page: Page = ONE_COLUMN) ->
         "  \\end{tabular}",
         "\\end{table}",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*missing("\n".join(lines)), *lines]) + "\n"
 
 
 def narrow(arms: pd.DataFrame, question: Question) -> str:
@@ -121,14 +111,7 @@ def width(shown: Sequence[Column], size: float) -> float:
 
 def text_width(text: str, size: float) -> float:
     """Of text in Computer Modern, in points."""
-    return CM_SIZES[size] * sum(_letter_width(letter) for letter in text)
-
-
-def escape(text: str) -> str:
-    """Text for LaTeX; a minus before a number is a minus, a lone dash is an en dash."""
-    escaped = "".join(LATEX.get(character, character) for character in text)
-    escaped = re.sub(r"(?<![\w.}-])-(?=\d)", "$-$", escaped)
-    return re.sub(r"^-$|(?<=\[)-(?=\])", "--", escaped)
+    return CM_SIZES[size] * sum(_letter_width(letter) for letter in spelled(text))
 
 
 def _chosen(arms: pd.DataFrame, question: Question, page: Page) -> list[Column]:
@@ -241,4 +224,6 @@ def _letter_width(letter: str) -> float:
 
 
 def _ampersands(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"
+    r"""A row. Behind `\\`, and behind a line, a bracket or a star would be an option of it."""
+    row = " & ".join(cells)
+    return ("{}" if row.startswith(("[", "*")) else "") + row + r" \\"

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.notation import arm_text, significant, value_text
 from analysis.question import Question
 from analysis.record import Record
-from analysis.texts.latex import escape
+from analysis.texts.letters import escape, missing
 from analysis.verdicts.evidence import PRUNED, judged
 from analysis.verdicts.statistics import ALPHA
 from sid_sweep.spec import LOST
@@ -41,8 +41,9 @@ def methods_latex(
     frame: pd.DataFrame, arms: pd.DataFrame, question: Question, record: Record
 ) -> str:
     """The same as a paragraph of LaTeX."""
-    label = f"% how the sweep {question.sweep} was run; made by python -m analysis.compare\n"
-    return label + escape(methods(frame, arms, question, record)) + "\n"
+    label = f"% how the sweep {question.sweep} was run; made by python -m analysis.compare"
+    text = escape(methods(frame, arms, question, record))
+    return "\n".join([label, *missing(text), text]) + "\n"
 
 
 def _space(question: Question, sweep: Mapping[str, Any]) -> list[str]:

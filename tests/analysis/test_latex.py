@@ -1,4 +1,4 @@
-"""LaTeX: golden rows, escapes, widths that fit a column of the page, and that it compiles."""
+"""LaTeX: golden rows, widths that fit a column of the page, and that it compiles."""
 
 import re
 import shutil
@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from lambda_sweep import frame, question, report_of, rows, run_rows
 
-from analysis.texts import latex
+from analysis.texts import latex, letters
 from analysis.texts.latex import ONE_COLUMN, TWO_COLUMNS, narrow, table, text_width
 from analysis.verdicts.arms import arms
 
@@ -91,24 +91,6 @@ def test_the_narrow_table_has_the_comparison_alone():
     assert r"\label{tab:lambda-narrow}" in text
 
 
-@pytest.mark.parametrize(
-    ("text", "escaped"),
-    [
-        ("js", r"js"),
-        ("50 % & more", r"50 \% \& more"),
-        (r"a\b{c}", r"a\textbackslash{}b\{c\}"),
-        ("λ ≤ ½", r"$\lambda$ $\leq$ $\frac{1}{2}$"),
-        ("28 [-100, 156]", "28 [$-$100, 156]"),
-        ("1.5e-06", "1.5e-06"),
-        ("L2 - L1", "L2 - L1"),
-        ("-", "--"),
-        ("1.4 [-]", "1.4 [--]"),
-    ],
-)
-def test_escapes(text, escaped):
-    assert latex.escape(text) == escaped
-
-
 @pytest.mark.parametrize(("text", "points"), [("0.875", 22.78), ("verdict", 30.86), ("nm", 13.89)])
 def test_widths_are_those_of_computer_modern(text, points):
     """Of cmr10 from its metrics, without kerning; a small font is cut 7.5 % less narrow at 9 pt."""
@@ -157,12 +139,44 @@ def test_braces_and_environments_balance():
             assert text.count(f"\\begin{{{name}}}") == text.count(f"\\end{{{name}}}") == 1
 
 
+NAMES = ["x₀√⅔", "größe <b>", "日本語", "[1, 2]", "*x*", "a\\nb | $c$", "two\nlines"]
+
+
+def names_table():
+    """Arms whose names are in letters of all sorts, one alone with a bracket where a row begins."""
+    asked = question(scientific=["method"], baseline={}, domains={}, question="Ist 日 ∈ Ω, é ≠ ℓ?")
+    data = [
+        row for k, name in enumerate(NAMES) for row in run_rows(k, 0, {"method": name}, final=1)
+    ]
+    return report_of(data, asked).arms, asked
+
+
+@pytest.mark.parametrize("dress", [table, narrow])
+def test_a_row_may_begin_with_what_a_line_break_takes_for_an_option(dress):
+    text = dress(*names_table())
+    assert r"    {}[1, 2] & " in text
+    assert r"    {}*x* & " in text
+
+
+def test_what_latex_lacks_is_named_above_the_table():
+    text = table(*names_table())
+    first = text.splitlines()[0]
+    assert first.startswith("% LaTeX lacks these letters")
+    assert "U+65E5 CJK UNIFIED IDEOGRAPH-65E5" in first
+    assert r"    {}[U+65E5][U+672C][U+8A9E] & " in text
+    assert table(*lambda_table()).startswith("% needs")
+
+
+def test_a_code_point_is_as_wide_as_it_is_written():
+    assert text_width("日", 9.0) == text_width("[U+65E5]", 9.0)
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, "names"])
 @pytest.mark.parametrize(("dress", "option"), [(table, ""), (narrow, "[twocolumn]")])
 def test_it_compiles_and_no_box_is_overfull(name, dress, option, tmp_path):
-    drawn, asked = CASES[name]()
-    every = "".join(latex.LATEX)
+    drawn, asked = {**CASES, "names": names_table}[name]()
+    every = " ".join([*letters.COMMANDS, *letters.SIGNS, "日本"])
     asked = question(**(vars(asked) | {"question": f"Is every sign set? {every} 100 %, ½ of λ"}))
     source = (
         f"\\documentclass{option}{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n"
