@@ -7,14 +7,14 @@ while a figure is drawn.
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import style
+from matplotlib import font_manager, style
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -25,6 +25,18 @@ from analysis.plots.palette import GREY
 from analysis.question import Question
 from analysis.verdicts.arms import value_place
 
+EASTERN_FONTS = (
+    "Droid Sans Fallback",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "IPAGothic",
+    "Arial Unicode MS",
+    "Microsoft YaHei",
+    "MS Gothic",
+    "Malgun Gothic",
+)
+"""For letters that matplotlib's own font lacks, where one is there; TrueType, as a PDF must hold
+it."""
 FILE_KINDS = ("png", "pdf")
 WIDTH_INCHES, WIDE_INCHES, HEIGHT_INCHES = 3.4, 7.0, 2.5
 AXES_POINTS = 190  # width of the axes, about
@@ -53,6 +65,7 @@ STYLE = {
     "legend.title_fontsize": 7.5,
     "lines.linewidth": 1.2,
     "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # a dollar in somebody's name is a dollar
     "pdf.fonttype": 42,  # journals refuse Type 3
 }
 
@@ -60,8 +73,14 @@ STYLE = {
 @contextmanager
 def house_style() -> Iterator[None]:
     """Matplotlib's defaults and `STYLE`, whatever the user has configured."""
-    with style.context(["default", STYLE]):
+    here = {font.name for font in font_manager.fontManager.ttflist}
+    with style.context(["default", {**STYLE, "font.family": font_families(here)}]):
         yield
+
+
+def font_families(here: Set[str]) -> list[str]:
+    """Matplotlib's own font, and those of `here` that stand in for letters that it lacks."""
+    return ["sans-serif", *(name for name in EASTERN_FONTS if name in here)]
 
 
 def canvas(*, width: float = WIDTH_INCHES, height: float = HEIGHT_INCHES) -> tuple[Figure, Axes]:

@@ -26,6 +26,7 @@ from analysis.plots.canvas import (
     house_style,
     knob_axis,
     legend_columns,
+    set_log_ticks,
     short,
 )
 from analysis.plots.palette import DARK_VIRIDIS, GREY, MAX_STEPS, VERMILION, Look, look, steps
@@ -221,7 +222,10 @@ def _name_looks(
     ]  # fmt: skip
     title: dict[str, Any] = {"title": name, "handlelength": 2.4 if wide else 1.4, **TIGHT}
     if len(looks) > MAX_NAMED and axis.kind != "category":
-        figure.colorbar(ScalarMappable(_norm(axis), DARK_VIRIDIS), ax=ax, label=name, aspect=30)
+        norm = _norm(axis)
+        bar = figure.colorbar(ScalarMappable(norm, DARK_VIRIDIS), ax=ax, label=name, aspect=30)
+        if isinstance(norm, LogNorm):
+            set_log_ticks(bar.ax.yaxis, *bar.ax.get_ylim())
     elif wide or max(map(len, [name, *texts])) <= MAX_SIDE_LETTERS:
         columns = -(-len(handles) // MAX_ROWS)
         figure.legend(handles=handles, loc="outside right center", ncols=columns, **title)

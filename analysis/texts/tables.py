@@ -166,7 +166,9 @@ def legend(arms: pd.DataFrame, question: Question) -> str:
             "violates a constraint neither leads nor is best."
         )
     if arms["copies"].any():
-        sentences.append("Copies: all seeds gave one value, which has no interval.")
+        sentences.append(
+            "Copies: all seeds of the arm gave one value, so there is no interval to print."
+        )
     if (arms["marked"] & (arms["raw"] == "") & (arms["n"] > 0)).any():
         sentences.append(f"{MARK} Of the surviving seeds only.")
     if arms["marked"].any():

@@ -5,12 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from lambda_sweep import FINALS, question, report_of, rows, run_rows, sweep_of
+from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
 
 from analysis.notation import value_text
 from analysis.plots.canvas import (
     FILE_KINDS,
     canvas,
     dress_metric_axis,
+    font_families,
     knob_axis,
     legend_columns,
     render,
@@ -340,6 +343,46 @@ def test_a_users_settings_change_nothing_and_are_left_alone():
         styled = render(metric_figure(*drawn(rows()), knob=KNOB), kind="png")
         assert mpl.rcParams["font.size"] == 20
     assert styled == plain
+
+
+def texts_of(figure):
+    return {text.get_text(): text for text in figure.findobj(Text) if text.get_text()}
+
+
+def test_a_dollar_in_a_name_is_a_dollar_in_every_plot():
+    names = ["$\\frac$", "a_b$c$", "plain"]
+    data, changes = case([{"method": name} for name in names], baseline={"method": "plain"})
+    data = [{**row, "metric.cost": 1.0 + row["arm"]} for row in data]
+    figures = draw_all(*drawn(data, **changes, columns=["cost"], cost="cost"))
+    assert len(figures) == 5
+    for figure in figures.values():
+        assert render(figure, kind="png").startswith(b"\x89PNG")  # the first is no mathematics
+        dollars = [text for name, text in texts_of(figure).items() if "$" in name]
+        assert dollars or figure is figures["pareto"]
+        assert not any(text.get_parse_math() for text in dollars)
+
+
+def test_a_colour_bar_of_many_decades_has_plain_numbers():
+    values = [1e-5 * 1.5**k for k in range(30)]
+    domain = {"kind": "log_uniform", "low": 1e-5, "high": 2.0}
+    data, changes = case([{KNOB: value} for value in values], domains={KNOB: domain})
+    figure = curves_figure(*drawn(data, **changes), knob=KNOB)
+    figure.canvas.draw()
+    (bar,) = figure.axes[1:]
+    ticks = [tick.get_text() for tick in bar.get_yticklabels()]
+    assert ticks == ["1e-05", "0.0001", "0.001", "0.01", "0.1", "1"]
+
+
+def test_letters_that_the_font_lacks_come_from_a_font_that_is_there():
+    assert font_families(set()) == ["sans-serif"]
+    assert font_families({"IPAGothic", "Comic Sans MS"}) == ["sans-serif", "IPAGothic"]
+    here = {font.name for font in fontManager.ttflist}
+    if len(own := font_families(here)) > 1:
+        data, changes = case([{"method": name} for name in ("日本", "x₀")])
+        figure = metric_figure(*drawn(data, **changes), knob="method")
+        assert texts_of(figure)["日本"].get_fontfamily() == own
+        for kind in FILE_KINDS:  # a letter that no font has is a warning
+            render(figure, kind=kind)
 
 
 def test_an_unknown_kind_of_file_is_refused():

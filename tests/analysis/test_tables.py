@@ -9,7 +9,7 @@ from lambda_sweep import frame, question, report_of, rows, run_rows, sweep_of
 from rich.console import Console
 
 from analysis.frame import tidy
-from analysis.texts import tables
+from analysis.texts import html, latex, tables
 from analysis.verdicts.arms import arms
 
 MARKDOWN = """\
@@ -146,6 +146,18 @@ def test_what_was_screened_stands_beside_what_fresh_seeds_say():
     ]  # fmt: skip
     assert body[2].startswith("| 1.5 |  |  | 2.049 |")
     assert "Screened: by 2 other seeds" in text
+
+
+def test_copies_say_in_words_why_they_have_no_interval():
+    asked = question()
+    data = tidy(sweep_of({0.5: (1.5, 1.6, 1.7), 1.0: (1.107, 1.107, 1.107)}), asked)
+    drawn = arms(data, asked)
+    sentence = "Copies: all seeds of the arm gave one value, so there is no interval to print."
+    for text in (tables.markdown, html.table, latex.table):
+        shown = text(drawn, asked)
+        assert "1.107 (copies)" in shown
+        assert sentence in shown
+    assert "opies" not in table_of({0.5: (1.5, 1.6, 1.7), 1.0: (1.107, 1.108, 1.107)})
 
 
 def test_a_sequence_names_its_interval():
