@@ -12,6 +12,7 @@ from typing import Any
 
 from sid_sweep.spec import digest, plain
 from sid_sweep.trials import SweepFolder
+from sid_sweep.trials.sweep_folder import FOREIGN
 
 PROVENANCE = "provenance.json"
 PARTS = ("data", "teacher")
@@ -23,6 +24,9 @@ class Record:
 
     sweep: Mapping[str, Any] = field(default_factory=dict)
     """The sweep as it was last run; {} where it is not known."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256, by path as the sweep names it, of each file and folder that someone else made: data,
+    teachers, weights of features."""
     runs: tuple[Mapping[str, Any], ...] = ()
     """Each command that ran trials: commit, versions, hardware."""
     pictures: Mapping[tuple[int, int], Path] = field(default_factory=dict)
@@ -34,17 +38,24 @@ class Record:
     """Where the runs are, in MLflow's words."""
 
     def provenance(self) -> dict[str, Any]:
-        """What goes into `provenance.json`: the file, the runs, and digests of what was read."""
+        """What goes into `provenance.json`: the sweep's words with digests of them, what the files
+        held that they name, and the runs."""
         fixed = self.sweep.get("fixed", {})
         digests = {name: digest(fixed[name]) for name in PARTS if isinstance(fixed.get(name), dict)}
         if self.sweep:
             digests["sweep"] = digest(dict(self.sweep))
-        return {"digests": digests, "runs": list(self.runs), "sweep": dict(self.sweep)}
+        return {
+            "digests": digests,
+            "files": dict(self.files),
+            "runs": list(self.runs),
+            "sweep": dict(self.sweep),
+        }
 
 
 def from_folder(folder: SweepFolder) -> Record:
     """Of a sweep's own folder."""
-    entries = folder.entries(folder.sweep())
+    sweep, values = folder.recorded()
+    entries = folder.entries(sweep)
     pictures = {
         (entry.number, entry.seed): drawn[-1][1]
         for entry in entries
@@ -54,7 +65,8 @@ def from_folder(folder: SweepFolder) -> Record:
     data = (
         next((path for path in paths if path and path.exists()), None) if len(paths) == 1 else None
     )
-    return Record(plain(folder.sweep()), tuple(folder.commands()), pictures, data)
+    files = values.get(FOREIGN, {})
+    return Record(plain(sweep), files, tuple(folder.commands()), pictures, data)
 
 
 def from_tracking(sweep: str, uri: str) -> Record:
@@ -71,7 +83,7 @@ def from_tracking(sweep: str, uri: str) -> Record:
         raise ValueError(error.args[0]) from error
     return Record(
         found.sweep,
-        (found.provenance,),
+        runs=(found.provenance,),
         tracking_uri=uri,
         experiment_id=found.experiment_id,
     )
@@ -88,7 +100,7 @@ def beside(export: Path) -> Record:
         return Record()
     try:
         found = _json(path)
-        return Record(dict(found["sweep"]), tuple(found["runs"]))
+        return Record(dict(found["sweep"]), dict(found["files"]), tuple(found["runs"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: is no provenance of a sweep; delete it to go without") from error
 

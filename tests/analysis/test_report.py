@@ -1,21 +1,28 @@
 """The report as a user makes it, and what its answer claims."""
 
 import base64
+import hashlib
 import re
+from pathlib import Path
 
 import pytest
 from lambda_sweep import frame, question, report_of, rows, run_rows, sweep_of
 from PIL import Image
 
 from analysis import inputs
+from analysis.compare import write
 from analysis.frame import tidy, write_parquet
 from analysis.inputs import Studied
 from analysis.plots.sheet import sheet_figure, sheet_seed
-from analysis.record import Record
+from analysis.record import Record, beside, from_folder
 from analysis.report import main, section
 from analysis.texts import answer, html
 from analysis.texts.methods import methods, methods_latex
+from sid_sweep.spec import load
+from sid_sweep.trials import SweepFolder
+from sid_sweep.trials.agreement import agree
 
+SPACES = Path(__file__).parents[2] / "search_spaces"
 RUN = {
     "commit": "0123456789abcdef",
     "versions": {"torch": "2.11"},
@@ -154,8 +161,6 @@ def test_methods_say_how_arms_were_screened_and_stopped():
 
 
 def test_provenance_goes_with_the_exported_file(parquet, tmp_path):
-    from analysis.compare import write
-
     write(studied(sweep=SWEEP, runs=(RUN,)), tmp_path / "out")
     options = ["--from", str(tmp_path / "out" / "runs.parquet")]
     parser = __import__("argparse").ArgumentParser()
@@ -167,6 +172,24 @@ def test_provenance_goes_with_the_exported_file(parquet, tmp_path):
     (tmp_path / "out" / "provenance.json").write_text("[]")
     with pytest.raises(ValueError, match="is no provenance of a sweep"):
         inputs.studied(parser.parse_args(options))
+
+
+def test_provenance_says_what_the_files_held_that_somebody_else_made(tmp_path):
+    folder = SweepFolder(tmp_path / "faces")
+    held = {name: f"what {name} holds".encode() for name in ("teacher.pkl", "data.zip", "fid.pth")}
+    places = {name: str(tmp_path / name) for name in held}
+    for name, content in held.items():
+        (tmp_path / name).write_bytes(content)
+    knobs = {"teacher": "teacher.pkl", "data": "data.zip", "evaluation.features": "fid.pth"}
+    overrides = [f"{knob}.path={places[name]}" for knob, name in knobs.items()]
+    agree(folder, load(SPACES / "lambda_ffhq64.yaml", overrides))
+    known = from_folder(folder)
+    sums = {places[name]: hashlib.sha256(content).hexdigest() for name, content in held.items()}
+    assert known.provenance()["files"] == sums
+    page = html.page([section(studied(files=known.files))])
+    assert all(own in page for own in sums.values())
+    write(studied(files=known.files), tmp_path / "out")
+    assert beside(tmp_path / "out" / "runs.parquet").files == sums
 
 
 def test_the_sheet_shows_every_arm_at_one_seed(tmp_path):
