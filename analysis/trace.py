@@ -18,13 +18,18 @@ from analysis.notation import arm_text, is_missing
 from analysis.question import Question
 from analysis.texts import tables
 from analysis.verdicts.evidence import judged
+from analysis.verdicts.selection import select
 from sid_sweep.spec.knobs import nearest
 from sid_sweep.spec.names import trial_name
 from sid_sweep.trials import SweepFolder
 
 PAIRED = ("ratio", "difference", "verdict")
 """Columns that rest on the baseline's trials too."""
-OF_METRIC = ("n", *PAIRED)
+TRIED = "tried"
+"""The column that rests on all arms of its setting of the scientific knobs."""
+SCREENED, SHRINKAGE = "screened", "shrinkage"
+"""Columns that rest on the seeds that chose, and on both these and those that are reported."""
+OF_METRIC = ("n", TRIED, SCREENED, SHRINKAGE, *PAIRED)
 COLUMNS = {"images": "images", "seconds": "seconds", "peak MiB": "peak_memory_bytes"}
 """Columns of the table that are no metric, by their column of the frame."""
 
@@ -48,10 +53,9 @@ def trace(cell: str, frame: pd.DataFrame, arms: pd.DataFrame, question: Question
     """
     trials = judged(frame, question)
     arm, column = _find(cell, trials, question)
-    others = [int(own) for own in arms["arm"][arms["baseline"]] if own != arm]
-    shown = [arm, *(others if column in PAIRED else [])]
+    shown = [arm, *_others(arm, column, arms, trials, question)]
     found = [_behind(trials[trials["arm"] == own], column, question) for own in shown]
-    if len(found) == 2:
+    if column in PAIRED and len(found) == 2:
         lost = column == "verdict" and any((own["use"] == "lost").any() for own in found)
         match = _ended if lost else _shared
         found = [match(found[0], found[1]), match(found[1], found[0])]
@@ -101,13 +105,36 @@ def folder_of(storage: Path, question: Question) -> SweepFolder:
 # ---- the trials
 
 
+def _others(
+    arm: int, column: str, arms: pd.DataFrame, trials: pd.DataFrame, question: Question
+) -> list[int]:
+    """The arms whose trials a cell of this one rests on too."""
+    found: list[int] = []
+    if column in PAIRED:
+        found = [int(own) for own in arms["arm"][arms["baseline"]]]
+    elif column == TRIED:
+        groups = select(trials, question).groups.values()
+        found = next(own for own in groups if arm in own)
+    return [own for own in found if own != arm]
+
+
+def _counting(column: str, question: Question) -> tuple[int, ...]:
+    """The seeds that a column is made of."""
+    if column in (SCREENED, TRIED):
+        return question.screen or question.seeds
+    every = (*question.screen, *question.seeds)
+    return every if column in (SHRINKAGE, *COLUMNS) else question.seeds
+
+
 def _behind(own: pd.DataFrame, column: str, question: Question) -> pd.DataFrame:
-    """The trials of one arm, screening seeds first."""
+    """The trials of one arm, screening seeds first; of what screening alone decided, these."""
+    if column in (SCREENED, TRIED):
+        own = own[own["seed"].isin(_counting(column, question))]
     metric = question.metric if column in OF_METRIC else column
     name = COLUMNS.get(column, f"metric.{metric}")
     has_value = own["outcome"] == "finished" if metric == question.metric else own["whole"]
     use = has_value.map({True: "counted", False: "lost"}).where(own["outcome"] != "running", "-")
-    use = use.where(own["seed"].isin(question.seeds), "screening")
+    use = use.where(own["seed"].isin(_counting(column, question)), "screening")
     place = {seed: rank for rank, seed in enumerate((*question.screen, *question.seeds))}
     found = own.assign(value=own[name], use=use)
     found = found.sort_values("seed", key=lambda seeds: seeds.map(place), kind="stable")
@@ -137,7 +164,9 @@ def _find(cell: str, trials: pd.DataFrame, question: Question) -> tuple[int, str
         name.removeprefix("metric.") for name in map(str, trials) if name.startswith("metric.")
     ]
     scale = "ratio" if question.scale == "ratio" else "difference"
-    columns = [*metrics, "n", scale, "verdict", *COLUMNS]
+    own = [TRIED] if question.nuisance else []
+    own += [SCREENED, SHRINKAGE] if question.screen else []
+    columns = [*metrics, "n", *own, scale, "verdict", *COLUMNS]
     texts = _texts(trials, question)
     if (arm := _arm(cell, texts, question)) is not None:
         return arm, question.metric

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from analysis.compare import main
 from analysis.frame import tidy, write_parquet
+from analysis.texts import tables
 from analysis.trace import runs, terminal, trace
 from analysis.verdicts.arms import arms
 from sid_sweep.trials import SweepFolder
@@ -76,6 +77,79 @@ def test_screening_seeds_stand_first_and_are_not_counted():
         (0, "counted"),
         (1, "counted"),
     ]
+
+
+SCREENED = {"screen": [0, 1], "seeds": [10, 11], "keep": 1}
+
+
+def screened(finals):
+    """Rows of arms that screened on seeds 0 and 1; those with four values ran on 10 and 11 too."""
+    return [
+        row
+        for arm, (params, values) in enumerate(finals)
+        for seed, final in zip((0, 1, 10, 11), values, strict=False)
+        for row in run_rows(
+            arm, seed, params, final=final, **({} if final else {"outcome": "diverged"})
+        )
+    ]
+
+
+TWO = [({"loss.lambda": 0.5}, (1.5, 1.6, 1.7, 1.8)), ({"loss.lambda": 1.0}, (2.5, None))]
+
+
+def test_what_chose_an_arm_is_traced_to_the_seeds_that_screened():
+    title, found = traced("0:screened", screened(TWO), **SCREENED)
+    assert title == "screened of arm 0 (λ = 0.5): 1.549"  # √(1.5 · 1.6)
+    assert found == [(0, 0, 1.5, "counted"), (0, 1, 1.6, "counted")]
+    _, found = traced("1:screened", screened(TWO), **SCREENED)
+    assert [(arm, seed, use) for arm, seed, _, use in found] == [(1, 0, "counted"), (1, 1, "lost")]
+
+
+def test_shrinkage_is_traced_to_both_its_means():
+    title, found = traced("0:shrinkage", screened(TWO), **SCREENED)
+    assert title == "shrinkage of arm 0 (λ = 0.5): 1.13"  # √(1.7 · 1.8 / (1.5 · 1.6))
+    assert found == [(0, s, v, "counted") for s, v in zip((0, 1, 10, 11), TWO[0][1], strict=True)]
+
+
+@pytest.mark.parametrize("cell", ["0:images", "0:seconds", "0:peak MiB"])
+def test_what_was_spent_is_of_the_screening_seeds_too(cell):
+    _, found = traced(cell, screened(TWO), **SCREENED)
+    assert [(seed, use) for _, seed, _, use in found] == [(s, "counted") for s in (0, 1, 10, 11)]
+
+
+@pytest.mark.parametrize("chosen_by", ["screen", "seeds"])
+def test_what_was_tried_is_every_arm_that_the_row_is_the_best_of(chosen_by):
+    settings = [(0.5, 1e-3), (0.5, 1e-2), (1.0, 1e-3)]
+    values = [(1.5, 1.6, 1.7, 1.8), (1.1, 1.2, 1.3, 1.4), (2.5, 2.6, 2.7, 2.8)]
+    changes = {"scientific": ["loss.lambda"], "nuisance": ["lr"], "baseline": {}}
+    arms = [{"loss.lambda": a, "lr": b} for a, b in settings]
+    rows = screened(zip(arms, values, strict=True))
+    if chosen_by == "seeds":
+        rows = [row for row in rows if row["seed"] > 1]
+    own = SCREENED if chosen_by == "screen" else {"seeds": [10, 11]}
+    title, found = traced("1:tried", rows, **changes, **own)
+    assert title == "tried of arm 1 (λ = 0.5, lr = 0.01): 2"
+    seeds = own[chosen_by]
+    expected = [(arm, seed) for arm in (1, 0) for seed in seeds]
+    assert [(arm, seed) for arm, seed, *_ in found] == expected
+    assert {use for *_, use in found} == {"counted"}
+    assert traced("0:tried", rows, **changes, **own)[1][0][0] == 0  # one that was not chosen
+
+
+def test_a_column_that_the_table_lacks_is_not_traced():
+    for column in ("screened", "shrinkage", "tried"):
+        with pytest.raises(ValueError, match=f"no column '{column}'"):
+            traced(f"1:{column}")
+
+
+def test_every_column_of_the_table_is_traced():
+    asked = question(**SCREENED, nuisance=["lr"], columns=["modes"])
+    rows = [{**row, "param.lr": 0.1} for row in screened(TWO)]
+    data = tidy(rows, asked)
+    table = arms(data, asked)
+    titles = [own.title for own in tables.all_columns(table, asked)]
+    for title in titles[len(asked.knobs) : -1]:  # all but knobs and remarks
+        assert not trace(f"0:{title}", data, table, asked).trials.empty
 
 
 def test_several_knobs_are_named_in_any_order():
