@@ -1,6 +1,7 @@
 """What the README says to type works, in the order in which it says it."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sid_sweep import run
 from sid_sweep.spec import Data, Teacher, load
 from sid_sweep.spec.base import variants
 from sid_sweep.spec.knobs import knobs
@@ -163,3 +165,17 @@ def test_every_search_space_is_listed():
 def test_every_search_space_says_what_was_found():
     spaces = (ROOT / "search_spaces").glob("*.yaml")
     assert [path.name for path in spaces if not load(path).found] == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "search_spaces").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_what_was_found_ends_with_the_command_that_finds_it(path):
+    found = load(path).found
+    named = re.findall(r"`python -m sid_sweep\.run ([^`]+)`", found)
+    assert named
+    assert found.endswith(f"{named[-1]}`")
+    assert named[0] == f"search_spaces/{path.name}"
+    for words in named:
+        options = run.parser().parse_args(shlex.split(words))
+        assert load(ROOT / options.space, options.overrides).seeds
