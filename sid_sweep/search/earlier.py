@@ -22,7 +22,7 @@ from sid_sweep.spec.trial import JUDGE_VERSION
 from sid_sweep.trials import Result, SweepFolder
 from sid_sweep.trials.sweep_folder import DRAWN, sweeps_in
 
-from .telling import means, told, verdict, worst
+from .telling import means, verdict, worst
 
 MAX_DIFFERENCES = 3  # that are said
 OUTSIDE, FIXED = "outside the domains", "with values of a knob that is fixed otherwise here"
@@ -207,7 +207,7 @@ def _lessons(
                 "number instead, or leave from out",
             )
         baseline = found[base]
-    values = {number: told(sweep, own) for number, own in found.items()}
+    values = {n: [own[o.metric] for o in sweep.objectives] for n, own in found.items()}
     excess = {n: excesses(sweep.bounds, own, baseline) for n, own in found.items()}
     if not found:
         raise _refused(name, "all of its arms diverged; name another sweep")

@@ -1,9 +1,6 @@
 """What Optuna is told of an arm once it has its screening seeds: means, deviations, how far it is
 from its constraints. Of one that was given up, how it stood last: Optuna has a state for those.
 
-Where arms are compared by ratios, it is told logarithms: noise has one size there, as a Gaussian
-process takes it to have.
-
 No sampler of Optuna's takes a deviation for each arm: `gp` estimates one for all. It is kept beside
 the mean, for whoever looks at the study.
 """
@@ -66,7 +63,7 @@ class Teller:
         if outcome == "finished":
             proposal.set_user_attr(DEVIATION, deviations(self._sweep, results))
             own = means(self._sweep, results)
-            values = told(self._sweep, own)
+            values = [own[objective.metric] for objective in self._sweep.objectives]
             kept = excesses(self._sweep.bounds, own, self._means or {}) if self._bounds else {}
         elif outcome == "pruned":
             proposal.set_user_attr(CAUSE, cause)
@@ -76,11 +73,11 @@ class Teller:
         else:
             proposal.set_user_attr(CAUSE, cause)
             is_result = outcome in SETTLED
-            found = self._worst() if is_result and self._sweep.search.learns else None
-            if found is None:
+            told = self._worst() if is_result and self._sweep.search.learns else None
+            if told is None:
                 self._study.tell(proposal, state=TrialState.FAIL)
                 return
-            values, kept = found
+            values, kept = told
         for text, excess in kept.items():
             proposal.set_constraint(text, excess)
         self._study.tell(proposal, values)
@@ -89,17 +86,17 @@ class Teller:
         """How an arm stood last; once, since Optuna warns of what it knows."""
         own = self._study.get_trials(deepcopy=False)[proposal.number]
         if not own.intermediate_values and (last := self._pruner.last_values(number)):
-            turn, mean = last
-            proposal.report(_term(self._sweep, self._sweep.objective.metric, mean), turn)
+            turn, value = last
+            proposal.report(value, turn)
 
     def _worst(self) -> tuple[list[float], dict[str, float]] | None:
         """What a sampler is told of an arm that diverged or collapsed, which it would else ask for
         again, since Optuna's forget what failed: the worst that any arm came to, in each
         objective."""
-        ended = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if not ended:
+        told = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if not told:
             return None
-        return worst(self._sweep, [own.values for own in ended], [own.constraints for own in ended])
+        return worst(self._sweep, [own.values for own in told], [own.constraints for own in told])
 
 
 def worst(
@@ -130,15 +127,6 @@ def means(sweep: Sweep, results: Sequence[Result]) -> dict[str, float]:
         for name in dict.fromkeys([*compared, *limited])
         for values in [[result.metrics[name] for result in results]]
     }
-
-
-def told(sweep: Sweep, means: Mapping[str, float]) -> list[float]:
-    """An arm's mean in each objective, as a sampler is told of it."""
-    return [_term(sweep, own.metric, means[own.metric]) for own in sweep.objectives]
-
-
-def _term(sweep: Sweep, metric: str, mean: float) -> float:
-    return log(mean) if sweep.is_ratio(metric) else mean
 
 
 def deviations(sweep: Sweep, results: Sequence[Result]) -> dict[str, float | None]:

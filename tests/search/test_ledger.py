@@ -1,6 +1,5 @@
 """The ledger: every trial once, whatever is interrupted, grown or lost in between."""
 
-import math
 from pathlib import Path
 
 import optuna
@@ -246,7 +245,7 @@ def test_two_objectives_are_told_together_and_survive_an_interruption(tmp_path):
     assert told
     for trial in told:
         value = trial.params["loss.lambda"]
-        assert trial.values == pytest.approx([math.log(0.01 + abs(value - 0.75)), 100 * value])
+        assert trial.values == pytest.approx([0.01 + abs(value - 0.75), 100 * value])
 
 
 TWINS = ("scientific={m: {cases: {usual: {}, said: {loss.lambda: 1.0}}}}", "baseline={}")
