@@ -159,7 +159,8 @@ def legend(arms: pd.DataFrame, question: Question) -> str:
             f"{', whenever one looks' if question.sequential else ''}."
         )
     if arms["bold"].any():
-        sentences.append("Bold: not significantly worse than the arm that leads.")
+        others = " or than the baseline" if (arms["verdict"] != "").any() else ""
+        sentences.append(f"Bold: not shown to be worse than the arm that leads{others}.")
     if question.constraints:
         sentences.append(
             f"An arm is ranked that keeps {', '.join(question.constraints)}, by its mean; one that "

@@ -82,7 +82,7 @@ def arms(frame: pd.DataFrame, question: Question) -> pd.DataFrame:
     | `violates` | the constraints that its means on the reported seeds do not keep, or "" |
     | `contends` | it is confirmed, ranked and violates nothing: of these one may be the best |
     | `leads` | of those that contend and are complete, the best mean, which is no claim |
-    | `best`, `bold` | better than all others that contend; complete, and not worse where some are |
+    | `best`, `bold` | better than all others that contend; complete, not behind and not worse |
     | `behind` | it contends, and is significantly worse than the one that leads |
     | `pareto` | how often no complete arm beats it in metric and cost; NaN without a cost |
 
@@ -325,8 +325,9 @@ def _ranks(
     for arm in others:
         own = claim(seen, leader, arm, question, sequential=question.sequential)
         found.loc[arm, "behind"] = own.improves and own.p * num * (num - 1) / 2 < ALPHA
-    if found["behind"].any():  # else it would be all of them, which says nothing
-        found["bold"] = table.index.isin(whole) & ~found["behind"]
+    worse = found["behind"] | (table["verdict"] == "worse")
+    if worse.any():  # else it would be all of them, which says nothing
+        found["bold"] = table.index.isin(whole) & ~worse
     found.loc[leader, "best"] = bool(others) and bool(found.loc[others, "behind"].all())
     return found
 

@@ -33,6 +33,15 @@ def test_one_that_is_better_than_all_others_is_called_so():
     assert "is better than every other arm." in text
 
 
+def test_what_is_worse_than_the_baseline_is_not_bold_though_the_leader_scatters():
+    wild = around(0.9, scatter=0.9, seed=2)
+    table, _ = told({0.5: around(1.0), 1.0: around(1.2, seed=1), 1.5: wild})
+    assert table["verdict"].tolist() == ["", "worse", "undecided"]
+    assert table["leads"].tolist() == [False, False, True]
+    assert not table["behind"].any()
+    assert table["bold"].tolist() == [True, False, True]
+
+
 def test_nothing_is_best_beside_an_arm_that_only_lost_a_seed():
     """Its survivors are ten times as good."""
     table, text = told(CLEAR | {1.0: (None, *around(0.2, 9, seed=2))})

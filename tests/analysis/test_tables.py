@@ -25,7 +25,7 @@ interval; images and seconds are means over the trials that ran to their end, pe
 maximum. In all arms: modes 8, images 400,000, peak MiB 512. \
 Ratio to the baseline over the seeds that both finished, with its paired interval. \
 Better, worse or undecided at 5% for all arms together (Holm). \
-Bold: not significantly worse than the arm that leads. \
+Bold: not shown to be worse than the arm that leads or than the baseline. \
 An arm that lost seeds is compared by how often and by its survivors; in brackets the exact 95% \
 interval of that part.
 """
