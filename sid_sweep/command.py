@@ -8,6 +8,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from sid_sweep.activity import Activity
 from sid_sweep.exits import EXIT_FAILED, EXIT_INPUT
-from sid_sweep.files import Damaged, DiskFull, told_if_full
+from sid_sweep.files import Damaged, DiskFull, Unwritable, told_if_full
 from sid_sweep.places import STORAGE
 from sid_sweep.screen import say
 from sid_sweep.spec import SpecError, Sweep, load
@@ -39,7 +40,7 @@ def obey(options: argparse.Namespace, argv: Sequence[str]) -> int:
         if options.space is None:
             raise SpecError("no search space given; try search_spaces/lambda.yaml, or --help")
         return _run(_load(options), options, argv, Activity(console))
-    except (SpecError, Damaged) as error:
+    except (SpecError, Damaged, Unwritable) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
     except DiskFull as error:
@@ -67,14 +68,22 @@ def _load(options: argparse.Namespace) -> Sweep:
         overrides.append(f"seeds.until={options.until}")
     if options.name is not None:
         overrides.append(f"sweep={options.name}")
-    if options.storage.exists() and not options.storage.is_dir():
-        raise SpecError(f"--storage {options.storage}: is a file; name a folder")
+    _check_storage(options.storage)
     try:
         return load(options.space, overrides)
     except SpecError as error:  # as it was typed
         told = str(error).replace(f"--set sweep={options.name}", f"--name {options.name}")
         told = told.replace(f"--set seeds.until={options.until}", f"--until {options.until}")
         raise SpecError(told) from None
+
+
+def _check_storage(storage: Path) -> None:
+    try:
+        is_file = storage.exists() and not storage.is_dir()
+    except OSError as error:  # not even to be looked at
+        raise SpecError(f"--storage {storage}: {error.strerror}; name another place") from None
+    if is_file:
+        raise SpecError(f"--storage {storage}: is a file; name a folder")
 
 
 def _run(sweep: Sweep, options: argparse.Namespace, argv: Sequence[str], activity: Activity) -> int:

@@ -7,15 +7,21 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic_core import from_json  # five times as fast as the standard library's
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LEAST_FREE_BYTES = 2**20  # below which a disk is called full where an error does not say so
+NEVER_FULL = (ValueError, LookupError, TypeError, AttributeError, NameError, AssertionError)
+"""What no full disk raises: what is said to the user in a line of its own, and a program's own
+errors."""
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+NO_FOLDER = (*CLOSED, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+MOST_LETTERS = 200  # of another's error, quoted
 ANEW = "the command that runs its sweep sets it aside and makes it again"
 
 
@@ -37,6 +43,13 @@ class DiskFull(OSError):
         return str(self.strerror)
 
 
+class Unwritable(OSError):
+    """A place in which nothing can be made: where, why, the remedy."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
 # ---- writing
 
 
@@ -48,34 +61,32 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         DiskFull: there is no room for it.
+        Unwritable: it must not be written there.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with told_if_full(path.parent):
             make_folder(path.parent)
-            yield partial
+            with _told_if_unwritable(path, CLOSED, by=partial):
+                yield partial
             _sync(partial)
-            partial.replace(path)
+            _place(partial, path)
             _sync(path.parent)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # what was raised says more
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `path`, which must not be there, when all went well.
-
-    For files that lie flat in it.
-    """
+    """A temporary folder that becomes `path`, which must not be there, when all went well."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with told_if_full(path.parent):
             make_folder(partial)
             yield partial
-            for file in partial.iterdir():
-                _sync(file)
-            _sync(partial)
+            sync_tree(partial)
             partial.rename(path)
             _sync(path.parent)
     finally:
@@ -85,15 +96,55 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 def forget_partial(path: Path) -> None:
     """Drop what processes that were killed while they wrote `path` have left beside it."""
     for partial in path.parent.glob(f".{path.name}.*.tmp"):
-        partial.unlink(missing_ok=True)
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
-    """A folder with those above it, whose names are on the disk as well."""
+    """A folder with those above it, whose names are on the disk as well.
+
+    Raises:
+        Unwritable: it cannot be made.
+    """
     if not path.is_dir():
         make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        _sync(path.parent)
+        with _told_if_unwritable(path, NO_FOLDER):
+            path.mkdir(exist_ok=True)
+            _sync(path.parent)
+
+
+@contextmanager
+def _told_if_unwritable(
+    path: Path, codes: Sequence[int], *, by: Path | None = None
+) -> Iterator[None]:
+    """What fails within since nothing can be made at `path` says so.
+
+    Args:
+        by: the file whose errors count; None: any.
+
+    Raises:
+        Unwritable: in place of an error with one of the codes.
+    """
+    try:
+        yield
+    except OSError as error:
+        is_other = by is not None and str(error.filename) != str(by)
+        if isinstance(error, Unwritable) or error.errno not in codes or is_other:
+            raise
+        why = os.strerror(error.errno)
+        raise Unwritable(
+            error.errno, f"{path}: cannot be written ({why}); see to its rights, or name another"
+        ) from error
+
+
+def _place(partial: Path, path: Path) -> None:
+    """Give a whole file its name."""
+    try:
+        partial.replace(path)
+    except IsADirectoryError as error:
+        raise Unwritable(error.errno, f"{path}: is a folder, not a file; move it away") from None
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -158,16 +209,19 @@ def told_if_full(folder: Path) -> Iterator[None]:
     """What fails within because a disk is full says so, and where.
 
     Raises:
-        DiskFull: in place of what was raised; torch and safetensors have errors of their own.
+        DiskFull: in place of what was raised; torch and safetensors have errors of their own, which
+            say no cause: they are named beside it.
     """
     try:
         yield
-    except DiskFull:
+    except (DiskFull, *NEVER_FULL):
         raise
     except Exception as error:
         code = error.errno if isinstance(error, OSError) else None
-        if code in FULL or (code is None and _free(folder) < LEAST_FREE_BYTES):
+        if code in FULL:
             raise _full(folder) from error
+        if code is None and _free(folder) < LEAST_FREE_BYTES:
+            raise _full(folder, f" ({_quoted(error)})") from error
         raise
 
 
@@ -177,15 +231,27 @@ def disk_full(cause: str) -> DiskFull | None:
     return DiskFull(errno.ENOSPC, line) if found else None
 
 
-def _full(folder: Path) -> DiskFull:
+def _full(folder: Path, cause: str = "") -> DiskFull:
     remedy = "free some space and run the same command again, which goes on from what is there"
-    return DiskFull(errno.ENOSPC, f"{folder}: the disk is full; {remedy}")
+    return DiskFull(errno.ENOSPC, f"{folder}: the disk is full; {remedy}{cause}")
+
+
+def _quoted(error: Exception) -> str:
+    """Another's error, in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:MOST_LETTERS]
 
 
 def _free(folder: Path) -> int:
     """Bytes on its disk, whether or not the folder is there yet."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(there).free
+
+
+def sync_tree(folder: Path) -> None:
+    """Have the disk hold a folder with all that lies in it."""
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
 
 
 def _sync(path: Path) -> None:
@@ -272,10 +338,28 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
     Raises:
         BlockingIOError: another process holds it, and `wait` is false.
+        Damaged: it is a symbolic link, which is not followed.
+        Unwritable: it must not be written there.
     """
     with told_if_full(path.parent):
         make_folder(path.parent)
-        file = path.open("w")
+        file = _opened(path)
     with file:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
+
+
+def _opened(path: Path) -> TextIO:
+    """A file to lock, made if need be; what it holds is left alone, and so is what a link points
+    to."""
+
+    def itself(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+
+    try:
+        with _told_if_unwritable(path, CLOSED):
+            return open(path, "a", encoding="utf-8", opener=itself)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise Damaged(path, "is a symbolic link, not a file", "remove it") from None

@@ -87,6 +87,7 @@ def test_bad_input_is_one_line_with_its_place(case, tmp_path, refused):
         ([LAMBDA, "--set", "data={kind: digits}"], "error: --set data={kind: digits}: teacher"),
         ([LAMBDA, "--notify", "https://hooks.example/x"], "put it into an environment variable"),
         ([LAMBDA, "--set", "limits.wall_hours=0"], "must be greater than 0"),
+        ([LAMBDA, "--storage", "x" * 300], "File name too long; name another place"),
         (["--knobs", "generatr"], "did you mean generator?"),
     ],
 )
@@ -115,6 +116,16 @@ def test_a_teacher_that_cannot_be_loaded_is_one_line_and_nothing_is_created(
     assert "teacher" in line
     assert rule in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("storage", "rule"),
+    [("/proc/nope", "cannot be written (No such file or directory); see to its rights")],
+)
+def test_a_storage_in_which_nothing_can_be_made_is_one_line(storage, rule, refused):
+    line = refused(LAMBDA, "--storage", storage, is_planned=True)
+    assert line.startswith(f"error: {storage}: ")
+    assert rule in line
 
 
 def test_what_is_loaded_before_words_are_understood_is_light():

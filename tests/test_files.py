@@ -4,13 +4,19 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from sid_sweep import files
 from sid_sweep.files import (
+    Damaged,
+    DiskFull,
+    Unwritable,
     append_line,
     drop_half_line,
     ends_whole,
+    forget_partial,
     locked,
     read_json,
     read_lines,
@@ -18,6 +24,7 @@ from sid_sweep.files import (
     replacing_folder,
     write_json,
 )
+from sid_sweep.spec import SpecError
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
@@ -133,6 +140,80 @@ def test_a_lock_is_refused_while_another_process_holds_it_and_dies_with_it(tmp_p
         pass
 
 
+def test_a_lock_empties_no_file_and_follows_no_link(tmp_path):
+    outside, path = tmp_path / "outside", tmp_path / "lock"
+    outside.write_text("dear")
+    with locked(outside):
+        assert outside.read_text() == "dear"
+    for target in (outside, tmp_path / "nowhere"):
+        path.symlink_to(target)
+        with pytest.raises(Damaged, match=r"lock: is a symbolic link, not a file; remove it$"):
+            locked(path).__enter__()
+        path.unlink()
+    assert outside.read_text() == "dear"
+    assert list(tmp_path.iterdir()) == [outside]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SpecError("space.yaml: wrong"),
+        Damaged(Path("a"), "is empty"),
+        KeyError("a"),
+        TypeError("a"),
+        AttributeError("a"),
+        AssertionError("a"),
+    ],
+)
+def test_what_no_full_disk_raises_is_not_called_one(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(files, "LEAST_FREE_BYTES", 2**70)
+    with pytest.raises(type(error)) as caught, files.told_if_full(tmp_path):
+        raise error
+    assert caught.value is error
+
+
+def test_what_a_library_says_of_a_full_disk_stands_beside_it_in_one_line(tmp_path, monkeypatch):
+    def fail():
+        with files.told_if_full(tmp_path):
+            raise RuntimeError("PytorchStreamWriter failed\nwriting file")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    monkeypatch.setattr(files, "LEAST_FREE_BYTES", 2**70)
+    with pytest.raises(DiskFull) as caught:
+        fail()
+    assert str(caught.value) == (
+        f"{tmp_path}: the disk is full; free some space and run the same command again, which goes "
+        "on from what is there (RuntimeError: PytorchStreamWriter failed writing file)"
+    )
+
+
+def test_a_place_in_which_nothing_can_be_made_is_named_in_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path, rule in (
+        (Path("/proc/nope/within"), "/proc/nope: cannot be written (No such file or directory)"),
+        (tmp_path / "file" / "within", "file: cannot be written (File exists)"),
+        (tmp_path / "folder", "folder: is a folder, not a file; move it away"),
+    ):
+        with pytest.raises(Unwritable) as caught:
+            write_json(path, {})
+        assert rule in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert sorted(own.name for own in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_file_that_must_not_be_written_is_named_and_no_other(tmp_path):
+    def fail(place):
+        with replacing(tmp_path / "own") as partial:
+            raise PermissionError(13, "Permission denied", str(place or partial))
+
+    with pytest.raises(Unwritable, match=r"own: cannot be written \(Permission denied\); see to"):
+        fail(None)
+    with pytest.raises(PermissionError, match="elsewhere"):
+        fail(tmp_path / "elsewhere")
+
+
 def test_a_folder_is_whole_or_absent(tmp_path):
     path = tmp_path / "deep" / "folder"
     with pytest.raises(FileNotFoundError), replacing_folder(path) as partial:
@@ -143,3 +224,30 @@ def test_a_folder_is_whole_or_absent(tmp_path):
         assert not path.exists()
     assert [own.name for own in path.parent.iterdir()] == ["folder"]
     assert (path / "whole").read_text() == "x"
+
+
+def test_a_folder_is_on_the_disk_with_all_that_lies_in_it_before_it_has_its_name(
+    tmp_path, monkeypatch
+):
+    path, synced = tmp_path / "folder", []
+
+    def sync(handle):
+        assert not path.exists() or synced
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with replacing_folder(path) as partial:
+        (partial / "deep").mkdir()
+        (partial / "deep" / "file").write_text("x")
+        synced.clear()
+    inner = [str(partial / "deep"), str(partial / "deep" / "file"), str(partial)]
+    assert synced == [*inner, str(tmp_path)]
+
+
+def test_what_a_killed_process_left_is_dropped_be_it_a_folder(tmp_path):
+    (tmp_path / ".own.4711.tmp").mkdir()
+    (tmp_path / ".own.4711.tmp" / "half").touch()
+    (tmp_path / ".own.4712.tmp").touch()
+    (tmp_path / ".other.4711.tmp").touch()
+    forget_partial(tmp_path / "own")
+    assert [own.name for own in tmp_path.iterdir()] == [".other.4711.tmp"]

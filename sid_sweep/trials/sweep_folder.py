@@ -15,7 +15,7 @@ driver.lock             held by the command that runs the sweep
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -171,11 +171,17 @@ class SweepFolder:
         for place in (self.path, self.path.parent):
             if place.exists() and not place.is_dir():
                 raise SpecError(f"{place}: is a file, not a folder; move it away, or use --name")
+        with ExitStack() as held:
+            self._take(held)
+            yield
+
+    def _take(self, held: ExitStack) -> None:
+        """Lock the folder for as long as `held` is open."""
+        lock = self.path / "driver.lock"
         try:
-            with locked(self.path / "driver.lock", wait=False):
-                yield
+            held.enter_context(locked(lock, wait=False))
         except IsADirectoryError:
-            raise SpecError(f"{self.path / 'driver.lock'}: is a folder; remove it") from None
+            raise SpecError(f"{lock}: is a folder; remove it") from None
         except BlockingIOError:
             raise SpecError(
                 f"{self.path}: this sweep is being run by another process; wait for it, or use "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sid_sweep.files import Damaged
 from sid_sweep.spec import Arm, SpecError, load
 from sid_sweep.trials import Result, SweepFolder, agreement, sweeps_in
 
@@ -144,6 +145,25 @@ def test_a_second_process_is_refused_in_one_line_until_the_first_has_ended(folde
     assert str(caught.value) == (
         f"{folder.path}: this sweep is being run by another process; wait for it, or use --name"
     )
+
+
+@pytest.mark.parametrize("error", [IsADirectoryError(21, "own"), BlockingIOError(11, "own")])
+def test_what_fails_while_the_folder_is_held_is_no_error_of_the_lock(folder, error):
+    with pytest.raises(type(error)) as caught, folder.sole_driver():
+        raise error
+    assert caught.value is error
+
+
+def test_a_lock_that_is_a_folder_or_a_link_is_named_in_one_line(folder):
+    lock = folder.path / "driver.lock"
+    lock.mkdir(parents=True)
+    with pytest.raises(SpecError, match="is a folder; remove it"):
+        folder.sole_driver().__enter__()
+    lock.rmdir()
+    lock.symlink_to(folder.path / "nowhere")
+    with pytest.raises(Damaged, match="is a symbolic link, not a file; remove it"):
+        folder.sole_driver().__enter__()
+    assert list(folder.path.iterdir()) == [lock]
 
 
 def test_each_command_is_noted_once_in_order(folder):
