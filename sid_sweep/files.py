@@ -69,9 +69,9 @@ def replacing(path: Path) -> Iterator[Path]:
             make_folder(path.parent)
             with _told_if_unwritable(path, CLOSED, by=partial):
                 yield partial
-            _sync(partial)
+            sync(partial)
             _place(partial, path)
-            _sync(path.parent)
+            sync(path.parent)
     finally:
         with suppress(OSError):  # what was raised says more
             partial.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             yield partial
             sync_tree(partial)
             partial.rename(path)
-            _sync(path.parent)
+            sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -112,7 +112,7 @@ def make_folder(path: Path) -> None:
         make_folder(path.parent)
         with _told_if_unwritable(path, NO_FOLDER):
             path.mkdir(exist_ok=True)
-            _sync(path.parent)
+            sync(path.parent)
 
 
 @contextmanager
@@ -175,7 +175,7 @@ def append_line(path: Path, values: Any) -> None:
             file.flush()
             os.fsync(file.fileno())
         if is_new:
-            _sync(path.parent)
+            sync(path.parent)
 
 
 def _line(values: Any) -> str:
@@ -250,11 +250,11 @@ def _free(folder: Path) -> int:
 def sync_tree(folder: Path) -> None:
     """Have the disk hold a folder with all that lies in it."""
     for path in folder.rglob("*"):
-        _sync(path)
-    _sync(folder)
+        sync(path)
+    sync(folder)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have the disk hold a file's content, or a folder's names."""
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -325,7 +325,7 @@ def set_aside(path: Path) -> Path:
     places = (path.with_name(f"{path.name}.{name}") for name in names)
     aside = next(place for place in places if not os.path.lexists(place))
     path.rename(aside)
-    _sync(path.parent)
+    sync(path.parent)
     return aside
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sid_sweep.files import make_folder, sync, sync_tree
 from sid_sweep.nets.outside import one_line
 
 PATTERNS = ["*.json", "*.safetensors"]
@@ -48,12 +49,14 @@ def _appearing(folder: Path) -> Iterator[Path]:
     """A folder that becomes `folder` when all went well, and else leaves nothing; of two processes
     that fetch the same, one is first."""
     missing = [parent for parent in folder.parents if not parent.exists()]
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     try:
         yield partial
         if not folder.exists():
+            sync_tree(partial)
             partial.rename(folder)
+            sync(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         for parent in missing if not folder.exists() else []:

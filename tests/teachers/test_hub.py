@@ -1,5 +1,8 @@
 """A folder of the hub is fetched once, at a commit, or not at all."""
 
+import os
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -32,6 +35,18 @@ def test_a_snapshot_is_fetched_once_at_its_commit(tmp_path, asked):
     assert asked == [("somebody/ddpm", COMMIT, ["*.json", "*.safetensors"])]
     assert [path.name for path in first.iterdir()] == ["unet"]
     assert [path.name for path in first.parent.iterdir()] == [first.name]
+
+
+def test_a_snapshot_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_used(
+    tmp_path, asked, monkeypatch
+):
+    cache, synced = tmp_path / "cache", []
+    monkeypatch.setattr(os, "fsync", lambda own: synced.append(os.readlink(f"/proc/self/fd/{own}")))
+    found = hub.snapshot(NAME, cache)
+    *before, partial, above = [Path(path) for path in synced]
+    assert partial.name.startswith(".partial-")
+    assert before[-2:] == [partial / "unet", partial / "unet" / "config.json"]
+    assert above == found.parent
 
 
 def test_where_the_hub_does_not_answer_there_is_one_line_and_nothing_else(tmp_path, monkeypatch):
