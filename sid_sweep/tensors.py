@@ -1,10 +1,5 @@
-"""Tensors in a safetensors file: whole or not at all, under a sum of all that it holds.
+"""Tensors in a safetensors file: whole or not at all, under a sum of all that it holds."""
 
-safetensors looks at the layout of a file and no more: weights whose bits have changed on the disk
-would be loaded like any others.
-"""
-
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .files import Damaged, replacing
-
-HEADER = "sid_sweep"  # the one entry of the file's own, whose order would be left to chance
-SUM = "blake2b"  # in the header, beside what else is written there
+from .sums import HEADER, SUM, begun
 
 
 def write_tensors(
@@ -58,7 +51,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def sum_of(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
     """Of header, names, types, shapes and bytes, in the order of the names."""
     layout = {name: [str(x.dtype), list(x.shape)] for name, x in tensors.items()}
-    found = hashlib.blake2b(json.dumps([header, layout], sort_keys=True).encode())
+    found = begun(header, layout)
     for name in sorted(tensors):
         found.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()

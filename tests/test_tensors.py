@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from sid_sweep import sums
 from sid_sweep.files import Damaged
+from sid_sweep.sums import checked_words
 from sid_sweep.tensors import read_tensors, write_tensors
 
 TENSORS = {
@@ -44,6 +47,24 @@ def test_every_flipped_bit_is_found(tmp_path):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises(Damaged):
             read_tensors(path)
+        with pytest.raises(Damaged):
+            checked_words(path)
+
+
+def test_the_sum_is_found_without_keeping_the_tensors_block_by_block(tmp_path, monkeypatch):
+    path = tmp_path / "own.safetensors"
+    for block_bytes in (sums.CHUNK_BYTES, 5, 4):
+        monkeypatch.setattr(sums, "CHUNK_BYTES", block_bytes)
+        for tensors in (TENSORS, {}):
+            write_tensors(path, tensors, WORDS)
+            assert checked_words(path) == read_tensors(path)[0] == WORDS
+
+
+def test_a_file_of_another_program_has_no_sum(tmp_path):
+    save_file(TENSORS, tmp_path / "own.safetensors")
+    for look in (read_tensors, checked_words):
+        with pytest.raises(Damaged, match="its header has no sum"):
+            look(tmp_path / "own.safetensors")
 
 
 @pytest.mark.parametrize("length", [0, 7, 100, -1])
@@ -51,5 +72,6 @@ def test_a_file_that_was_cut_short_is_found(tmp_path, length):
     path = tmp_path / "own.safetensors"
     write_tensors(path, TENSORS, WORDS)
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(Damaged, match="not a whole one"):
-        read_tensors(path)
+    for look in (read_tensors, checked_words):
+        with pytest.raises(Damaged, match="not a whole one"):
+            look(path)

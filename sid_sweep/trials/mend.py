@@ -5,7 +5,6 @@ For the command that runs the sweep and holds its lock; all others only read, an
 what is damaged (`sid_sweep.files.Damaged`). Each function gives a line for each file.
 """
 
-import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -14,18 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from safetensors import SafetensorError, safe_open
 
 from sid_sweep.archives import stamped
 from sid_sweep.files import Damaged, drop_half_line, set_aside, whole_lines, write_json, write_lines
 from sid_sweep.spec import SpecError, Sweep, Trial, digest, plain
+from sid_sweep.sums import checked_words
 
 from .checked import NOTE, parsed
 from .folder import VALUES, Measurement, Result, TrialFolder, disagreement
 from .sweep_folder import DIGEST, Held, SweepFolder
 
 PNG, END = b"\x89PNG\r\n\x1a\n", b"IEND"
-HEADER = "sid_sweep"  # in a student's file
 
 AGAIN = "the trial is run again"
 JUDGED = "whether its arm was given up is asked again"
@@ -209,12 +207,8 @@ def student_of(path: Path, name: str) -> None:
     """Raise Damaged unless a file is the whole student of the trial with that digest."""
     if path.is_dir():
         raise Damaged(path, "is a folder, not a file")
-    try:
-        with safe_open(path, framework="np") as file:
-            trial = json.loads((file.metadata() or {})[HEADER])["trial"]
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise Damaged(path, f"is no whole student ({error})") from None
-    if digest(trial) != name:
+    trial = checked_words(path).get("trial")
+    if not isinstance(trial, dict) or digest(trial) != name:
         raise Damaged(path, "is of another trial")
 
 

@@ -94,6 +94,12 @@ def rotten(path, other):
     path.write_bytes(content)
 
 
+def a_weight(path, other):
+    """The last bit of the last weight, which no layout shows."""
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
 def a_list(path, other):
     path.write_text("[1, 2]\n")
 
@@ -138,6 +144,7 @@ CASES = [
     *itertools.product(FILES, [cut_short, empty, garbage, rotten, a_list, of_another, a_folder]),
     *((name, extra_key) for name in KEYED),
     ("0/result.json", not_a_number),
+    ("0/generator.safetensors", a_weight),
     *((name, a_file) for name in ("trials", "0", "1", "0/samples", "1/samples")),
 ]
 LINES = ("commands.jsonl", "tracking-store.jsonl")
@@ -159,6 +166,7 @@ QUICK = [
     ("sweep.json", cut_short), ("arms.jsonl", garbage), ("ledger.journal", garbage),
     ("0/result.json", not_a_number), ("0/result.json", empty), ("0/measurements.jsonl", cut_short),
     ("1/checkpoint.pt", of_another), ("0/generator.safetensors", of_another), ("trials", a_file),
+    ("0/generator.safetensors", a_weight),
 ]  # fmt: skip
 
 
@@ -223,6 +231,16 @@ def checked(begun, tmp_path, case):
 @pytest.mark.parametrize("case", QUICK, ids=named)
 def test_what_is_damaged_is_named_set_aside_and_made_again(begun, tmp_path, case):
     checked(begun, tmp_path, case)
+
+
+def test_a_student_that_was_deleted_to_save_room_is_not_missed(begun, tmp_path):
+    storage = tmp_path / "sweeps"
+    shutil.copytree(begun[0], storage)
+    student = files(storage, small())["0/generator.safetensors"]
+    student.unlink()
+    assert command(storage) == []
+    assert table(storage) == begun[1]
+    assert not student.exists()
 
 
 @pytest.mark.slow
