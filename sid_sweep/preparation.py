@@ -20,9 +20,9 @@ STOPPED = Text.assemble("  ", ("stopped", "yellow"), " ")
 
 
 def decode_pictures(plan: Plan, *, activity: Activity) -> int:
-    """Decode what the cache lacks of the data, and say how far that is, before the sweep is begun:
-    a picture that is not taken leaves no sweep behind. Returns the exit status: where it is not
-    EXIT_DONE, that was interrupted, or a limit ended it.
+    """Decode what the cache lacks of the data or holds damaged, and say how far that is, before the
+    sweep is begun: a picture that is not taken leaves no sweep behind. Returns the exit status:
+    where it is not EXIT_DONE, that was interrupted, or a limit ended it.
 
     Raises:
         SpecError: a picture is not taken.
@@ -71,8 +71,8 @@ def _decode(data: Data, plan: Plan, console: Console, report: Report) -> None:
     if data.kind != "images":
         return
     cache, skip = plan.folder.cache, data.skip_corrupt
-    skipped = pictures(data.path, cache=cache, skip_corrupt=skip, report=report).skipped
-    if skipped:
+    own = pictures(data.path, cache=cache, skip_corrupt=skip, report=report, sum_too=True)
+    if skipped := own.skipped:
         text = f"{data.path}: {len(skipped):,} pictures cannot be decoded and are left out"
         say(console, WARNING, f"{text}, such as {skipped[0]}")
 

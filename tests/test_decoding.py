@@ -60,6 +60,16 @@ def test_what_is_left_out_is_told_and_the_rest_is_there(path):
     assert len(again.images) == 2
 
 
+def test_what_a_disk_has_changed_since_is_decoded_again_before_the_sweep_goes_on(path):
+    plan, activity = plan_of(path, skip_corrupt="true"), Activity(Console(quiet=True))
+    assert decode_pictures(plan, activity=activity) == EXIT_DONE
+    (images,) = plan.folder.cache.glob("pictures/*/images.npy")
+    whole = images.read_bytes()
+    images.write_bytes(whole[:-8] + bytes(8))
+    assert decode_pictures(plan, activity=activity) == EXIT_DONE
+    assert images.read_bytes() == whole
+
+
 def test_an_interrupted_one_leaves_nothing(path, monkeypatch):
     plan = plan_of(path, skip_corrupt="true")
     install = Signals.install

@@ -27,7 +27,7 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "sums": "files",
     "tensors": "files sums",
     "streams": "",
-    "foreign": "spec files",
+    "foreign": "spec files cache",
     "diffusion": "spec",
     "nets": "spec files tensors diffusion",
     "data": "spec foreign diffusion streams",

@@ -2,20 +2,25 @@
 
 They are decoded once, into a folder of the cache that is named by what the files hold: `images.npy`
 [N, C, H, W], `labels.npy`, `facts.json`. It is whole or absent, is mapped into memory and holds
-nothing but numbers.
+nothing but numbers; where it is damaged, it is set aside and they are decoded again.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
+from pydantic import ConfigDict, TypeAdapter, with_config
 
-from sid_sweep.files import locked, read_json, replacing_folder, write_json
+from sid_sweep.cache import whole_or_made
+from sid_sweep.files import Damaged, read_bytes, replacing_folder, write_json
 
 from . import arrays, parquet, trees
 from .contents import Contents, Load
@@ -23,7 +28,8 @@ from .decode import SUFFIXES, CorruptPicture
 from .fingerprint import fingerprint, locate
 from .moments import Moments
 
-PICTURES_VERSION = 1  # raise it when files are read otherwise
+PICTURES_VERSION = 2  # raise it when files are read otherwise
+IMAGES, CLASSES, FACTS = "images.npy", "labels.npy", "facts.json"
 BLOCK = 64  # pictures that are decoded at a time, by so many threads:
 THREADS = 4
 SKIP = "restore it, or leave such pictures out with data.skip_corrupt: true"
@@ -69,6 +75,22 @@ class Pictures:
     """What was wrong with those that were left out."""
 
 
+@with_config(ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """What `facts.json` says."""
+
+    sigma_data: float
+    num_classes: int
+    classes: list[str]
+    skipped: list[str]
+    sha256: str
+    """Of all that the folder holds."""
+
+
+_FACTS = TypeAdapter(_Facts)
+
+
 def contents(path: str) -> Contents:
     """What lies at a path, by its suffix.
 
@@ -111,24 +133,69 @@ def facts(path: str, *, skip_corrupt: bool = False) -> Facts:
 
 
 def pictures(
-    path: str, *, cache: Path, skip_corrupt: bool = False, report: Report = silent
+    path: str,
+    *,
+    cache: Path,
+    skip_corrupt: bool = False,
+    report: Report = silent,
+    sum_too: bool = False,
 ) -> Pictures:
     """The pictures at a path, from the cache or decoded now while others wait.
+
+    Args:
+        sum_too: read all of the cache, and see whether its sum is that of what was decoded.
 
     Raises:
         ValueError: one is not like the others, or is corrupt; the message names it.
     """
     folder = folder_of(path, cache=cache)
-    if not folder.exists():
-        with locked(folder.with_suffix(".lock")):
-            if not folder.exists():
-                with replacing_folder(folder) as partial:
-                    _decode(path, partial, skip_corrupt=skip_corrupt, report=report)
-    known = read_json(folder / "facts.json")
-    if known["skipped"] and not skip_corrupt:
-        raise ValueError(f"{path}: {known['skipped'][0]}; {SKIP}")
-    labels = np.load(folder / "labels.npy") if known["num_classes"] else None
-    return Pictures(np.load(folder / "images.npy", mmap_mode="r"), labels, **known)
+
+    def read() -> Pictures:
+        return _read(folder, sum_too=sum_too)
+
+    def make() -> None:
+        with replacing_folder(folder) as partial:
+            _decode(path, partial, skip_corrupt=skip_corrupt, report=report)
+
+    try:
+        found = read()
+    except (Damaged, FileNotFoundError):
+        found = whole_or_made(folder, read=read, make=make)
+    if found.skipped and not skip_corrupt:
+        raise ValueError(f"{path}: {found.skipped[0]}; {SKIP}")
+    return found
+
+
+def _read(folder: Path, *, sum_too: bool) -> Pictures:
+    """What `_decode` wrote.
+
+    Raises:
+        Damaged: it is not there any more.
+        FileNotFoundError: there is no such folder.
+    """
+    folder.lstat()
+    try:
+        known = _FACTS.validate_json(read_bytes(folder / FACTS))
+        images = np.load(folder / IMAGES, mmap_mode="r")
+        labels = np.load(folder / CLASSES) if known.num_classes else None
+    except (ValueError, OSError, EOFError) as error:
+        raise Damaged(folder, f"holds no pictures as they were decoded ({error})") from None
+    words = asdict(known)
+    expected = words.pop("sha256")
+    is_whole = images.dtype == np.uint8 and images.ndim == 4 and 0 not in images.shape
+    is_told = labels is None or (labels.dtype == np.int64 and labels.shape == images.shape[:1])
+    if not (is_whole and is_told) or (sum_too and expected != _sum(folder, words)):
+        raise Damaged(folder, "does not hold the pictures that were decoded")
+    return Pictures(images, labels, **words)
+
+
+def _sum(folder: Path, words: dict[str, Any]) -> str:
+    """SHA-256 of what is said of pictures, and of the files that hold them."""
+    found = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
+    for name in (IMAGES, CLASSES) if words["num_classes"] else (IMAGES,):
+        with (folder / name).open("rb") as file:
+            hashlib.file_digest(file, lambda: found)
+    return found.hexdigest()
 
 
 def folder_of(path: str, *, cache: Path) -> Path:
@@ -141,7 +208,7 @@ def _decode(path: str, folder: Path, *, skip_corrupt: bool, report: Report) -> N
     kept: list[int] = []
     skipped: list[str] = []
     first, moments = "", Moments()
-    with (folder / "images.npy").open("wb") as file:
+    with (folder / IMAGES).open("wb") as file:
         for row, (name, own) in enumerate(_decoded(found)):
             report(row, found.num)
             if isinstance(own, CorruptPicture):
@@ -166,9 +233,10 @@ def _decode(path: str, folder: Path, *, skip_corrupt: bool, report: Report) -> N
             f"{path}: all its pictures are one, bit for bit; there is nothing to learn"
         )
     if found.labels is not None:
-        np.save(folder / "labels.npy", found.labels[kept])
+        np.save(folder / CLASSES, found.labels[kept])
     known = {"sigma_data": moments.deviation, "num_classes": found.num_classes}
-    write_json(folder / "facts.json", {**known, "classes": found.classes, "skipped": skipped})
+    known |= {"classes": found.classes, "skipped": skipped}
+    write_json(folder / FACTS, {**known, "sha256": _sum(folder, known)})
     report(found.num, found.num)
 
 

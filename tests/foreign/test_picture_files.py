@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shutil
 import struct
 import zipfile
 import zlib
@@ -413,6 +415,74 @@ def test_shards_with_other_columns_are_refused(tmp_path):
     path = write_shards(tmp_path / "a", pixels())
     pq.write_table(pa.table({"image": [GOOD]}), path / "z.parquet")
     refused(path, "z.parquet has other columns than train-00000-of-00002.parquet")
+
+
+def garbled(name, content):
+    def damage(folder):
+        (folder / name).write_bytes(content)
+
+    return damage
+
+
+def zeroed(folder):
+    """Bytes that a disk has lost, in a file of the right length."""
+    path = folder / "images.npy"
+    content = path.read_bytes()
+    path.write_bytes(content[:-SIDE] + bytes(SIDE))
+
+
+def another_number(folder):
+    """A digit of the deviation, which scales all that is learnt."""
+    path = folder / "facts.json"
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps(known | {"sigma_data": known["sigma_data"] * 2}))
+
+
+def no_folder(folder):
+    shutil.rmtree(folder)
+    folder.write_text("x")
+
+
+SEEN = {
+    "images empty": garbled("images.npy", b""),
+    "images cut": lambda folder: os.truncate(folder / "images.npy", 200),
+    "images of another kind": lambda folder: np.save(folder / "images.npy", np.zeros((6, 8))),
+    "labels empty": garbled("labels.npy", b""),
+    "labels too few": lambda folder: np.save(folder / "labels.npy", np.arange(3)),
+    "facts empty": garbled("facts.json", b""),
+    "facts a list": garbled("facts.json", b"[1]"),
+    "facts not finite": garbled("facts.json", b'{"sigma_data": NaN}'),
+    "facts gone": lambda folder: (folder / "facts.json").unlink(),
+    "a file": no_folder,
+}
+SUMMED = {"zeroed": zeroed, "another number": another_number}
+
+
+@pytest.mark.parametrize("kind", SEEN | SUMMED)
+def test_a_damaged_cache_is_set_aside_and_decoded_again(kind, tmp_path):
+    path, cache = str(write_folder(tmp_path / "a", pixels())), tmp_path / "cache"
+    whole = pictures(path, cache=cache)
+    expected = np.array(whole.images)
+    folder = folder_of(path, cache=cache)
+    (SEEN | SUMMED)[kind](folder)
+    again = pictures(path, cache=cache, sum_too=kind in SUMMED)
+    np.testing.assert_array_equal(again.images, expected)
+    assert again.labels is not None
+    assert again.labels.tolist() == LABELS
+    assert again.sigma_data == whole.sigma_data
+    names = {own.name for own in folder.parent.iterdir()}
+    assert names == {folder.name, f"{folder.name}.damaged", f"{folder.name}.lock"}
+    pictures(path, cache=cache, sum_too=True, report=lambda *_: pytest.fail("decoded again"))
+
+
+def test_what_a_killed_process_left_half_decoded_is_dropped(tmp_path):
+    path, cache = str(write_folder(tmp_path / "a", pixels())), tmp_path / "cache"
+    folder = folder_of(path, cache=cache)
+    half = folder.with_name(f".{folder.name}.4711.tmp")
+    half.mkdir(parents=True)
+    (half / "images.npy").touch()
+    pictures(path, cache=cache)
+    assert not half.exists()
 
 
 def test_half_a_cache_is_never_seen(tmp_path):
