@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from sid_sweep.files import Damaged
+from sid_sweep.spec import SETTLED
 
-from .folder import Measurement, Result, TrialFolder
+from .folder import Measurement, Result, TrialFolder, disagreement
 from .sweep_folder import Entry
 
 COLUMNS = {
@@ -114,10 +115,10 @@ def _course(folder: TrialFolder) -> tuple[Result, list[Measurement]]:
     """How a trial stands and what was measured.
 
     Raises:
-        Damaged: a finished trial lacks its last measurement.
+        Damaged: its result is not that of its last measurement.
     """
     standing, measured = folder.standing(), folder.measurements()
-    reached = measured[-1].images if measured else -1
-    if standing.outcome == "finished" and reached < standing.images:
-        raise Damaged(folder.log, f"lacks the evaluation at {standing.images} images")
+    has_own_end = standing.outcome in SETTLED and standing.outcome != "pruned"
+    if has_own_end and (what := disagreement(standing, measured)):
+        raise Damaged(folder.log, what)
     return standing, measured

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from row_wise import row_wise
 
+from sid_sweep.files import Damaged
 from sid_sweep.spec import load
 from sid_sweep.trials import Measurement, Result, SweepFolder
 from sid_sweep.trials.rows import COLUMNS, rows_of
@@ -63,7 +64,8 @@ def test_every_evaluation_is_a_row_and_the_last_is_final(entry):
     measure(entry, 0, js=9.0)
     measure(entry, 100, js=4.0, modes=8.0)
     assert [row["outcome"] for row in made(entry)] == ["running"] * 2
-    result = Result(outcome="finished", images=100, seconds=1.0, metrics={"js": 4.0})
+    metrics = {"js": 4.0, "modes": 8.0}
+    result = Result(outcome="finished", images=100, seconds=1.0, metrics=metrics)
     entry.folder.write_result(result)
     first, last = made(entry, {"3/1": "run", "0/0": "another"})
     assert (first["images"], first["final"], last["images"], last["final"]) == (0, False, 100, True)
@@ -75,6 +77,29 @@ def test_every_evaluation_is_a_row_and_the_last_is_final(entry):
     }
     assert first["outcome"] == "finished"
     assert made(entry)[0]["run_id"] == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('"js": 4.0', "its last evaluation is not that of its result"),
+        ('"seconds": 1.0', "its last evaluation is not that of its result"),
+        ('"images": 100', "it ended at 100 images, and was evaluated at 101"),
+    ],
+)
+def test_a_changed_digit_of_the_last_evaluation_is_named_and_never_shown(entry, line, what):
+    entry.folder.begin(entry.trial, images=-1)
+    measure(entry, 0, js=9.0)
+    measure(entry, 100, js=4.0)
+    spent = {"images": 100, "seconds": 1.0, "metrics": {"js": 4.0}}
+    entry.folder.write_result(Result(outcome="finished", **spent))
+    assert len(made(entry)) == 2
+    text = entry.folder.log.read_text()
+    changed = {"4.0": "5.0", "1.0": "2.0", "100": "101"}[line.split(": ")[1]]
+    entry.folder.log.write_text(text.replace(line, line.split(": ")[0] + f": {changed}"))
+    with pytest.raises(Damaged) as caught:
+        made(entry)
+    assert str(caught.value).startswith(f"{entry.folder.log}: {what}; ")
 
 
 @pytest.mark.parametrize(("images", "ends"), [(150, [0, 100, 150]), (100, [0, 100])])
