@@ -196,7 +196,8 @@ class TrialFolder:
 
     def pictures(self) -> list[tuple[int, Path]]:
         """All pictures with their images, in order."""
-        return [(int(p.stem), p) for p in sorted(self.samples.glob("[0-9]*.png"))]
+        found = sorted(self.samples.glob("[0-9]*.png"))
+        return [(int(path.stem), path) for path in found if path.stem.isdecimal()]
 
     def exports(self) -> list[Path]:
         """What an ended trial leaves for others, beside what went wrong."""

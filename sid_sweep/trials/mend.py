@@ -5,6 +5,7 @@ For the command that runs the sweep and holds its lock; all others only read, an
 what is damaged (`sid_sweep.files.Damaged`). Each function gives a line for each file.
 """
 
+import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -31,9 +32,15 @@ OTHERS = "the measurements beside it are not those that were made before it"
 
 
 def mend_sweep(folder: SweepFolder, sweep: Sweep) -> Iterator[str]:
-    """What is not a trial's, but for the ledger's own."""
+    """What is not a trial's, but for the ledger's own.
+
+    Raises:
+        SpecError: the folder leads out of itself, or is not of the sweep.
+    """
+    _refuse_links(folder)
     for partial in folder.path.rglob(".*.tmp"):  # of processes that were killed while they wrote
-        partial.unlink(missing_ok=True)
+        if not partial.is_dir():  # no process left that
+            partial.unlink(missing_ok=True)
     for place in (folder.trials, folder.logs, folder.scratch):
         if place.exists() and not place.is_dir():
             yield _aside(Damaged(place, "is a file, not a folder"), "a folder takes its place")
@@ -49,6 +56,25 @@ def mend_sweep(folder: SweepFolder, sweep: Sweep) -> Iterator[str]:
         yield _aside(damaged, "written again from what is run now")
     for path, kind in ((folder.provenance, VALUES), *((p, NOTE) for p in folder.cursors())):
         yield from _mend_lines(path, kind)
+
+
+def _refuse_links(folder: SweepFolder) -> None:
+    """What is written in a sweep's folder stays in it; the folder itself may lie behind a link."""
+    for entry in _within(folder.path, but=(folder.logs, folder.scratch)):
+        if entry.is_symlink():
+            raise SpecError(
+                f"{entry.path}: is a symbolic link, and nothing is written outside a sweep's "
+                "folder; put in its place what it names, or begin a new sweep with --name"
+            )
+
+
+def _within(place: Path, *, but: Sequence[Path]) -> "Iterator[os.DirEntry[str]]":
+    """All that lies in a folder, but for what lies in some; no link is followed."""
+    with os.scandir(place) as entries:
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False) and (own := Path(entry.path)) not in but:
+                yield from _within(own, but=but)
 
 
 def _is_known(folder: SweepFolder, sweep: Sweep) -> bool:

@@ -222,7 +222,7 @@ class SweepFolder:
 
     def cursors(self) -> list[Path]:
         """What trackers have sent, the last used first."""
-        return sorted(self.path.glob("tracking-*.jsonl"), key=lambda p: -p.stat().st_mtime_ns)
+        return sorted(self.path.glob("tracking-*.jsonl"), key=lambda p: -p.lstat().st_mtime_ns)
 
     @property
     def trials(self) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sid_sweep.files import Damaged
+from sid_sweep.search import mend
 from sid_sweep.spec import Arm, SpecError, load
 from sid_sweep.trials import Result, SweepFolder, agreement, sweeps_in
 
@@ -164,6 +165,23 @@ def test_a_lock_that_is_a_folder_or_a_link_is_named_in_one_line(folder):
     with pytest.raises(Damaged, match="is a symbolic link, not a file; remove it"):
         folder.sole_driver().__enter__()
     assert list(folder.path.iterdir()) == [lock]
+
+
+def test_what_others_have_laid_beside_its_files_is_passed_over(folder, sweep):
+    agreement.agree(folder, sweep)
+    own = folder.entry(sweep, 0, ONE, 0).folder
+    own.begin(sweep.trial(ONE, 0), images=-1)
+    own.samples.mkdir()
+    for name in ("0x.png", "0².png", "000000000016.png"):
+        (own.samples / name).touch()
+    (folder.path / ".x.tmp").mkdir()
+    (folder.path / "tracking-x.jsonl").symlink_to("nowhere")
+    assert own.pictures() == [(16, own.picture(16))]
+    assert folder.cursors() == [folder.cursor("x")]
+    (folder.path / "tracking-x.jsonl").unlink()
+    own.picture(16).unlink()
+    assert mend(folder, sweep) == []
+    assert (folder.path / ".x.tmp").is_dir()
 
 
 def test_each_command_is_noted_once_in_order(folder):
