@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import inputs, record, sources, trace
-from analysis.comparison import Comparison
 from analysis.frame import write_parquet
 from analysis.inputs import Studied
 from analysis.texts.methods import methods_latex
@@ -84,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
     for own, paths in zip(found, written, strict=True):
-        show(own.comparison, console)
+        show(own, console)
         console.print("\n".join(f"  {path}" for path in paths), style="dim", soft_wrap=True)
     return 0
 
@@ -144,11 +143,12 @@ def write(own: Studied, out: Path) -> list[Path]:
     return paths
 
 
-def show(report: Comparison, console: Console) -> None:
+def show(own: Studied, console: Console) -> None:
     """Question, table and warnings on a console."""
+    report = own.comparison
     console.print(f"\n  {report.question.question}\n", markup=False)
     console.print(report.terminal())
-    for warning in report.warnings:
+    for warning in (*report.warnings, *own.record.warnings):
         console.print(f"\n  warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     console.print()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from sid_sweep.spec import digest, plain
 from sid_sweep.trials import SweepFolder
+from sid_sweep.trials.mend import picture_trouble
 from sid_sweep.trials.sweep_folder import FOREIGN
 
 PROVENANCE = "provenance.json"
@@ -33,6 +34,8 @@ class Record:
     """Of each trial's last evaluation, by arm and seed."""
     data: Path | None = None
     """Real images, where all arms have the same."""
+    warnings: tuple[str, ...] = ()
+    """What is damaged and left out."""
     tracking_uri: str = ""
     experiment_id: str = ""
     """Where the runs are, in MLflow's words."""
@@ -56,17 +59,25 @@ def from_folder(folder: SweepFolder) -> Record:
     """Of a sweep's own folder."""
     sweep, values = folder.recorded()
     entries = folder.entries(sweep)
-    pictures = {
-        (entry.number, entry.seed): drawn[-1][1]
+    drawn = {
+        (entry.number, entry.seed): own[-1][1]
         for entry in entries
-        if (drawn := entry.folder.pictures())
+        if (own := entry.folder.pictures())
     }
     paths = {folder.data_picture(entry.trial.data) for entry in entries}
     data = (
         next((path for path in paths if path and path.exists()), None) if len(paths) == 1 else None
     )
-    files = values.get(FOREIGN, {})
-    return Record(plain(sweep), files, tuple(folder.commands()), pictures, data)
+    shown = [*drawn.values(), *([data] if data else [])]
+    damaged = {path: what for path in shown if (what := picture_trouble(path))}
+    return Record(
+        plain(sweep),
+        values.get(FOREIGN, {}),
+        tuple(folder.commands()),
+        {place: path for place, path in drawn.items() if path not in damaged},
+        None if data in damaged else data,
+        warnings=tuple(f"{path}: {what}; no sheet shows it" for path, what in damaged.items()),
+    )
 
 
 def from_tracking(sweep: str, uri: str) -> Record:

@@ -78,7 +78,7 @@ def section(own: Studied) -> html.Section:
         question=question,
         arms=arms,
         answer=_answer(comparison),
-        warnings=comparison.warnings,
+        warnings=(*comparison.warnings, *record.warnings),
         preliminary=comparison.preliminary,
         pictures=_pictures(comparison, record),
         methods=methods(frame, arms, question, record),

@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.frame import read_parquet, tidy
 from analysis.question import Question
+from sid_sweep.files import Damaged
 from sid_sweep.places import REPORTS, STORAGE
 from sid_sweep.spec.names import sweep_name
 from sid_sweep.trials import SweepFolder, sweeps_in
@@ -57,10 +58,16 @@ def find(
 
 
 def from_folder(folder: SweepFolder) -> Source:
-    """A sweep from its own folder: the truth, also while it trials."""
+    """A sweep from its own folder: the truth, also while it trials.
+
+    Raises:
+        Damaged: what it holds is not what was written there.
+    """
     from sid_sweep.tracking import run_ids
 
     sweep = folder.sweep()
+    if not folder.arms() and folder.trials_like(""):
+        raise Damaged(folder.numbering, "names no arm, and there are trials")
     question = Question.from_outline(sweep.outline())
     found = rows_of(sweep.sweep, folder.entries(sweep), run_ids(folder))
     return Source(tidy(found, question), question)

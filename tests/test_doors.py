@@ -61,7 +61,7 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "run": "exits places command",
     "sample": "spec places nets trials tracking student quality analysis",
     "__main__": "run sample analysis",
-    "analysis": "spec trials tracking screen places",
+    "analysis": "spec files trials tracking screen places",
 }
 ABOVE = ("table_referee", "exhibit", "session", "sample", "__main__")
 """Those who ask what the analysis makes of a sweep. It reads what the rooms write, and

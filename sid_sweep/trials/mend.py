@@ -27,6 +27,7 @@ from .sweep_folder import DIGEST, Held, SweepFolder
 PNG, END = b"\x89PNG\r\n\x1a\n", b"IEND"
 
 AGAIN = "the trial is run again"
+NOT_AGAIN = "its trial has ended and does not make it again"
 JUDGED = "whether its arm was given up is asked again"
 OTHERS = "the measurements beside it are not those that were made before it"
 
@@ -142,10 +143,13 @@ class _Mending:
         own = self.folder
         yield from self._specification()
         yield from self._unless(own.host, "what it ran on is not known")
-        yield from self._unless(own.standards, "noted by its next attempt")
         yield from self._unless(own.failed, "it is tried again")
-        yield from self._pictures()
         yield from self._course()
+        then = ("noted by its next attempt", "drawn again where an attempt passes it")
+        if _tried(own.result)[0] is not None:
+            then = (NOT_AGAIN, NOT_AGAIN)
+        yield from self._unless(own.standards, then[0])
+        yield from self._pictures(then[1])
 
     def _specification(self) -> Iterator[str]:
         """Its digest is the name of the folder, whatever version of this program wrote it."""
@@ -168,13 +172,13 @@ class _Mending:
         except Damaged as damaged:
             yield _aside(damaged, then)
 
-    def _pictures(self) -> Iterator[str]:
+    def _pictures(self, then: str) -> Iterator[str]:
         place = self.folder.samples
         if place.exists() and not place.is_dir():
             yield _aside(Damaged(place, "is a file, not a folder"), "its pictures are not there")
         for _, path in self.folder.pictures():
             if what := picture_trouble(path):
-                yield _aside(Damaged(path, what), "drawn again where its trial is run again")
+                yield _aside(Damaged(path, what), then)
 
     def _course(self) -> Iterator[str]:
         """Result, measurements, student and checkpoint say the same, or what they say is made

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import sources
+from analysis import compare, sources
 from analysis.record import from_folder
 from sid_sweep.files import Damaged
 from sid_sweep.spec import SpecError
@@ -241,6 +241,48 @@ def test_a_student_that_was_deleted_to_save_room_is_not_missed(begun, tmp_path):
     assert command(storage) == []
     assert table(storage) == begun[1]
     assert not student.exists()
+
+
+@pytest.mark.parametrize("name", ["samples/png", "references.json"])
+def test_what_a_finished_trial_does_not_make_again_is_not_promised(begun, tmp_path, name):
+    storage = tmp_path / "sweeps"
+    shutil.copytree(begun[0], storage)
+    own = files(storage, small())
+    for number in (0, 1):
+        garbage(own[f"{number}/{name}"], None)
+    lines = {int("ended" not in line): line for line in command(storage)}
+    assert lines[0].endswith(".damaged, its trial has ended and does not make it again")
+    again = {"samples/png": "drawn again where an attempt passes it", "references.json": "noted"}
+    assert again[name] in lines[1]
+    assert not own[f"0/{name}"].exists()
+
+
+def test_a_damaged_picture_is_left_out_of_the_sheet_and_named(begun, tmp_path, capsys):
+    storage, out = tmp_path / "sweeps", tmp_path / "out"
+    shutil.copytree(begun[0], storage)
+    command(storage)
+    path = files(storage, small())["0/samples/png"]
+    cut_short(path, None)
+    assert compare.main(["small", "--storage", str(storage), "--out", str(out)]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert f"warning: {path}: is no whole picture; no sheet shows it\n" in told.out
+    assert (out / "samples.png").exists()
+
+
+@pytest.mark.parametrize("damage", [empty, lambda path, other: path.unlink()])
+def test_readers_name_a_list_of_arms_that_is_lost_and_the_command_derives_it(
+    begun, tmp_path, damage
+):
+    storage = tmp_path / "sweeps"
+    shutil.copytree(begun[0], storage)
+    path = files(storage, small())["arms.jsonl"]
+    damage(path, None)
+    said = read_all(storage)
+    assert said.startswith(f"{path}: names no arm, and there are trials; the command that runs")
+    command(storage)
+    assert read_all(storage) == ""
+    assert table(storage) == begun[1]
 
 
 @pytest.mark.slow
