@@ -12,6 +12,7 @@ from analysis import inputs, record, sources, trace
 from analysis.frame import write_parquet
 from analysis.inputs import Studied
 from analysis.texts.methods import methods_latex
+from analysis.written import write_bytes, write_text, write_whole
 from sid_sweep.places import REPORTS
 
 EXIT_INPUT = 2
@@ -128,18 +129,17 @@ def write(own: Studied, out: Path) -> list[Path]:
         "methods.tex": methods_latex(frame, arms, question, known),
         record.PROVENANCE: json.dumps(known.provenance(), indent=1, ensure_ascii=False) + "\n",
     }
-    paths = [out / name for name in (*texts, sources.EXPORT)]
-    for name, text in texts.items():
-        (out / name).write_text(text, "utf-8", newline="\n")
-    write_parquet(frame, question, out / sources.EXPORT)
+    paths = [write_text(out / name, text) for name, text in texts.items()]
+    export = out / sources.EXPORT
+    paths.append(write_whole(export, lambda partial: write_parquet(frame, question, partial)))
     drawn = figures.draw_all(frame, arms, question)
     samples = sheet.sheet_figure(frame, arms, question, known.pictures, data=known.data)
     if samples is not None:
         drawn["samples"] = samples
     for stem, figure in drawn.items():
         for kind in canvas.FILE_KINDS:
-            paths.append(out / f"{stem}.{kind}")
-            paths[-1].write_bytes(canvas.render(figure, kind=kind))
+            content = canvas.render(figure, kind=kind)
+            paths.append(write_bytes(out / f"{stem}.{kind}", content))
     return paths
 
 

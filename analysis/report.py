@@ -10,6 +10,7 @@ from analysis.inputs import Studied
 from analysis.record import Record
 from analysis.texts import answer, html
 from analysis.texts.methods import methods
+from analysis.written import write_text
 from sid_sweep.places import REPORTS
 
 EXIT_INPUT = 2
@@ -59,8 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         if out.is_dir():
             raise ValueError(f"--out {out}: is a folder; name a file")
         text = html.page([section(own) for own in found])
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, "utf-8", newline="\n")
+        write_text(out, text)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT

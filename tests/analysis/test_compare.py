@@ -104,6 +104,40 @@ def test_bad_input_is_one_line_and_status_2(parquet, tmp_path, capsys):
         assert message in captured.err
 
 
+def test_a_file_that_cannot_be_written_is_named_in_one_line_and_the_one_before_stays(
+    parquet, tmp_path, capsys, monkeypatch
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "table.csv").write_text("of yesterday")
+    write = Path.write_text
+
+    def breaks(self, text, *arguments, **options):
+        write(self, text[: len(text) // 2], *arguments, **options)
+        if self.name.startswith(".table.csv"):
+            raise OSError(5, "Input/output error")
+        return write(self, text, *arguments, **options)
+
+    monkeypatch.setattr(Path, "write_text", breaks)
+    assert main(["--from", str(parquet), "--out", str(out)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        f"error: {out / 'table.csv'}: cannot be written ([Errno 5] Input/output error)\n"
+    )
+    assert (out / "table.csv").read_text() == "of yesterday"
+    assert set(contents(out)) == {"table.md", "table.csv"}
+
+
+@pytest.mark.parametrize("name", ["runs.parquet", "slopes.pdf"])
+def test_a_folder_in_the_place_of_a_file_is_named(parquet, tmp_path, capsys, name):
+    path = tmp_path / "out" / name
+    path.mkdir(parents=True)
+    assert main(["--from", str(parquet), "--out", str(path.parent)]) == 2
+    told = capsys.readouterr().err
+    assert told == f"error: {path}: is a folder, not a file; move it away\n"
+
+
 def test_an_unknown_sweep_is_one_line_and_status_2(tmp_path):
     done = compare("nosuch", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db", cwd=tmp_path)
     assert done.returncode == 2
