@@ -2,11 +2,12 @@
 lost: `python tests/survival/kills.py --kills N --seed S`.
 
 A case starts a small sweep, kills one of its processes at its moment, waits for the command to end,
-runs the same command until it exits with 0, and compares all that is left with an undisturbed run
-of the same sweep. With `--each K` it is killed K times in turn before it may finish, first early in
-the sweep and then later; what has not been killed when its last trial is left is killed then.
-`--only` takes victims and moments; `--seed S --case K` runs one case
-again, as far as timing allows. What failed keeps its folder.
+runs the same command once more, which must exit with 0, and compares all that is left with an
+undisturbed run of the same sweep. A sweep may be over before its moment comes, so cases are drawn
+until there were N kills. With `--each K` it is killed K times in turn before it may finish, first
+early in the sweep and then later; what has not been killed when its last trial is left is killed
+then. `--only` takes victims and moments; `--seed S --case K` runs one case again, as far as timing
+allows. What failed keeps its folder.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -41,7 +42,8 @@ LEAST_SECONDS = 600.0  # for a run that nobody disturbs
 LATE_SECONDS = 5.0  # within which a moment comes at last, once a single trial is left
 SURVIVE_SECONDS = 30.0  # within which all processes of an ended command are gone
 CASE_SECONDS = 1800.0
-RERUNS = 3
+BARREN = 10  # cases without a kill in a row, after which none is hoped for
+RERUNS = 3  # at most, where it says each time but the last:
 UNSENT = "could not be sent"  # then the same command is to send it
 SIGNALS = {
     "SIGKILL": [signal.SIGKILL],
@@ -279,13 +281,16 @@ class Run:
             self.statuses.append(process.wait())
 
     def _rerun(self) -> None:
-        """The same command until it exits with 0, and says of nothing that it is still to be
-        sent."""
+        """The same command exits with 0, at once; it is run again only while it says that something
+        is still to be sent."""
         for _ in range(RERUNS):
             process = self._start()
             self._wait(process, max(LEAST_SECONDS, 3 * self.times["seconds"]))
-            if self.statuses[-1] == 0 and UNSENT not in self._told(-1):
+            is_sent = UNSENT not in self._told(-1)
+            if self.statuses[-1] == 0 and is_sent:
                 return
+            if self.statuses[-1]:
+                break
         end = self._told(-1).splitlines()[-1:]
         self.problems.append(f"not resumed: the command exits with {self.statuses[-1]} ({end})")
 
@@ -376,6 +381,24 @@ def play(case: Case, folder: Path) -> Verdict:
     return verdict
 
 
+def until_killed(
+    num: int, drawn: Iterator[Case], play: Callable[[list[Case]], Iterable[Verdict]], *, each: int
+) -> Iterator[tuple[Case, Verdict]]:
+    """Cases in their order until there were so many kills, or `BARREN` cases in a row had none.
+
+    Args:
+        each: kills that a case hopes for.
+        play: some cases.
+    """
+    barren = 0
+    while num > 0 and barren < BARREN:
+        chosen = list(itertools.islice(drawn, math.ceil(num / each)))
+        for case, verdict in zip(chosen, play(chosen), strict=True):
+            num -= len(verdict.killed)
+            barren = 0 if verdict.killed else barren + 1
+            yield case, verdict
+
+
 class Apart:
     """Cases in processes of their own, which can be given up, and which end with this one."""
 
@@ -458,8 +481,14 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _make_references(folder: Path, some: list[Case]) -> None:
+    for variant in dict.fromkeys(case.variant for case in some):
+        home = make_reference(folder, variant)
+        print(f"undisturbed, {variant}: {read_durations(home)['seconds']:.0f} s", flush=True)
+
+
 def main() -> int:
-    """Run cases; 1 if any failed."""
+    """Run cases; 1 if any failed, or too few kills came."""
     options = parser().parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="kills-", dir="/tmp"))
     folder = folder.resolve()
@@ -476,16 +505,18 @@ def main() -> int:
     apart = Apart(folder, each=options.each)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, apart.end)
-    num = math.ceil(options.kills / options.each)
-    chosen = list(itertools.islice(cases(options.seed, only=only, each=options.each), num))
-    print(f"seed {options.seed}, {len(chosen)} cases in {folder}", flush=True)
-    for variant in dict.fromkeys(case.variant for case in chosen):
-        home = make_reference(folder, variant)
-        print(f"undisturbed, {variant}: {read_durations(home)['seconds']:.0f} s", flush=True)
-    verdicts = []
+    chosen, verdicts = [], []
+    drawn = cases(options.seed, only=only, each=options.each)
     with ThreadPoolExecutor(options.jobs) as pool:
-        for verdict in pool.map(apart.play, chosen):
+
+        def play_all(some: list[Case]) -> Iterator[Verdict]:
+            print(f"seed {options.seed}, {len(some)} cases in {folder}", flush=True)
+            _make_references(folder, some)
+            return pool.map(apart.play, some)
+
+        for case, verdict in until_killed(options.kills, drawn, play_all, each=options.each):
             print(verdict, flush=True)
+            chosen.append(case)
             verdicts.append(verdict)
     failed = [own for own in verdicts if own.problems]
     print(f"\n{table(verdicts)}\n\n{by_kind(verdicts)}")
@@ -495,7 +526,9 @@ def main() -> int:
         f"{num} kills in {len(verdicts)} sweeps, of which {len(failed)} failed; "
         f"{wanted - num} moments did not come"
     )
-    return bool(failed)
+    if num < options.kills:
+        print(f"fewer than the {options.kills} kills that were asked for: no more come")
+    return bool(failed) or num < options.kills
 
 
 if __name__ == "__main__":

@@ -16,7 +16,19 @@ import pytest
 from kill_moments import _nth
 from kill_processes import MARK, end_all, marked
 from kill_sweeps import Home
-from kills import ORDER, PAIRS, Strike, cases, make_case, make_reference, play
+from kills import (
+    BARREN,
+    ORDER,
+    PAIRS,
+    Run,
+    Strike,
+    Verdict,
+    cases,
+    make_case,
+    make_reference,
+    play,
+    until_killed,
+)
 
 from sid_sweep.orchestration.home import OWNER
 from sid_sweep.trials import SweepFolder
@@ -46,6 +58,67 @@ def test_a_case_of_many_kills_begins_early_in_the_sweep_and_is_one_that_its_swee
         victims = {victim for victim, _ in case.strikes}
         assert ("worker" in victims) <= (case.variant == "workers")
         assert ("mlflow" in victims) <= (case.variant == "server")
+
+
+@pytest.mark.parametrize(("each", "num"), [(1, 7), (4, 7), (4, 8)])
+def test_cases_go_on_in_their_order_until_there_were_so_many_kills(each, num):
+    """Of each case only the first moment comes, and none in every third."""
+
+    def play(some):
+        for own in some:
+            killed = [] if own.number % 3 == 0 else [(*own.strikes[0], 1.0)]
+            yield Verdict(str(own), [], killed=killed)
+
+    drawn = cases(SEED, only=set(), each=each)
+    played = list(until_killed(num, drawn, play, each=each))
+    assert sum(len(verdict.killed) for _, verdict in played) >= num
+    assert [case for case, _ in played] == [
+        make_case(SEED, number, each=each) for number in range(len(played))
+    ]
+
+
+def test_where_no_kill_comes_it_ends():
+    def play(some):
+        return [Verdict(str(own), []) for own in some]
+
+    played = list(until_killed(8, cases(SEED, only=set(), each=4), play, each=4))
+    assert len(played) == BARREN
+
+
+RERUN = {
+    "done": (["0"], ["done"], False),
+    "to be sent, then done": (["0", "0"], ["3 updates could not be sent", "done"], False),
+    "never sent": (["0", "0", "0"], ["3 updates could not be sent"] * 3, True),
+    "failed": (["1"], ["failed"], True),
+    "failed, and to be sent": (["1"], ["3 updates could not be sent"], True),
+}
+
+
+@pytest.mark.parametrize("kind", RERUN)
+def test_one_command_more_must_do_but_for_what_is_still_to_be_sent(kind, tmp_path):
+    statuses, told, is_problem = RERUN[kind]
+    ends = iter(zip(statuses, told, strict=True))
+
+    class Ended(Run):
+        """A run whose commands are over at once; one more than there are would raise."""
+
+        def __init__(self):
+            self.problems, self.statuses, self.times = [], [], {"seconds": 1.0}
+
+        def _start(self):
+            status, self.last = next(ends)
+            self.statuses.append(int(status))
+
+        def _wait(self, process, seconds):
+            pass
+
+        def _told(self, turn):
+            return self.last
+
+    run = Ended()
+    run._rerun()
+    assert bool(run.problems) == is_problem
+    assert list(ends) == []
 
 
 def test_only_what_bears_the_mark_is_found_and_killed(tmp_path):
