@@ -130,13 +130,11 @@ def _told_if_unwritable(
     try:
         yield
     except OSError as error:
-        is_other = by is not None and str(error.filename) != str(by)
-        if isinstance(error, Unwritable) or error.errno not in codes or is_other:
+        code, is_other = error.errno, by is not None and str(error.filename) != str(by)
+        if isinstance(error, Unwritable) or code is None or code not in codes or is_other:
             raise
-        why = os.strerror(error.errno)
-        raise Unwritable(
-            error.errno, f"{path}: cannot be written ({why}); see to its rights, or name another"
-        ) from error
+        why = f"cannot be written ({os.strerror(code)})"
+        raise Unwritable(code, f"{path}: {why}; see to its rights, or name another") from error
 
 
 def _place(partial: Path, path: Path) -> None:

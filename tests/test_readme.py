@@ -21,6 +21,7 @@ from sid_sweep.spec.trial import METHODS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+HANGS = ("guard", "groups")  # files of orchestration
 SMALL = ["--set", "budget.images=2_000", "--set", "evaluation.times=2", "--set", "seeds=[0]"]
 EASY = "data={kind: mixture, name: scattered, components: 1, dimensions: 2, deviation: 1.0}"
 
@@ -146,6 +147,19 @@ def test_the_network_of_ones_own_is_a_teacher(clone):
         capture_output=True, text=True, cwd=clone,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_bounds_within_which_a_hang_is_noticed_are_those_of_the_code():
+    bounds = re.findall(
+        r"^(\w+_(?:TICKS|SECONDS)) = (\d+)",
+        "".join((ROOT / f"sid_sweep/orchestration/{own}.py").read_text() for own in HANGS),
+        re.MULTILINE,
+    )
+    stated = dict(bounds)
+    named = ("IDLE_TICKS", "LEAVE_TICKS", "COLLECTIVE_SECONDS")
+    assert all(f"after {stated[name]} s" in README for name in named)
+    assert f"stopped (in {stated['FROZEN_TICKS']})" in README
+    assert f"silent (in {stated['SILENT_TICKS']})" in README
 
 
 def test_the_file_tree_names_every_file_and_room():

@@ -137,6 +137,8 @@ class Relay(tune.Callback):
         self._passing: set[str] = set()
         self._lost: set[str] = set()
         """Those that have lost a node."""
+        self._unwritten: dict[str, str] = {}
+        """Why trials failed that could not write it down."""
 
     def __reduce__(self) -> Any:
         return (tune.Callback, ())  # as for Handed
@@ -155,6 +157,8 @@ class Relay(tune.Callback):
         if result.get("over"):
             self._passing |= {trial.trial_id} if result["passing"] else set()
             self._lost |= {trial.trial_id} if result["lost_node"] else set()
+            if result["unwritten"]:
+                self._unwritten[trial.trial_id] = result["unwritten"]
             return
         entry = self._handed.entries[trial.trial_id]
         metrics = {name: result[name] for name in entry.trial.metrics if name in result}
@@ -174,7 +178,9 @@ class Relay(tune.Callback):
         """Its folder says how it ended; what may well go better another time is tried again."""
         self._running.discard(trial.trial_id)
         entry = self._handed.entries.pop(trial.trial_id)
-        if (died and entry.folder.result() is None) or not entry.folder.standing().is_end:
+        if cause := self._unwritten.pop(trial.trial_id, ""):
+            self._write_down(entry, cause)
+        elif (died and entry.folder.result() is None) or not entry.folder.standing().is_end:
             cause, trace = explain_death(report, logs=self._logs)
             entry.folder.write_failure(cause, traceback=trace)
             died = True
@@ -192,6 +198,18 @@ class Relay(tune.Callback):
         self._handed.ledger.tell(entry, result)
         for watcher in self._watchers:
             watcher.ended(entry, result)
+
+    def _write_down(self, entry: Entry, cause: str) -> None:
+        """Note a failure in the trial's stead.
+
+        Raises:
+            OSError: that cannot be done here either; the failure itself is said before.
+        """
+        try:
+            entry.folder.write_failure(cause, traceback=cause)
+        except OSError:
+            self._say(f"{entry}: {cause}")
+            raise
 
     def _again(self, entry: Entry, result: Result, lost: bool) -> str:
         """Have a trial go on, and in which words; "" where it has had all its tries."""

@@ -1,6 +1,5 @@
 """Tune's function. Light: the driver, which loads this, never loads torch."""
 
-from contextlib import suppress
 from typing import Any
 
 from .assignment import Assignment
@@ -11,12 +10,14 @@ def train_trial(config: dict[str, Any]) -> None:
     """Run the trial of `config`, its "assignment".
 
     An exception never leaves: that would end the actor, whose imports cost seconds. It is noted in
-    the trial's folder, and the driver reads it there.
+    the trial's folder, and the driver reads it there; where it cannot be written, the driver is
+    told it.
     """
     from ray import tune
 
     assignment: Assignment = config["assignment"]
     passing = lost = False
+    unwritten = ""
     try:
         assignment.settle()
         from .groups import train  # loads torch, here and not in the driver
@@ -24,7 +25,10 @@ def train_trial(config: dict[str, Any]) -> None:
         train(assignment)
     except Exception as error:
         cause, trace = explain(error)
-        with suppress(OSError):  # where it cannot be written, the driver says so
+        try:
             assignment.job.folder.write_failure(cause, traceback=trace)
+        except OSError:
+            unwritten = cause
         passing, lost = is_passing(error), lost_node(error)
-    tune.report({"images": 0, "over": True, "passing": passing, "lost_node": lost})
+    found = {"passing": passing, "lost_node": lost, "unwritten": unwritten}
+    tune.report({"images": 0, "over": True, **found})

@@ -6,21 +6,24 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ray import tune
 from ray.exceptions import ActorDiedError
 from ray.tune.search import Searcher
 
+from sid_sweep.files import Unwritable
 from sid_sweep.orchestration.guard import Guard, Lost
 from sid_sweep.orchestration.hooks import Dispatcher, Handed, Relay
 from sid_sweep.orchestration.signals import Interrupted, Signals
+from sid_sweep.orchestration.trainable import train_trial
 from sid_sweep.search import Ledger
 from sid_sweep.spec import load
-from sid_sweep.trials import Result, SweepFolder
+from sid_sweep.trials import Result, SweepFolder, TrialFolder
 from sid_sweep.trials.folder import Measurement
 
 LAMBDA = Path(__file__).parents[1] / "lambda.yaml"
 SMALL = ("seeds=[0, 1]", "scientific.loss.lambda={choice: [0.5, 1.0]}")
 METRICS = {"js": 0.5, "cost/evaluations": 1200.0}
-OVER = {"images": 0, "over": True, "passing": False, "lost_node": False}
+OVER = {"images": 0, "over": True, "passing": False, "lost_node": False, "unwritten": ""}
 DEATH = f"Failure # 1 (occurred at noon)\n{ActorDiedError()}\n"
 FINISHED = Result(outcome="finished", images=480_000, seconds=9.0, metrics=METRICS)
 
@@ -200,6 +203,45 @@ def test_what_the_trial_has_noted_of_its_failure_is_what_is_told(sweeping):
     sweeping.call("on_trial_result", result=OVER)
     sweeping.call("on_trial_complete")
     assert sweeping.heard == [("started", "0/0"), ("ended", "0/0", "failed", "ValueError: no")]
+
+
+@pytest.mark.parametrize("older", ["", "ValueError: of an older attempt"])
+def test_a_failure_that_the_trial_could_not_write_down_is_told_as_it_was(sweeping, older):
+    entry = sweeping.start()
+    if older:
+        entry.folder.write_failure(older, traceback="")
+    sweeping.call("on_trial_result", result=OVER | {"unwritten": "ValueError: no"})
+    sweeping.call("on_trial_complete")
+    assert sweeping.heard == [("started", "0/0"), ("ended", "0/0", "failed", "ValueError: no")]
+    assert entry.folder.failed() == "ValueError: no"
+
+
+def test_where_the_driver_cannot_write_it_down_either_it_is_said(sweeping):
+    entry = sweeping.start()
+    entry.folder.path.parent.mkdir(parents=True)
+    entry.folder.path.write_text("in its place")
+    sweeping.call("on_trial_result", result=OVER | {"unwritten": "ValueError: no"})
+    with pytest.raises(Unwritable):
+        sweeping.call("on_trial_complete")
+    assert sweeping.said == [f"{entry}: ValueError: no"]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_trial_hands_on_what_it_could_not_write_down(tmp_path, monkeypatch, broken):
+    reports = []
+    monkeypatch.setattr(tune, "report", reports.append)
+    folder = TrialFolder(tmp_path / "trial")
+    if broken:
+        folder.path.write_text("in its place")
+
+    def fails():
+        raise ValueError("no")
+
+    job = SimpleNamespace(folder=folder)
+    train_trial({"assignment": SimpleNamespace(job=job, settle=fails)})
+    (told,) = reports
+    assert told == OVER | {"unwritten": "ValueError: no" if broken else ""}
+    assert broken or folder.failed() == "ValueError: no"
 
 
 DIED = "its process died (The actor died unexpectedly before finishing this task)"
