@@ -97,6 +97,7 @@ def test_a_neighbour_that_lost_a_seed_says_nothing():
     assert not any("end of the range" in sentence for sentence in heard(sweep_of(finals)))
 
 
+@pytest.mark.slow
 def test_of_equal_arms_one_sweep_in_twenty_hears_of_an_edge_and_unconditionally_two_in_five_would():
     rng, values = np.random.default_rng(0), [0.0, 0.25, 0.5, 0.75, 1.0]
     num, heard_of, at_end = 50, 0, 0

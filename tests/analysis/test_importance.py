@@ -135,6 +135,7 @@ def test_a_knob_of_one_value_is_none():
     assert importance(data, asked) is None
 
 
+@pytest.mark.slow
 def test_of_equal_arms_importance_is_told_in_one_sweep_of_twenty_at_most():
     told = [
         obstacle(*search(lambda p: 0.0, num_arms=20, num_seeds=3, seed=seed)) == ""

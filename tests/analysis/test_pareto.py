@@ -101,6 +101,7 @@ def test_the_same_trials_give_the_same_shares():
     assert first.tobytes() == again.tobytes()
 
 
+@pytest.mark.slow
 def test_of_eight_equal_arms_bare_means_name_three_and_resampling_is_sure_of_the_cheapest_alone():
     rng = np.random.default_rng(2)
     cost = np.broadcast_to(np.arange(8.0), (1, 8))

@@ -112,6 +112,7 @@ def test_a_killed_worker_is_a_failed_trial_and_the_others_go_on(folder):
     assert "RUNNING" not in statuses(folder)
 
 
+@pytest.mark.slow
 def test_the_same_command_finishes_what_failed(folder):
     output = run(folder)
     assert "[6/6]" in output
