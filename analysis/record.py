@@ -57,6 +57,8 @@ class Record:
 
 def from_folder(folder: SweepFolder) -> Record:
     """Of a sweep's own folder."""
+    from sid_sweep.tracking import store_of
+
     sweep, values = folder.recorded()
     entries = folder.entries(sweep)
     drawn = {
@@ -70,6 +72,7 @@ def from_folder(folder: SweepFolder) -> Record:
     )
     shown = [*drawn.values(), *([data] if data else [])]
     damaged = {path: what for path in shown if (what := picture_trouble(path))}
+    uri, experiment_id = store_of(folder)
     return Record(
         plain(sweep),
         values.get(FOREIGN, {}),
@@ -77,6 +80,8 @@ def from_folder(folder: SweepFolder) -> Record:
         {place: path for place, path in drawn.items() if path not in damaged},
         None if data in damaged else data,
         warnings=tuple(f"{path}: {what}; no sheet shows it" for path, what in damaged.items()),
+        tracking_uri=uri,
+        experiment_id=experiment_id,
     )
 
 

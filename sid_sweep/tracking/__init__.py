@@ -1,7 +1,7 @@
 """MLflow: the driver mirrors the folders of a sweep into it, and the analysis reads it back."""
 
 from .client import address_of_run
-from .mlflow_mirror import run_ids, track
+from .mlflow_mirror import run_ids, store_of, track
 from .provenance import provenance
 from .read import fetch_student, fetch_trial, read_sweep
 from .record import read_record
@@ -16,5 +16,6 @@ __all__ = [
     "read_record",
     "read_sweep",
     "run_ids",
+    "store_of",
     "track",
 ]

@@ -17,7 +17,7 @@ from sid_sweep.trials import Entry, Measurement, Result, SweepFolder
 
 from .client import absolute, connect_to_write, reason, redact, ui_hint
 from .cursor import Cursor
-from .identity import identity
+from .identity import IDENTITY, identity
 from .runs import SWEEP, Runs, arm_key
 from .showcase import OUTCOME, Exhibit, Showcase
 from .store import Point, Status, Store
@@ -69,6 +69,15 @@ def run_ids(folder: SweepFolder) -> dict[str, str]:
     for path in folder.cursors():
         return {key: note["run_id"] for key, note in Cursor(path).items() if "/" in key}
     return {}
+
+
+def store_of(folder: SweepFolder) -> tuple[str, str]:
+    """Address and experiment of the store that was last sent to, without credentials; "" where
+    there is none."""
+    for path in folder.cursors():
+        note = Cursor(path)[IDENTITY]
+        return note.get("uri", ""), note.get("experiment_id", "")
+    return "", ""
 
 
 class MlflowMirror:

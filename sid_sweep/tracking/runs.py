@@ -44,7 +44,7 @@ class Runs:
         if self[SWEEP] and not self.store.reopen(self[SWEEP]):
             self.cursor.clear()  # the store was deleted or replaced: everything is sent anew
         if not self.cursor[IDENTITY]:
-            self.cursor.note(IDENTITY, value=self._identity)
+            self.cursor.note(IDENTITY, value=self._identity, **self.store.place)
         known = self[SWEEP]
         self._adopt()
         if not self[SWEEP]:

@@ -48,6 +48,11 @@ class Store:
         tags = {NOTE: self._question, **kind}
         self.experiment_id = client.create_experiment(name, tags=tags)
 
+    @property
+    def place(self) -> dict[str, str]:
+        """Where its pages are, for who may know."""
+        return {"uri": redact(self.client.tracking_uri), "experiment_id": self.experiment_id}
+
     def create(self, name: str, tags: dict[str, str], *, parent: str) -> str:
         """A new run, running; returns its id."""
         nesting = {PARENT: parent} if parent else {}

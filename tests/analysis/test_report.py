@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -190,6 +191,18 @@ def test_provenance_says_what_the_files_held_that_somebody_else_made(tmp_path):
     assert all(own in page for own in sums.values())
     write(studied(files=known.files), tmp_path / "out")
     assert beside(tmp_path / "out" / "runs.parquet").files == sums
+
+
+def test_a_report_of_a_folder_links_to_the_server_that_it_was_sent_to(tmp_path):
+    folder = SweepFolder(tmp_path / "lambda")
+    agree(folder, load(SPACES / "lambda.yaml"))
+    assert from_folder(folder).tracking_uri == ""
+    noted = {"value": "x", "uri": "http://***@host:5000", "experiment_id": "7"}
+    folder.cursor("0").write_text(json.dumps(["identity", noted]) + "\n")
+    known = from_folder(folder)
+    where = {"tracking_uri": known.tracking_uri, "experiment_id": known.experiment_id}
+    page = "http://host:5000/#/experiments/7/runs/run00?workflowType=machine_learning"
+    assert f'<a href="{page}">run00</a>' in html.page([section(studied(**where))])
 
 
 def test_the_sheet_shows_every_arm_at_one_seed(tmp_path):

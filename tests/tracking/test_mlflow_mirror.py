@@ -10,6 +10,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import geometric_mean
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -32,11 +33,12 @@ from small_sweep import (
 from sid_sweep.files import read_json
 from sid_sweep.spec import SpecError, Trial, plain
 from sid_sweep.spec.paths import leaves
-from sid_sweep.tracking import read_sweep, run_ids, track
+from sid_sweep.tracking import read_sweep, run_ids, store_of, track
 from sid_sweep.tracking import tracker as tracker_module
 from sid_sweep.tracking.client import connect
 from sid_sweep.tracking.identity import identity
 from sid_sweep.tracking.mlflow_mirror import cursor_of
+from sid_sweep.tracking.store import Store
 from sid_sweep.trials import TrialFolder
 from sid_sweep.trials.host import this_host
 
@@ -239,6 +241,16 @@ def test_the_sweeps_run_keeps_what_was_asked_and_where_it_was_computed(place, mo
     assert provenance["versions"].keys() >= {"torch", "ray", "optuna", "mlflow"}
     description = place.parent.data.tags["mlflow.note.content"]
     assert description == "Question: Which λ distils best?\n\nExpected: The larger.\n\n"
+
+
+def test_the_folder_knows_in_which_store_its_runs_are(place):
+    assert store_of(place.folder) == ("", "")
+    place.mirrored()
+    experiment = place.client.get_experiment_by_name(NAME).experiment_id
+    assert store_of(place.folder) == (place.uri, experiment)
+    store = Store(place.client, NAME, description="")
+    store.client = SimpleNamespace(tracking_uri=SECRET_URI)
+    assert store.place["uri"] == HIDDEN_URI
 
 
 def test_what_was_found_before_is_told_as_the_words_of_its_file(place):
