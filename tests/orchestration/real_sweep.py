@@ -51,14 +51,9 @@ class Command:
     def output(self) -> str:
         return self._output.read_text()
 
-    def wait_for_checkpoint(self, *, num: int = 1, after: float = 0.0) -> None:
-        """Until so many trials are under way, or again, by a clock that counts from 1970."""
-
-        def are_there():
-            there = self.sweep.path.glob("trials/*/checkpoint.pt")
-            return sum(path.stat().st_mtime > after for path in there) >= num
-
-        wait_for(are_there)
+    def wait_for_checkpoint(self, *, num: int = 1) -> None:
+        """Until trials are under way."""
+        wait_for(lambda: len(list(self.sweep.path.glob("trials/*/checkpoint.pt"))) >= num)
 
     def end(self, *, seconds: float = 240.0) -> int:
         """Wait for its end; returns the exit status."""

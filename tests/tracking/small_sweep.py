@@ -1,7 +1,6 @@
 """A small sweep whose trials are written by hand, and an MLflow of its own, for all tests of
 tracking."""
 
-import json
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -9,13 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 from PIL import Image
-from safetensors.numpy import save
 from sqlalchemy import Engine, event
 
 from sid_sweep.files import write_json
 from sid_sweep.spec import Sweep, plain
+from sid_sweep.tensors import write_tensors
 from sid_sweep.tracking.client import connect
 from sid_sweep.tracking.identity import identity
 from sid_sweep.tracking.mlflow_mirror import MlflowMirror, cursor_of
@@ -92,7 +91,8 @@ def train(entry: Entry, *evaluations: int, after: int = -1, later_ms: int = 0) -
 def finish(entry: Entry, *evaluations: int) -> Result:
     """A trial that spent its budget."""
     train(entry, *evaluations)
-    entry.folder.student.write_bytes(student_of(entry))
+    words = {"trial": plain(entry.trial)}
+    write_tensors(entry.folder.student, weights_of(entry), words)
     last = measurement(entry, evaluations[-1])
     return _end(
         entry.folder,
@@ -106,10 +106,9 @@ def finish(entry: Entry, *evaluations: int) -> Result:
     )
 
 
-def student_of(entry: Entry) -> bytes:
-    """A student's file, of this trial and with weights of its own."""
-    header = {"sid_sweep": json.dumps({"trial": plain(entry.trial)})}
-    return save({"weight": np.array([entry.number, entry.seed], np.float32)}, metadata=header)
+def weights_of(entry: Entry) -> dict[str, torch.Tensor]:
+    """Of its student: no other trial's."""
+    return {"weight": torch.tensor([entry.number, entry.seed], dtype=torch.float32)}
 
 
 def diverge(entry: Entry, *evaluations: int, at: int) -> Result:
