@@ -156,6 +156,7 @@ def test_a_finished_sweep_launches_nothing(folder):
     assert not any(line.startswith("[") for line in output.splitlines())
 
 
+@pytest.mark.slow
 def test_mlflow_holds_what_the_folders_hold_once(folder, monkeypatch):
     monkeypatch.chdir(folder)
     found, question = read_sweep("tiny")
@@ -197,6 +198,7 @@ def test_a_new_seed_runs_only_what_is_missing(folder):
     assert output.count("after") == 3
 
 
+@pytest.mark.slow
 def test_a_contradiction_is_refused(folder):
     output = run(folder, "--set", "seeds=[0, 1, 2]", "--set", "budget.images=100", status=2)
     assert "recorded 40000, now 100" in output
