@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sid_sweep.diffusion import noise as diffusion
 from sid_sweep.diffusion.noise import Epsilon
-from sid_sweep.nets import augment
+from sid_sweep.nets import augment, training
 
 from . import losses
 from .draws import Share
@@ -111,7 +111,8 @@ class ScoreDistillation(OneStepMethod):
         """min_θ E w L with the loss that the trial names, ψ frozen."""
         num = self.trial.batch.generator_latents
         for share in self.shares(num):
-            with self.learning(self.generator, images=images, purpose="generator", share=share):
+            named = {"images": images, "purpose": "generator", "share": share}
+            with training.frozen(self.fake_score), self.learning(self.generator, **named):
                 own = self._batch(images, "generator", share, self.levels["generator"])
                 x0 = self.generate(own.latents, own.labels)
                 xt = diffusion.diffuse(x0, own.noise, own.draw.level)

@@ -1,4 +1,8 @@
-"""How networks are made ready for training: layout, compilation, recomputation, dropout."""
+"""How networks are made ready for training: layout, compilation, recomputation, dropout, and
+which of them learn."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -29,6 +33,23 @@ def prepare(network: Denoiser, compute: spec.Compute) -> Denoiser:
     if compute.compile:
         network.net.compile()
     return network
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Within, nothing of a network learns that others learn through, way back included.
+
+    No gradient reaches its weights in any case; but the way back of a compiled network is made as a
+    whole, and would compute them in vain.
+    """
+    learning = [weight for weight in network.parameters() if weight.requires_grad]
+    for weight in learning:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in learning:
+            weight.requires_grad_(True)
 
 
 def set_dropout(network: nn.Module, share: float) -> None:

@@ -38,6 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "float32": {},
     "tf32": {"compute": {"tf32": True}},
     "cudnn_benchmark": {"compute": {"cudnn_benchmark": True}},
+    "float16": {"precision": "float16"},
     "bfloat16": {"precision": "bfloat16"},
     "bfloat16, channels last": {"precision": "bfloat16", "compute": {"channels_last": True}},
     "shared draws": {"batch": {"shared": True}},

@@ -42,6 +42,19 @@ def test_the_generators_step_leaves_the_fake_score_alone():
     assert not equal(before.generator, after.generator)
 
 
+def test_the_generator_learns_through_a_frozen_fake_score(monkeypatch):
+    _, method = stepped(0)
+    asked, epsilon = [], method.fake_score.forward
+
+    def seen(*inputs):
+        asked.append({weight.requires_grad for weight in method.fake_score.parameters()})
+        return epsilon(*inputs)
+
+    monkeypatch.setattr(method.fake_score, "forward", seen)
+    method.step(0)
+    assert asked == [{True}] * method.fake_part.steps + [{False}]
+
+
 def test_the_fake_scores_step_leaves_the_generator_alone():
     before, after = stepped(generator__optim__lr=NEVER)
     assert equal(before.generator, after.generator)

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from sid_sweep import spec
 from sid_sweep.diffusion.noise import EDM
 from sid_sweep.nets.denoiser import build
-from sid_sweep.nets.training import prepare, set_dropout
+from sid_sweep.nets.training import frozen, prepare, set_dropout
 
 UNET = spec.nets.UNet(kind="unet", channels=8, channel_mult=[1, 2], attention_resolutions=[4])
 NETS = {
@@ -134,3 +135,30 @@ def test_dropout_wakes_in_training_alone(net):
 def test_dropout_where_there_is_no_place_for_it_is_refused():
     with pytest.raises(ValueError, match=r"dropout = 0.5: the network has no layer"):
         set_dropout(nn.Linear(2, 2), 0.5)
+
+
+def flops_back_to_the_input(network):
+    """Of a compiled network's way back, which autograd cannot cut short."""
+    x = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    answer = torch.compile(network, backend="aot_eager")(x)
+    with FlopCounterMode(display=False) as counter:
+        answer.sum().backward(inputs=[x])
+    return counter.get_total_flops(), x.grad
+
+
+def test_what_others_learn_through_frozen_computes_no_gradient_of_its_own():
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.SiLU(), nn.Conv2d(4, 1, 3))
+    network[2].requires_grad_(False)
+    more, gradient = flops_back_to_the_input(network)
+    with frozen(network):
+        less, same = flops_back_to_the_input(network)
+    assert torch.equal(gradient, same)
+    assert less < more
+    assert [weight.requires_grad for weight in network.parameters()] == [True, True, False, False]
+
+
+def test_what_fails_while_frozen_thaws_again():
+    network = denoiser()
+    with pytest.raises(RuntimeError), frozen(network):
+        raise RuntimeError
+    assert all(weight.requires_grad for weight in network.parameters())
