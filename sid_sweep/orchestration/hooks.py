@@ -184,6 +184,7 @@ class Relay(tune.Callback):
             cause, trace = explain_death(report, logs=self._logs)
             entry.folder.write_failure(cause, traceback=trace)
             died = True
+        _lighten(trial)
         result = entry.folder.standing()
         if full := disk_full(result.cause):  # no other trial could be written either
             raise full
@@ -219,3 +220,15 @@ class Relay(tune.Callback):
             return ""
         most = self._handed.ledger.sweep.resources.retries
         return f"{result.cause}; tried again ({attempt} of {most})"
+
+
+def _lighten(trial: Any) -> None:
+    """Free what Tune notes of a trial, more than 100 kB each, and keeps until the sweep ends.
+
+    It is what the trial last reported, and what it would have reported had it reported nothing,
+    each with a copy of its specification, and statistics of all figures that it ever reported.
+    Nobody asks for them. Where no report is left, Tune fetches the other: so one is.
+    """
+    noted = trial.run_metadata
+    noted.last_result, noted.metric_analysis, noted.metric_n_steps = {"done": True}, {}, {}
+    trial._default_result_or_future = None
