@@ -217,15 +217,19 @@ class Sweep(Spec):
         return Arm(kept)
 
     def trial(self, arm: Arm, seed: int) -> Trial:
-        """The resolved trial of an arm at a seed."""
-        return Trial.model_validate(self.trial_values(arm, seed))
+        """The resolved trial of an arm at a seed. An arm is resolved once, and its trials share all
+        but the seed: no rule looks at it."""
+        if arm not in self._resolved:
+            self._resolved[arm] = Trial.model_validate(self.trial_values(arm, seed))
+        return self._resolved[arm].model_copy(update={"seed": seed})
+
+    @functools.cached_property
+    def _resolved(self) -> dict[Arm, Trial]:
+        return {}
 
     def trials(self, arm: Arm) -> list[Trial]:
-        """Those of an arm at all seeds, screening ones first. Resolved once: no rule looks at the
-        seed."""
-        first, *others = self.seeds.all
-        trial = self.trial(arm, first)
-        return [trial, *(trial.model_copy(update={"seed": seed}) for seed in others)]
+        """Those of an arm at all seeds, screening ones first."""
+        return [self.trial(arm, seed) for seed in self.seeds.all]
 
     def trial_values(self, arm: Arm, seed: int) -> dict[str, Any]:
         """The trial's values before validation: fixed, then the arm, then the seed."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sid_sweep.spec import Generator, SpecError, Trial, digest, load, nets, plain
+from sid_sweep.spec import Arm, Generator, SpecError, Trial, digest, load, nets, plain
 from sid_sweep.spec.domain import Cases, Choice, IntUniform
 from sid_sweep.spec.knobs import knobs
 
@@ -118,14 +118,14 @@ def test_a_group_given_in_part_keeps_the_rest_of_its_default():
 
 def test_a_digest_is_the_identity_of_the_values():
     sweep = load(LAMBDA, [ANY])
-    trial = sweep.trial({"loss.lambda": 0.5}, 0)
+    trial = sweep.trial(Arm({"loss.lambda": 0.5}), 0)
     shuffled = Trial.model_validate(dict(reversed(plain(trial).items())))
     assert digest(trial) == digest(shuffled)
-    assert digest(sweep.trial({"loss.lambda": 0.5}, 1)) != digest(trial)
-    assert digest(sweep.trial({"loss.lambda": 0.75}, 0)) != digest(trial)
+    assert digest(sweep.trial(Arm({"loss.lambda": 0.5}), 1)) != digest(trial)
+    assert digest(sweep.trial(Arm({"loss.lambda": 0.75}), 0)) != digest(trial)
     whole = load(LAMBDA, ["scientific.loss.lambda={choice: [0.5, 1]}", "baseline={}"])
-    assert digest(whole.trial({"loss.lambda": 1}, 0)) == digest(
-        sweep.trial({"loss.lambda": 1.0}, 0)
+    assert digest(whole.trial(Arm({"loss.lambda": 1}), 0)) == digest(
+        sweep.trial(Arm({"loss.lambda": 1.0}), 0)
     )
 
 
@@ -152,3 +152,12 @@ def test_a_condition_that_could_never_mean_anything_is_refused(when, sentence):
     )
     with pytest.raises(SpecError, match=sentence):
         load(LAMBDA, [f"scientific={scientific}", "baseline={}"])
+
+
+def test_an_arm_is_resolved_once_and_its_trials_differ_in_the_seed_alone():
+    sweep = load(LAMBDA, [ANY])
+    arm = Arm({"loss.lambda": 0.5})
+    first, other = sweep.trial(arm, 0), sweep.trial(arm, 1)
+    assert other == Trial.model_validate(sweep.trial_values(arm, 1))
+    assert plain(first) == {**plain(other), "seed": 0}
+    assert first.generator is other.generator  # memory of a thousand trials, and half their start
