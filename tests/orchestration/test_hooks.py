@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from ray import tune
 from ray.exceptions import ActorDiedError
+from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from sid_sweep.files import Unwritable
@@ -102,7 +103,11 @@ class Sweeping:
         return entry
 
     def call(self, hook, trial_id="one", **more):
-        trial = SimpleNamespace(trial_id=trial_id, error_file=str(self.errors))
+        noted = SimpleNamespace(last_result={})
+        trial = SimpleNamespace(trial_id=trial_id, error_file=str(self.errors), run_metadata=noted)
+        self.tell_of(trial, hook, **more)
+
+    def tell_of(self, trial, hook, **more):
         getattr(self.relay, hook)(iteration=1, trials=[trial], trial=trial, **more)
 
     def die(self, trial_id="one", report=DEATH):
@@ -125,6 +130,22 @@ def test_every_entry_is_handed_out_once_and_then_there_is_nothing(sweeping):
         sweeping.call("on_trial_complete", f"id{number}")
     assert sweeping.dispatcher.suggest("id4") == Searcher.FINISHED
     assert sweeping.dispatcher.suggest("id5") == Searcher.FINISHED
+
+
+def test_nothing_that_tune_notes_of_a_trial_outlives_it(sweeping):
+    entry = sweeping.start()
+    slip = Trial("train_trial", trial_id="one", config={"assignment": entry}, stub=True)
+    slip._default_result_or_future = {"config": slip.config}
+    for images in range(1, 30):
+        result = {"images": images, **METRICS, "config": slip.config}
+        sweeping.tell_of(slip, "on_trial_result", result=result)
+        slip.update_last_result(result)
+    assert len(slip.metric_analysis) > len(METRICS)
+    entry.folder.write_result(FINISHED)
+    sweeping.tell_of(slip, "on_trial_complete")
+    assert slip.last_result == {"done": True, "trial_id": "one"}
+    assert not slip.metric_analysis
+    assert not slip.metric_n_steps
 
 
 def test_what_the_gate_holds_back_is_not_handed_out_and_what_is_out_ends(tmp_path):

@@ -1,6 +1,7 @@
 """A local run is heard on this machine alone, by its own processes alone, whatever the environment
 says of other clusters."""
 
+import http.client
 import os
 import socket
 import subprocess
@@ -46,6 +47,19 @@ def is_loopback(address: str) -> bool:
     return host in ("0100007F", "0" * 24 + "01000000", "0" * 16 + "FFFF00000100007F")
 
 
+def status(port: int, *, host: str) -> int | None:
+    """What a socket answers to a page of a host whose name was made to point here (DNS rebinding);
+    None: it speaks no HTTP."""
+    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        asked.request("GET", "/", headers={"Host": host})
+        return asked.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        asked.close()
+
+
 def test_the_table_of_sockets_is_read_as_the_kernel_writes_it():
     for host, loopback in (("127.0.0.1", True), ("0.0.0.0", False)):
         with socket.create_server((host, 0)):
@@ -72,6 +86,9 @@ def test_nothing_of_a_run_listens_to_other_machines(tmp_path):
         assert len(heard) >= 6
         assert {a: names[pid] for a, pid in heard.items() if not is_loopback(a)} == {}
         assert not any("dashboard.py" in _line(pid) for pid in heard.values())
+        ports = {int(a.split(":")[1], 16): names[pid] for a, pid in heard.items()}
+        pages = {names: status(port, host="rebound.example") for port, names in ports.items()}
+        print("PAGES", pages)
         (gcs,) = [
             port
             for a, pid in heard.items()
