@@ -5,6 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -249,3 +252,14 @@ def test_no_password_is_printed_or_kept(server, tmp_path):
     holders = [p for p in kept if p.is_file() and SECRET.encode() in p.read_bytes()]
     assert holders == []
     assert not [path for path in kept if SECRET in str(path)]
+
+
+def test_a_page_of_another_name_reads_nothing(server):
+    """A browser's page whose host was made to point here (DNS rebinding)."""
+    server.start()
+    page = f"{server.uri}/api/2.0/mlflow/experiments/search?max_results=1"
+    with urllib.request.urlopen(page) as answer:
+        assert answer.status == HTTPStatus.OK
+    rebound = urllib.request.Request(page, headers={"Host": "rebound.example"})
+    with pytest.raises(urllib.error.HTTPError, match=f"{HTTPStatus.FORBIDDEN}"):
+        urllib.request.urlopen(rebound)
