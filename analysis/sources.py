@@ -16,6 +16,7 @@ from sid_sweep.files import Damaged
 from sid_sweep.places import REPORTS, STORAGE
 from sid_sweep.spec.names import sweep_name
 from sid_sweep.trials import SweepFolder, sweeps_in
+from sid_sweep.trials.derived import unlisted
 from sid_sweep.trials.rows import rows_of
 
 EXPORT = "runs.parquet"
@@ -65,11 +66,14 @@ def from_folder(folder: SweepFolder) -> Source:
     """
     from sid_sweep.tracking import run_ids
 
-    sweep = folder.sweep()
-    if not folder.arms() and folder.trials_like(""):
+    sweep, begun = folder.sweep(), folder.trials_like("")
+    entries = folder.entries(sweep)
+    if begun and not entries:
         raise Damaged(folder.numbering, "names no arm, and there are trials")
+    if lost := unlisted(begun, entries, sweep):
+        raise Damaged(folder.numbering, f"lacks arms that have trials, such as {lost[0]}")
     question = Question.from_outline(sweep.outline())
-    found = rows_of(sweep.sweep, folder.entries(sweep), run_ids(folder))
+    found = rows_of(sweep.sweep, entries, run_ids(folder))
     return Source(tidy(found, question), question)
 
 

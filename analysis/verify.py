@@ -16,11 +16,13 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from analysis import sources
+from sid_sweep.files import Damaged
 from sid_sweep.places import STORAGE
 from sid_sweep.spec import SETTLED, Trial, digest
 from sid_sweep.spec.messages import finding
 from sid_sweep.spec.names import sweep_name, trial_name
 from sid_sweep.trials import Measurement, Result, SweepFolder, TrialFolder, sweeps_in
+from sid_sweep.trials.folder import disagreement
 from sid_sweep.trials.host import Host
 
 EXIT_AGREES, EXIT_DIFFERS, EXIT_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -180,7 +182,8 @@ def read(folder: TrialFolder) -> Record:
     """What a trial's folder says.
 
     Raises:
-        ValueError: it holds no trial, another version's, or one that has not ended.
+        ValueError: it holds no trial, another version's, or one that has not ended; Damaged: its
+            result is not that of its evaluations.
     """
     if not folder.specification.exists():
         raise ValueError(f"{folder.path}: is no trial's folder: no {folder.specification.name}")
@@ -198,7 +201,10 @@ def read(folder: TrialFolder) -> Record:
             f"{folder.path}: the trial is {standing.outcome}; only one that came to an end of its "
             "own can be verified"
         )
-    return Record(folder.path.name, trial, folder.measurements(), standing, folder.host())
+    measured = folder.measurements()
+    if what := disagreement(standing, measured):
+        raise Damaged(folder.log, what)
+    return Record(folder.path.name, trial, measured, standing, folder.host())
 
 
 # ---- which trial

@@ -5,18 +5,16 @@ the arms that are known, and finds their results. The arms' numbers are derived 
 else from the trials.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from sid_sweep.files import Damaged, drop_half_line, set_aside, whole_lines, write_lines
-from sid_sweep.spec import Arm, SpecError, Sweep, digest
-from sid_sweep.spec.domain import Cases
-from sid_sweep.spec.paths import lookup
-from sid_sweep.trials import SweepFolder, TrialFolder
+from sid_sweep.spec import Arm, SpecError, Sweep
+from sid_sweep.trials import SweepFolder
 from sid_sweep.trials.checked import parsed
+from sid_sweep.trials.derived import arm_of
 from sid_sweep.trials.mend import mend_spending, mend_sweep, mend_trials
 from sid_sweep.trials.sweep_folder import ARM
 
@@ -100,26 +98,9 @@ def _arms_begun(folder: SweepFolder, sweep: Sweep) -> list[Arm]:
     found: list[tuple[int, Arm]] = []
     for own in folder.trials_like(""):
         try:
-            measured = own.measurements()
-            arms = _arms_like(own, sweep)
+            measured, arm = own.measurements(), arm_of(own, sweep)
         except (Damaged, FileNotFoundError):
             continue
-        found += [(measured[0].timestamp_ms if measured else 2**63, arm) for arm in arms]
+        if arm is not None:
+            found.append((measured[0].timestamp_ms if measured else 2**63, arm))
     return [arm for _, arm in sorted(found, key=lambda pair: pair[0])]
-
-
-def _arms_like(own: TrialFolder, sweep: Sweep) -> Sequence[Arm]:
-    """The arm that comes to a trial; no arm where the trial is not of this sweep."""
-    values = own.values()
-    options = [
-        domain.corners() if isinstance(domain, Cases) else [lookup(values, knob)]
-        for knob, domain in sweep.domains.items()
-    ]
-    for choice in product(*options):
-        arm = sweep.trimmed(dict(zip(sweep.domains, choice, strict=True)))
-        try:
-            if digest(sweep.trial(arm, values["seed"])) == own.path.name:
-                return [arm]
-        except (ValidationError, ValueError, KeyError):
-            continue
-    return []

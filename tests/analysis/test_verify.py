@@ -178,6 +178,15 @@ def test_what_has_not_ended_or_cannot_be_read_is_refused(finished, running, stor
     assert line.count("\n") == 1
 
 
+def test_a_result_that_is_not_that_of_its_evaluations_is_refused(finished, storage, capsys):
+    ending = finished.folder.ending
+    result = read_json(ending)
+    write_json(ending, result | {"images": result["images"] - 1})
+    assert verified(finished.folder.path, storage) == EXIT_INPUT
+    assert f"{finished.folder.log}: it ended at" in capsys.readouterr().err
+    write_json(ending, result)
+
+
 def test_a_trial_is_found_by_place_digest_and_folder(finished, storage, monkeypatch):
     found, caches = [], []
 

@@ -270,16 +270,30 @@ def test_a_damaged_picture_is_left_out_of_the_sheet_and_named(begun, tmp_path, c
     assert (out / "samples.png").exists()
 
 
-@pytest.mark.parametrize("damage", [empty, lambda path, other: path.unlink()])
+def lose_all_but_the_first(path, other):
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+
+
+NO_ARM = "names no arm, and there are trials"
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (empty, NO_ARM),
+        (lambda path, other: path.unlink(), NO_ARM),
+        (lose_all_but_the_first, "lacks arms that have trials, such as loss.lambda = 1"),
+    ],
+)
 def test_readers_name_a_list_of_arms_that_is_lost_and_the_command_derives_it(
-    begun, tmp_path, damage
+    begun, tmp_path, damage, what
 ):
     storage = tmp_path / "sweeps"
     shutil.copytree(begun[0], storage)
     path = files(storage, small())["arms.jsonl"]
     damage(path, None)
     said = read_all(storage)
-    assert said.startswith(f"{path}: names no arm, and there are trials; the command that runs")
+    assert said.startswith(f"{path}: {what}; the command that runs")
     command(storage)
     assert read_all(storage) == ""
     assert table(storage) == begun[1]
