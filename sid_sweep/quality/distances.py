@@ -68,19 +68,6 @@ def histogram(
     return gaussian_filter(counts / len(points), bandwidth / width, mode="constant")
 
 
-def frechet(a: Float[Tensor, "N D"], b: Float[Tensor, "M D"]) -> float:
-    """Fréchet distance of Gaussian fits, |μ1-μ2|² + tr(S1 + S2 - 2 (S1 S2)^½) (Heusel et al. 2017).
-
-    tr (S1 S2)^½ is the sum of the square roots of the eigenvalues of S1 S2, which are real and not
-    negative; rounding below 0 is cut.
-    """
-    a, b = a.double(), b.double()
-    cov_a, cov_b = torch.cov(a.T), torch.cov(b.T)
-    cross = torch.linalg.eigvals(cov_a @ cov_b).real.clamp(min=0).sqrt().sum()
-    between = (a.mean(0) - b.mean(0)).square().sum()
-    return float(between + cov_a.trace() + cov_b.trace() - 2 * cross)
-
-
 def class_score(probabilities: Float[Tensor, "N C"]) -> float:
     """exp E KL(p(y|x) ‖ p(y)), the Inception score's formula (Salimans et al. 2016)."""
     p = probabilities.double()

@@ -30,8 +30,9 @@ from sid_sweep.streams import seeded, stream
 from sid_sweep.teachers import Teacher
 
 from . import latents
-from .distances import class_score, frechet
+from .distances import class_score
 from .kept import kept_network
+from .moments import frechet_between
 
 NUM_SAMPLES = 7168
 STANDING = 0.01  # relative standard error at which a unit is accurate enough
@@ -39,7 +40,7 @@ LEAST_DRAWS, MOST_DRAWS = 4, 4096
 TEACHER_STEPS = 50
 CLASSIFIER_EPOCHS = 60
 CLASSIFIER_VERSION = 1  # raise it when the architecture or the training below changes
-UNITS_VERSION = 3  # raise it when the units of the ratios are measured otherwise
+UNITS_VERSION = 4  # raise it when the units of the ratios are measured otherwise
 
 
 class Classifier(nn.Module):
@@ -107,7 +108,7 @@ class DigitsJudge:
     @torch.no_grad()
     def measure(self, samples: Float[Tensor, "N 1 8 8"]) -> dict[str, float]:
         features = self.classifier.features(samples)
-        fd = frechet(self.whiten(features), self.real)
+        fd = frechet_between(self.whiten(features), self.real)
         score = class_score(self.classifier.classes(features).softmax(1))
         return {
             **({} if self.fd_teacher is None else {"fd_ratio": fd / self.fd_teacher}),
@@ -172,7 +173,7 @@ def _distances(
 ) -> Iterator[float]:
     with torch.no_grad():
         for own in features:
-            yield frechet(own, real)
+            yield frechet_between(own, real)
 
 
 def _redrawn(real: Float[Tensor, "R F"]) -> Iterator[Float[Tensor, "N F"]]:

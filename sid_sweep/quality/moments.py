@@ -76,6 +76,12 @@ def frechet(
     return float((mean_a - mean_b).square().sum() + trace)
 
 
+def frechet_between(a: Float[Tensor, "N F"], b: Float[Tensor, "M F"]) -> float:
+    """The Fréchet distance of the Gaussian fits of two samples."""
+    one, two = Moments.of(a), Moments.of(b)
+    return frechet(one.mean, one.covariance, two.mean, two.covariance)
+
+
 def _root(covariance: Float[Tensor, "F F"]) -> Float[Tensor, "F F"]:
     """The symmetric square root."""
     values, vectors = torch.linalg.eigh(covariance)

@@ -200,4 +200,4 @@ class Trial(Spec):
 
 
 TEACHER_VERSION = 3  # raise it when the networks or their training change
-JUDGE_VERSION = 3  # raise it when a metric is measured otherwise: sweeps begun before are refused
+JUDGE_VERSION = 4  # raise it when a metric is measured otherwise: sweeps begun before are refused

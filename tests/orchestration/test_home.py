@@ -122,6 +122,7 @@ def test_a_process_is_known_by_its_number_and_its_beginning(start):
     program, _ = start("import time; print(flush=True); time.sleep(60)")
     (process,) = children_of(os.getpid())
     assert process.pid == program.pid
+    time.sleep(0.1)  # until it sleeps
     assert process.state() == "S"
     os.kill(program.pid, signal.SIGSTOP)
     time.sleep(0.1)

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import scipy.linalg
 import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist, jensenshannon
@@ -13,7 +12,6 @@ from scipy.stats import norm
 from sid_sweep.quality.distances import (
     class_score,
     directions,
-    frechet,
     histogram,
     jensen_shannon,
     sliced_w2,
@@ -106,34 +104,6 @@ def test_a_histogram_is_smoothed_by_a_gaussian_of_that_deviation(dim):
     marginal = shares if dim == 1 else shares.sum(1)
     assert marginal == pytest.approx(width * norm.pdf(places, scale=0.5), abs=2e-5)
     assert histogram(at + 9, reach=4.0, cells=401, bandwidth=0.5).sum() == 0
-
-
-# ---- Fréchet
-
-
-def test_frechet_is_zero_on_itself_and_matches_the_matrix_root():
-    a, b = normal(400, 5), 1.5 * normal(500, 5, seed=3) + 0.3
-    assert frechet(a, a) == pytest.approx(0, abs=1e-9)
-    cov_a, cov_b = np.cov(a.numpy().T), np.cov(b.numpy().T)
-    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
-    between = float((a.mean(0) - b.mean(0)).square().sum())
-    expected = between + np.trace(cov_a + cov_b - 2 * root)
-    assert frechet(a, b) == pytest.approx(expected, rel=1e-9)
-
-
-def test_frechet_of_diagonal_gaussians():
-    """|μ1-μ2|² + Σ (σ1-σ2)², on points whose fit is exactly diagonal."""
-    axes = torch.cat([torch.eye(3), -torch.eye(3)]).double()
-    scale = (5 / 2) ** 0.5  # so that the unbiased variance of each coordinate is 1
-    one = scale * axes * torch.tensor([1.0, 2.0, 3.0])
-    two = scale * axes * torch.tensor([2.0, 2.0, 5.0]) + torch.tensor([1.0, 0.0, -2.0])
-    assert frechet(one, two) == pytest.approx(5 + 1 + 0 + 4)
-
-
-@pytest.mark.parametrize("rank", [6, 2])
-def test_frechet_to_itself_is_zero_even_without_full_rank(rank):
-    a = normal(300, rank) @ normal(rank, 6, seed=1)
-    assert frechet(a, a) == pytest.approx(0, abs=1e-6)
 
 
 # ---- class score
