@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 
 LONGEST_SECONDS = 30.0  # between two lines: twice what is promised, as machines that test are busy
 WIDTH = 80
+RAYS_OWN = re.compile(r"Trial |Result for|\(.* pid=|\d{4}-\d\d-\d\d")
 SPACE = TINY.format(question="Is it ever silent?", rates="[0.001, 0.002]", checkpoint_seconds=9)
 SMALL = ("--set", "budget.images=8_000", "--set", "seeds=1")
 
@@ -36,6 +37,7 @@ def test_in_a_pipe_it_says_what_it_waits_for(tmp_path):
     assert child.returncode == 0
     lines = [line for _, line in came]
     assert not any("\x1b" in line for line in lines)
+    assert not [line for line in lines if RAYS_OWN.match(line)]
     assert any(re.fullmatch(r"  starting Ray \(\d+ s\)", line) for line in lines), lines
     assert any("0 of 2 done" in line for line in lines)
     assert "mlflow ui" in lines[-3]

@@ -139,11 +139,15 @@ class Relay(tune.Callback):
         """Those that have lost a node."""
         self._unwritten: dict[str, str] = {}
         """Why trials failed that could not write it down."""
+        self._ended: list[Any] = []
+        """Since the last step; Tune still looks at them within it."""
 
     def __reduce__(self) -> Any:
         return (tune.Callback, ())  # as for Handed
 
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
+        while self._ended:
+            _lighten(self._ended.pop())
         self._check(bool(self._running) or not self._handed.entries)
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -184,7 +188,7 @@ class Relay(tune.Callback):
             cause, trace = explain_death(report, logs=self._logs)
             entry.folder.write_failure(cause, traceback=trace)
             died = True
-        _lighten(trial)
+        self._ended.append(trial)
         result = entry.folder.standing()
         if full := disk_full(result.cause):  # no other trial could be written either
             raise full

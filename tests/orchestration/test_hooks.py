@@ -132,7 +132,8 @@ def test_every_entry_is_handed_out_once_and_then_there_is_nothing(sweeping):
     assert sweeping.dispatcher.suggest("id5") == Searcher.FINISHED
 
 
-def test_nothing_that_tune_notes_of_a_trial_outlives_it(sweeping):
+def test_what_tune_notes_of_a_trial_goes_once_all_have_looked_at_it(sweeping):
+    """Tune's own callback, which comes later, prints a trial that ends with nothing to show."""
     entry = sweeping.start()
     slip = Trial("train_trial", trial_id="one", config={"assignment": entry}, stub=True)
     slip._default_result_or_future = {"config": slip.config}
@@ -143,6 +144,8 @@ def test_nothing_that_tune_notes_of_a_trial_outlives_it(sweeping):
     assert len(slip.metric_analysis) > len(METRICS)
     entry.folder.write_result(FINISHED)
     sweeping.tell_of(slip, "on_trial_complete")
+    assert slip.last_result == result
+    sweeping.relay.on_step_begin(iteration=2, trials=[slip])
     assert slip.last_result == {"done": True, "trial_id": "one"}
     assert not slip.metric_analysis
     assert not slip.metric_n_steps
