@@ -92,6 +92,10 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: Sequence[str], activit
 
     listeners = _listeners(options.notify)
     console, folder = activity.console, SweepFolder(options.storage / sweep.sweep)
+    if options.replica is not None and not options.dry_run:
+        from sid_sweep import preparation
+
+        preparation.restore_folder(folder, options.replica, activity=activity)
     with activity.doing("looking at what is there"):
         if folder.path.is_dir() and not options.dry_run:
             _mend(folder, sweep, console)
@@ -121,6 +125,7 @@ def _run(sweep: Sweep, options: argparse.Namespace, argv: Sequence[str], activit
             command=command,
             report=_report_command(sweep, options),
             tracking_uri=options.tracking_uri,
+            replica=options.replica,
             listeners=listeners,
         )
         return session.run(address=options.address)

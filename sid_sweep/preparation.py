@@ -13,10 +13,24 @@ from sid_sweep.plan import Lines, Plan, costs
 from sid_sweep.screen import say
 from sid_sweep.spec import Data, SpecError
 from sid_sweep.spending import Spending
+from sid_sweep.tracking import restore
 from sid_sweep.tracking.client import require_writable
+from sid_sweep.trials import SweepFolder
 
 WARNING = Text.assemble("  ", ("!", "yellow"), " ")
 STOPPED = Text.assemble("  ", ("stopped", "yellow"), " ")
+
+
+def restore_folder(folder: SweepFolder, replica: str, *, activity: Activity) -> None:
+    """Where the sweep's folder is gone, take it from its replica.
+
+    Raises:
+        SpecError: the replica cannot be reached, or is another sweep's.
+    """
+    with activity.doing("looking at the replica") as step:
+        taken = restore(folder, replica, show=lambda done, most: step.far(done, most, "files"))
+    if taken:
+        say(activity.console, Text("  replica   "), f"{taken:,} files taken from there")
 
 
 def decode_pictures(plan: Plan, *, activity: Activity) -> int:

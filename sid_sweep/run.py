@@ -78,6 +78,12 @@ def parser() -> argparse.ArgumentParser:
         help="MLflow tracking server or database (default: MLflow's own, ./mlflow.db)",
     )
     parser.add_argument(
+        "--replica",
+        metavar="URI",
+        help="have a copy of the sweep follow it there: any place that fsspec knows, such as "
+        "s3://bucket/sweeps; where the sweep's folder is gone, it is taken from there",
+    )
+    parser.add_argument(
         "--address",
         metavar="ADDR",
         help="host:port of a running Ray cluster that this machine is a node of, or auto: that of "

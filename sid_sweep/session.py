@@ -39,7 +39,7 @@ from sid_sweep.search import Ledger
 from sid_sweep.spec import SETTLED, SpecError, Trial
 from sid_sweep.spending import OF_A_COMMAND, STOPPING, Spending, Use, going_on
 from sid_sweep.table_referee import TableReferee
-from sid_sweep.tracking import Tracker, provenance, track
+from sid_sweep.tracking import Tracker, provenance, replicate, track
 from sid_sweep.tracking.client import reason, redact
 from sid_sweep.tracking.provenance import published
 from sid_sweep.tracking.tracker import INTERRUPTED_SECONDS
@@ -61,12 +61,14 @@ class Session:
         command: str,
         report: str,
         tracking_uri: str | None,
+        replica: str | None = None,
         listeners: Sequence[Listener] = (),
     ) -> None:
         """
         Args:
             command: what goes on with the sweep.
             report: what compares its arms.
+            replica: where a copy of the folder follows it; None: nowhere.
             listeners: who are told of the end.
         """
         self.plan = plan
@@ -81,6 +83,8 @@ class Session:
         self.board = Board(self.sweep, console=self.console, **shown)
         exhibit = functools.partial(make_exhibit, self.folder)
         self.trackers = [track(self.sweep, self.folder, uri=tracking_uri, exhibit=exhibit)]
+        if replica is not None:
+            self.trackers.append(replicate(self.folder, replica))
         self.watchers: list[Watcher] = [self.spending, self.board, *self.trackers]
 
     def run(self, *, address: str | None) -> int:

@@ -52,8 +52,8 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "exits": "",
     "places": "",
     "manual": "spec",
-    "preparation": "spec foreign teachers orchestration tracking exits screen activity spending "
-    "plan",
+    "preparation": "spec foreign trials teachers orchestration tracking exits screen activity "
+    "spending plan",
     "session": "spec files trials search table_referee exhibit orchestration tracking exits screen "
     "activity console spending notify plan preparation quality teachers analysis",
     "command": "spec files trials search exits places screen activity plan notify manual "

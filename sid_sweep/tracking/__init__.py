@@ -5,6 +5,7 @@ from .mlflow_mirror import run_ids, store_of, track
 from .provenance import provenance
 from .read import fetch_student, fetch_trial, read_sweep
 from .record import read_record
+from .replica import replicate, restore
 from .tracker import Tracker
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "provenance",
     "read_record",
     "read_sweep",
+    "replicate",
+    "restore",
     "run_ids",
     "store_of",
     "track",

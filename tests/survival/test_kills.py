@@ -246,8 +246,13 @@ def _trials(home):
     return SweepFolder(home.sweep).trials_like("")
 
 
+def _set_a_clock_wrong(home):
+    _change(home, "update metrics set timestamp = timestamp + 1 where key = 'cost/seconds'")
+
+
 DAMAGE = {
     "points": _double_a_point,
+    "clock": _set_a_clock_wrong,
     "MLflow/seed": _leave_a_run_running,
     "MLflow": _double_a_run,
     "MLflow/": _lose_a_point,
