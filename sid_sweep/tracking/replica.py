@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
-from sid_sweep.files import replacing, replacing_folder
+from sid_sweep.files import DiskFull, Unwritable, replacing, replacing_folder
 from sid_sweep.spec import SpecError
 from sid_sweep.trials import Entry, Result, SweepFolder, TrialFolder
 
@@ -23,8 +24,8 @@ from .client import reason, redact
 from .identity import IDENTITY, identity
 from .tracker import Tracker
 
+CACHE = "cache"  # whose files never change
 CACHED = ("teachers", "classifiers", "judges")  # pictures and what a hub keeps are made again
-COPIED_ONCE = "cache"
 TOP_SECONDS = 60.0  # what grows with every trial, such as the journal, is not sent with every one
 
 
@@ -78,7 +79,7 @@ class Place:
 
     def is_at(self, path: Path) -> bool:
         """Whether its files are those in a folder of this machine."""
-        is_here = "file" in (self.files.protocol, *self.files.protocol)
+        is_here = isinstance(self.files, LocalFileSystem)
         return is_here and Path(self._root).resolve() == path.resolve()
 
     def _path(self, name: str) -> str:
@@ -94,7 +95,7 @@ class Replica:
         """A file is on its way, and may be large."""
         self._storage, self._folder = folder.path.parent, folder
         self._place = Place(uri)
-        self._there = self._place.sizes(folder.path.name) | self._place.sizes(COPIED_ONCE)
+        self._there = self._place.sizes(folder.path.name) | self._place.sizes(CACHE)
         self._sent: dict[str, Stamp] = {}
         self._followed = -math.inf
         identity(folder)
@@ -143,7 +144,7 @@ class Replica:
                 stamp = Stamp.of(path)
             except FileNotFoundError:  # since a moment ago
                 continue
-            is_final = are_final or name.startswith(f"{COPIED_ONCE}/")
+            is_final = are_final or name.startswith(f"{CACHE}/")
             is_there = is_final and self._there.get(name) == stamp.size
             if self._sent.get(name) == stamp or (name not in self._sent and is_there):
                 continue
@@ -182,6 +183,8 @@ def restore(
     """
     try:
         return _restored(folder, Place(uri), show)
+    except (DiskFull, Unwritable):
+        raise
     except SpecError as error:
         raise SpecError(f"--replica {redact(uri)}: {error}") from None
     except Exception as error:  # whatever a library of some store can raise
@@ -201,13 +204,15 @@ def _restored(folder: SweepFolder, place: Place, show: Callable[[int, int], None
                 f"move {folder.path} away to go on with the one there"
             )
         return 0
-    files = [*place.sizes(name), *(f for f in place.sizes(COPIED_ONCE) if _lacks(storage, f))]
+    files = [*place.sizes(name), *(f for f in place.sizes(CACHE) if not (storage / f).exists())]
+    if outside := next((file for file in files if ".." in file.split("/")), None):
+        raise SpecError(f"holds {outside}, which leads out of the folder; it is none of ours")
     done = 0
     if theirs:
         with replacing_folder(folder.path) as partial:
             for file in files:
                 show(done, len(files))
-                if file.startswith(f"{COPIED_ONCE}/"):
+                if file.startswith(f"{CACHE}/"):
                     with replacing(storage / file) as whole:
                         place.get(file, whole)
                 else:
@@ -216,10 +221,6 @@ def _restored(folder: SweepFolder, place: Place, show: Callable[[int, int], None
                     place.get(file, target)
                 done += 1
     return done
-
-
-def _lacks(storage: Path, name: str) -> bool:
-    return not (storage / name).exists()
 
 
 def _top(folder: SweepFolder) -> Iterator[Path]:

@@ -203,6 +203,23 @@ def test_a_place_without_the_sweep_is_no_error(folder, uri, tmp_path):
     assert restore(folder, uri) == 0
 
 
+@pytest.mark.parametrize("name", ["small/../../outside", "cache/../../outside"])
+def test_a_name_that_leads_out_is_refused_before_anything_is_taken(
+    folder, uri, tmp_path, monkeypatch, name
+):
+    Replica(folder, uri).interrupt()
+    sizes = Place.sizes
+
+    def hostile(place, below):
+        return sizes(place, below) | ({name: 1} if name.startswith(below) else {})
+
+    monkeypatch.setattr(Place, "sizes", hostile)
+    other = elsewhere(folder, tmp_path)
+    with pytest.raises(SpecError, match=f"holds {name}, which leads out of the folder"):
+        restore(other, uri)
+    assert not other.path.parent.exists()
+
+
 @pytest.mark.parametrize(
     ("uri", "why"),
     [
