@@ -17,6 +17,7 @@ LIBRARIES = {  # where a library may be imported, lazily or not
     "mlflow": ("sid_sweep/tracking/",),
     "yaml": ("sid_sweep/spec/",),
     "diffusers": ("sid_sweep/nets/outside.py",),
+    "fsspec": ("sid_sweep/tracking/replica.py",),
     "huggingface_hub": ("sid_sweep/teachers/hub.py",),
 }
 ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms is one too
