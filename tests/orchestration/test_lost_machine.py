@@ -48,8 +48,12 @@ def test_another_machine_goes_on_where_the_replica_was(tmp_path):
     assert f"file://{there.path}" in command.output  # where to look
 
 
+NOT_SAME = ("logs", "ray", "tracking-")
+"""What is Ray's, and what was sent to MLflow, which may be sent after the replica is whole."""
+
+
 def contents(folder):
     """All that is worth keeping of a sweep."""
     kept = [path for path in folder.path.rglob("*") if path.is_file() and path.suffix != ".lock"]
     own = {path.relative_to(folder.path): path.read_bytes() for path in kept}
-    return {path: read for path, read in own.items() if path.parts[0] not in ("logs", "ray")}
+    return {path: read for path, read in own.items() if not path.parts[0].startswith(NOT_SAME)}
