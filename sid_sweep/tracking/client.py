@@ -33,6 +33,7 @@ _REMEDIES = {
     r"disk is full|no space left|quota": "free some room, and {again}",
     r"no database|not a database|malformed": "move it away, and the same command makes a new one "
     "and sends them all",
+    r"no module named": "install it with pip, and {again}",
     r"not mlflow's|is a folder|no store that": "name another with --tracking-uri: {again}",
 }
 

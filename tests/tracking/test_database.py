@@ -174,6 +174,7 @@ def test_what_cannot_be_used_is_said_with_what_helps_and_left_alone(path, ended,
         ("[Errno 13] Permission denied: '/mlruns'", "make it writable, and"),
         ("database or disk is full", "free some room, and"),
         ("[Errno 28] No space left on device", "free some room, and"),
+        ("No module named 'psycopg'", "install it with pip, and the same command"),
         ("no server answers there", "the same command sends them"),
     ],
 )
