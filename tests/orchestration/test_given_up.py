@@ -29,7 +29,10 @@ def run(folder, *overrides):
 
 @pytest.mark.parametrize(
     ("workers", "good", "bad"),
-    [(1, [0.001, 0.002], [1e-7, 2e-7]), (2, [0.001], [1e-7])],  # the bad ones learn nothing
+    [  # the bad ones learn nothing
+        pytest.param(1, [0.001, 0.002], [1e-7, 2e-7], marks=pytest.mark.long),
+        (2, [0.001], [1e-7]),
+    ],
 )
 def test_an_arm_that_is_behind_trains_no_further(tmp_path, workers, good, bad):
     rates = [f"{rate:.7f}" for rate in (*good, *bad)]
