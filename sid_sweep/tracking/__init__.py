@@ -1,4 +1,4 @@
-"""MLflow: the driver mirrors the folders of a sweep into it, and the analysis reads it back."""
+"""What follows a sweep's folders: MLflow, which the analysis reads back, and a replica anywhere."""
 
 from .client import address_of_run
 from .mlflow_mirror import run_ids, store_of, track
