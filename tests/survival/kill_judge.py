@@ -7,14 +7,13 @@ compared leaf by leaf. What a snapshot alone can be wrong in is found by `flaws`
 import fcntl
 import hashlib
 import itertools
-import json
 import re
 import shutil
 import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +22,6 @@ from typing import Any
 from kill_processes import marked
 from kill_sweeps import NAME, Home
 
-from sid_sweep.files import whole_lines
 from sid_sweep.orchestration.home import OWNER
 from sid_sweep.search.study import ARM, OUTCOME, open_study
 from sid_sweep.spec import SETTLED
@@ -175,33 +173,10 @@ def _short(value: Any) -> str:
 # ---- what is wrong by itself
 
 
-Times = tuple[str, int, int, float]
-"""Of a measurement: its trial, images, and what the clock said."""
-
-
-def times_of(home: Home) -> set[Times]:
-    """What the clock says of all measurements that stand in the folder; of some, while it is
-    written."""
-    found: set[Times] = set()
-    for own in SweepFolder(home.sweep).trials_like(""):
-        with suppress(ValueError):  # half a line
-            for line in whole_lines(own.log):
-                read = json.loads(line)
-                times = (read["images"], read["timestamp_ms"], read["seconds"])
-                found.add((own.path.name, *times))
-    return found
-
-
-def flaws(home: Home, *, measured: Collection[Times] = ()) -> Iterator[str]:
-    """What a finished sweep must not have, whatever it is compared with.
-
-    Args:
-        measured: what stood in the folder in between. An evaluation that no checkpoint came after
-            is made again by who goes on, at another time; MLflow, which cannot take a point back,
-            keeps the first.
-    """
+def flaws(home: Home) -> Iterator[str]:
+    """What a finished sweep must not have, whatever it is compared with."""
     yield from _doubled_points(home)
-    yield from _other_clock(home, set(measured))
+    yield from _other_clock(home)
     yield from _other_frame(home)
     yield from _left_files(home)
 
@@ -218,8 +193,8 @@ def _doubled_points(home: Home) -> Iterator[str]:
         yield f"points: {len(rows)} stand more than once, such as {first}"
 
 
-def _other_clock(home: Home, measured: set[Times]) -> Iterator[str]:
-    """What the clock said in MLflow is what it said in the folder, then or now."""
+def _other_clock(home: Home) -> Iterator[str]:
+    """What the clock said is the same in MLflow and in the folder."""
     folder = SweepFolder(home.sweep)
     runs = {
         (int(arm), int(seed)): run_id
@@ -230,18 +205,17 @@ def _other_clock(home: Home, measured: set[Times]) -> Iterator[str]:
             "and lifecycle_stage = 'active'",
         )
     }
-    now = times_of(home)
     for entry in folder.entries(folder.sweep()):
-        trial, run_id = entry.folder.path.name, runs.get((entry.number, entry.seed))
-        rows = _query(
-            home,
-            "select step, timestamp, value from metrics where key = 'cost/seconds' and "
-            f"run_uuid = '{run_id}'",
+        run_id = runs.get((entry.number, entry.seed))
+        sent = set(
+            _query(
+                home,
+                "select step, timestamp, value from metrics where key = 'cost/seconds' and "
+                f"run_uuid = '{run_id}'",
+            )
         )
-        sent = {(trial, *row) for row in rows}
-        steps = {images for _, images, *_ in sent & (now | measured)}
-        own = {images for name, images, *_ in now if name == trial}
-        if missing := own - steps:
+        own = {(m.images, m.timestamp_ms, m.seconds) for m in entry.folder.measurements()}
+        if missing := own - sent:
             yield f"clock: {entry} lacks {len(missing)} of {len(own)} times in MLflow"
 
 

@@ -173,8 +173,6 @@ class Run:
         self.statuses: list[int] = []
         self.killed: list[tuple[str, str, float]] = []
         self.drivers: list[int] = []
-        self.measured: set[tuple[str, int, int, float]] = set()
-        """What the clock said of all that stood in the folder when something was killed or over."""
         self._server = self.home.start_server() if self.home.has_server else None
 
     def play(self) -> Verdict:
@@ -192,7 +190,7 @@ class Run:
             self.problems += judge.differences(
                 judge.snapshot(self.reference), judge.snapshot(self.home)
             )
-            self.problems += judge.flaws(self.home, measured=self.measured)
+            self.problems += judge.flaws(self.home)
         except Exception as error:
             self.problems.append(f"unreadable: {type(error).__name__}: {error}")
         finally:
@@ -240,7 +238,6 @@ class Run:
             seconds = time.monotonic() - self._began
             if self._kill(process, strike.victim):
                 self.killed.append((*strike, seconds))
-                self._remember()
                 break
             time.sleep(LOOK_SECONDS)
 
@@ -277,7 +274,6 @@ class Run:
     def _wait(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         try:
             self.statuses.append(process.wait(seconds))
-            self._remember()
         except subprocess.TimeoutExpired:
             self.problems.append(f"no end: the command went on for {seconds:.0f} s after the kill")
             end_all(self.home.mark)
@@ -311,11 +307,6 @@ class Run:
         paths = (self.home.sweep / "trials").glob("*/result.json")
         stats = ((path.parent.name, path.stat()) for path in paths)
         return {(name, stat.st_ino, stat.st_mtime_ns) for name, stat in stats}
-
-    def _remember(self) -> None:
-        from kill_judge import times_of
-
-        self.measured |= times_of(self.home)
 
     def _told(self, turn: int) -> str:
         """What a command printed."""
