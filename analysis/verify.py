@@ -313,7 +313,7 @@ def rerun(
     trial: Trial, folder: TrialFolder, *, cache: Path, device: str, threads: int
 ) -> Iterator[Rerun]:
     """Run a trial in `folder`, in a fresh interpreter, which ends with the block."""
-    folder.begin(trial, images=-1)
+    folder.begin(trial)
     log = folder.path.with_suffix(".log")
     command = [sys.executable, "-m", "sid_sweep.worker", str(folder.path), "--cache", str(cache)]
     command += ["--device", device, "--threads", str(threads)]

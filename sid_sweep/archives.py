@@ -11,8 +11,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-
 from sid_sweep.files import Damaged
 
 STAMP = "stamp.json"  # beside torch's own records
@@ -31,8 +29,8 @@ def stamp(path: Path, values: Any) -> None:
         file.write(_sum(path))
 
 
-def stamped(path: Path) -> Any:
-    """What `stamp` added.
+def stamped(path: Path) -> bytes:
+    """What `stamp` added, as JSON.
 
     Raises:
         Damaged: it is no such archive, or not as it was written.
@@ -45,7 +43,7 @@ def stamped(path: Path) -> Any:
             raise Damaged(path, "is no whole checkpoint: its sum is not that of what it holds")
     with zipfile.ZipFile(path) as archive:
         place = archive.namelist()[0].partition("/")[0]
-        return from_json(archive.read(f"{place}/{STAMP}"))
+        return archive.read(f"{place}/{STAMP}")
 
 
 def _sum(path: Path) -> bytes:

@@ -143,7 +143,7 @@ def test_what_was_interrupted_is_named_and_its_part_is_no_more_to_go(folder):
     finish(folder, plan.sweep, 0.5, 0)
     trial = plan.sweep.trial(Arm({"loss.lambda": 0.5}), 1)
     own = folder.trial(trial)
-    own.begin(trial, images=-1)
+    own.begin(trial)
     half = trial.budget.images // 2
     own.append(
         Measurement(images=half, seconds=30.0, peak_memory_bytes=0, metrics={}, timestamp_ms=1)
@@ -261,7 +261,7 @@ def test_limits_are_planned_with_what_is_spent_and_those_that_are_never_reached(
     )
     sweep = load(LAMBDA, ("seeds=[0, 1]",))
     own = folder.trial(sweep.trial(Arm({"loss.lambda": 0.5}), 0))
-    own.begin(sweep.trial(Arm({"loss.lambda": 0.5}), 0), images=-1)
+    own.begin(sweep.trial(Arm({"loss.lambda": 0.5}), 0))
     folder.write_held(Held(gpu_seconds=5400.0))
     on_a_cluster = plan_of(folder, limits, address="any")
     assert lines(on_a_cluster)["limits"] == (

@@ -67,7 +67,7 @@ def half(tmp_path_factory):
     own = begun(folder)
     first, second, *_ = own.entries(SWEEP)
     finish(own, first, folder / "cache")
-    second.folder.begin(second.trial, images=-1)
+    second.folder.begin(second.trial)
     second.folder.append(measurement(second, 320))
     return folder
 

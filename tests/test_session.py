@@ -20,6 +20,7 @@ from sid_sweep.activity import BEGAN, Activity
 from sid_sweep.exits import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LIMIT
 from sid_sweep.files import DiskFull
 from sid_sweep.foreign.cached import teacher_file, teacher_name
+from sid_sweep.nets import average
 from sid_sweep.notify import Untold
 from sid_sweep.orchestration import home
 from sid_sweep.orchestration.guard import Lost
@@ -122,7 +123,7 @@ def run(tmp_path):
 def finish(entry, value=1.5):
     metrics = {"js": value + 0.1 * entry.seed, "modes": 8.0, "off_modes": 0.01, "mode_kl": 0.02}
     spent = {"images": 480_000, "seconds": 9.0, "peak_memory_bytes": 2**20, "metrics": metrics}
-    entry.folder.begin(entry.trial, images=-1)
+    entry.folder.begin(entry.trial)
     entry.folder.append(Measurement(**spent, timestamp_ms=1))
     entry.folder.write_result(Result(outcome="finished", **spent))
 
@@ -186,7 +187,7 @@ def test_an_interruption_says_what_is_done_and_how_to_go_on(run, mirror):
     first, second, third, _ = ledger.entries()
     finish(first)
     second.folder.write_result(Result(outcome="diverged", images=100))
-    third.folder.begin(third.trial, images=-1)
+    third.folder.begin(third.trial)
     with run.session.trackers[0]:
         assert run.session._interrupt(ledger) == EXIT_INTERRUPTED == 130
     assert f"interrupted, 2 of 4 trials done; to go on:\n\n  {COMMAND}\n" in run.printed
@@ -274,13 +275,15 @@ def test_credentials_are_not_shown_in_what_comes_next(run):
 
 
 def test_a_missing_teacher_is_trained_and_described_and_said_to_be(tmp_path, quick, monkeypatch):
-    judge = quality.judge
+    def slowed(act, seconds):
+        def slow(*args, **options):
+            time.sleep(seconds)
+            return act(*args, **options)
 
-    def slow(*args, **options):
-        time.sleep(0.3)
-        return judge(*args, **options)
+        return slow
 
-    monkeypatch.setattr(quality, "judge", slow)
+    monkeypatch.setattr(quality, "judge", slowed(quality.judge, 0.3))
+    monkeypatch.setattr(average, "step", slowed(average.step, 0.1))
     run = Run(tmp_path, *TEACHER)
     run.session._train_teachers()
     words = r"  training the teacher: \d+ of 512 images, loss [\d.]+(, about \d s left)? \(\d s\)"
@@ -419,7 +422,7 @@ def drive(run, monkeypatch, end=finish, *, is_over=lambda entry: False, checkpoi
             spending.handed(ledger.next_entry())
             spending.started(entry)
             if is_over(entry):
-                entry.folder.begin(entry.trial, images=-1)
+                entry.folder.begin(entry.trial)
                 if checkpoint:
                     entry.folder.checkpoint.write_bytes(b"...")
                 spending._began -= 7200.0
@@ -500,7 +503,7 @@ def test_failures_up_to_a_limit_are_named_and_tried_again_by_the_same_command(
     tmp_path, monkeypatch
 ):
     def fail(entry):
-        entry.folder.begin(entry.trial, images=-1)
+        entry.folder.begin(entry.trial)
         entry.folder.write_failure("ValueError: no", traceback="")
 
     run = Run(tmp_path, "limits.failures=2")

@@ -41,7 +41,7 @@ class Spent:
         entry = self.entries[number]
         assert self.own.admits(entry)
         self.own.handed(entry)
-        entry.folder.begin(entry.trial, images=-1)
+        entry.folder.begin(entry.trial)
         self.own.started(entry)
         return entry
 

@@ -92,8 +92,8 @@ def _follow(fit: Callable[[], Any], folder: TrialFolder) -> None:
             errors.append(error)
 
     thread = threading.Thread(target=target, daemon=True)
+    seen = max(0, len(folder.measurements()) - 1)  # the last one may not have been told
     thread.start()
-    seen = len(folder.measurements())
     while thread.is_alive():
         thread.join(POLL_SECONDS)
         for own in folder.measurements()[seen:]:

@@ -50,7 +50,7 @@ class Resources(Spec):
     concurrency: Count | None = None
     """Most trials at a time; null: as many as fit."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 20.0
-    """Least time between two checkpoints of a trial."""
+    """Least time between two checkpoints of a trial, beside those of its evaluations."""
     retries: Annotated[int, Field(ge=0)] = 2
     """How often a trial whose process was killed, or whose GPU was full, is tried again at once."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from pydantic_core import from_json
 from torch import Tensor
 
 from sid_sweep import spec
@@ -43,14 +44,18 @@ def load(
     """The teacher whose weights lie at `path`; trained first if need be, while others wait. One
     whose training was interrupted goes on from its last checkpoint."""
 
+    own, progress = blueprint(teacher, source), path.with_suffix(".checkpoint.pt")
+
     def make() -> None:
-        progress = path.with_suffix(".checkpoint.pt")
         trained = train(noise, teacher, source, device=device, report=report, progress=progress)
         weights.save(trained, path)
-        progress.unlink(missing_ok=True)
 
-    own = blueprint(teacher, source)
-    denoiser = whole_or_made(path, read=lambda: _read(path, own), make=make)
+    def read() -> Denoiser:
+        denoiser = _read(path, own)
+        progress.unlink(missing_ok=True)  # here, since a kill may come once the teacher is whole
+        return denoiser
+
+    denoiser = whole_or_made(path, read=read, make=make)
     return denoiser.to(device).requires_grad_(False).eval()
 
 
@@ -154,7 +159,7 @@ class _Parts(NamedTuple):
         if not path.exists():
             return 0
         try:
-            words = stamped(path)
+            words = from_json(stamped(path))
             if not isinstance(words, dict) or words.get("teacher") != path.name:
                 raise Damaged(path, "is of another teacher")
         except Damaged:

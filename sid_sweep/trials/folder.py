@@ -3,7 +3,7 @@
 trial.json              its specification
 host.json               what its last attempt was computed on
 references.json         what its metrics are relative to
-measurements.jsonl      a line per evaluation: images, seconds, metrics
+measurements.jsonl      a line per evaluation: images, seconds, metrics; the last may be the end
 samples/<images>.png    the picture of an evaluation
 checkpoint.pt           where it stands, while it is not done
 generator.safetensors   the student, once finished
@@ -41,6 +41,20 @@ class Measurement:
     metrics: dict[str, float]
     timestamp_ms: int
     """When, since 1970; the trackers' clock."""
+    outcome: Outcome = "running"
+    """What the trial was with it: running, finished or collapsed."""
+    cause: str = ""
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """What a checkpoint holds, beside the state of training: enough to go on without the log."""
+
+    trial: str
+    """Its digest."""
+    measured: list[Measurement]
+    """All evaluations up to then."""
 
 
 @with_config(STRICT)
@@ -61,11 +75,20 @@ class Result:
         return self.outcome != "running"
 
 
-MEASUREMENT, RESULT = TypeAdapter(Measurement), TypeAdapter(Result)
+MEASUREMENT, MOMENT, RESULT = TypeAdapter(Measurement), TypeAdapter(Moment), TypeAdapter(Result)
 HOST_RECORD = TypeAdapter(Host)
 VALUES, FIGURES = words(dict[str, Any]), words(dict[str, float])
 FAILURE = words(dict[Literal["cause", "traceback"], str])
 REASON = words(dict[Literal["cause"], str])
+
+
+def end_with(last: Measurement) -> Result | None:
+    """The end that a trial came to with an evaluation; None where it went on."""
+    if last.outcome == "running":
+        return None
+    spent = {key: getattr(last, key) for key in ("images", "seconds", "peak_memory_bytes")}
+    metrics = last.metrics if last.outcome == "finished" else {}
+    return Result(outcome=last.outcome, cause=last.cause, metrics=metrics, **spent)
 
 
 def disagreement(result: Result, measured: Sequence[Measurement]) -> str:
@@ -94,13 +117,16 @@ class TrialFolder:
 
     # ---- what the worker writes
 
-    def begin(self, trial: Trial, *, images: int) -> None:
-        """A new attempt, from `images` on (-1: from the start); what came after is made again."""
+    def begin(self, trial: Trial, *, measured: Sequence[Measurement] = ()) -> None:
+        """A new attempt, after the evaluations that its checkpoint holds; others are made again."""
         write_json(self.specification, plain(trial))
         self.failure.unlink(missing_ok=True)
         self.student.unlink(missing_ok=True)
-        kept = [asdict(own) for own in self.measurements() if own.images <= images]
-        write_lines(self.log, kept)
+        self.write_log(measured)
+
+    def write_log(self, measured: Sequence[Measurement]) -> None:
+        """Have the log hold these evaluations."""
+        write_lines(self.log, [asdict(own) for own in measured])
 
     def write_host(self, host: Host) -> None:
         """Note what this attempt is computed on."""
@@ -161,6 +187,14 @@ class TrialFolder:
         if self.pruning.exists():
             return self._so_far("pruned", read(REASON, self.pruning)["cause"])
         return None
+
+    def unwritten_end(self) -> Result | None:
+        """The end that a trial has come to by its log, written down or not: its last evaluation
+        says so, and the student that it needs was there before."""
+        measured = self.measurements()
+        end = end_with(measured[-1]) if measured else None
+        is_whole = end is not None and (end.outcome != "finished" or self.student.exists())
+        return end if is_whole else None
 
     def standards(self) -> dict[str, float]:
         """What its metrics are relative to; {} where nobody noted it."""

@@ -8,7 +8,6 @@ what is damaged (`sid_sweep.files.Damaged`). Each function gives a line for each
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from sid_sweep.spec import SpecError, Sweep, Trial, digest, plain
 from sid_sweep.sums import checked_words
 
 from .checked import NOTE, parsed
-from .folder import VALUES, Measurement, Result, TrialFolder, disagreement
+from .folder import MOMENT, VALUES, Measurement, Moment, TrialFolder, disagreement
 from .sweep_folder import DIGEST, Held, SweepFolder
 
 PNG, END = b"\x89PNG\r\n\x1a\n", b"IEND"
@@ -29,7 +28,7 @@ PNG, END = b"\x89PNG\r\n\x1a\n", b"IEND"
 AGAIN = "the trial is run again"
 NOT_AGAIN = "its trial has ended and does not make it again"
 JUDGED = "whether its arm was given up is asked again"
-OTHERS = "the measurements beside it are not those that were made before it"
+OTHERS = "its evaluations are not those that its checkpoint knows"
 
 
 def mend_sweep(folder: SweepFolder, sweep: Sweep) -> Iterator[str]:
@@ -189,6 +188,12 @@ class _Mending:
         wrong_student = self._student()
         if wrong_log is None and not _in_order(measured or []):
             wrong_log = Damaged(own.log, "its evaluations are not in order")
+        end = None if wrong_log or wrong_student else own.unwritten_end()
+        if end and (result is None or not own.ending.exists()):
+            if wrong_end:
+                yield _aside(wrong_end, f"derived from {own.log.name}")
+            own.write_result(end)
+            return
         if wrong_log and own.pruning.exists() and not own.ending.exists():
             yield _aside(wrong_log, "its arm stays given up")
             return
@@ -199,38 +204,38 @@ class _Mending:
                 cause = wrong_log or wrong_student
                 assert cause is not None
                 wrong_end = Damaged(own.ending, f"its {cause.path.name} is damaged")
-        elif wrong_end and not wrong_student and (result := self._derived(measured or [])):
-            yield _aside(wrong_end, f"derived from {own.log.name}")
-            own.write_result(result)
-            return
-        for wrong in (wrong_student, wrong_end, wrong_log):
+        for wrong in (wrong_student, wrong_end):
             if wrong:
                 yield _aside(wrong, JUDGED if wrong.path == own.pruning else AGAIN)
         if result is not None and wrong_end is None:
             own.forget_attempts()
-        elif wrong := self._checkpoint([] if wrong_log else measured or []):
+        else:
+            yield from self._attempt(wrong_log, measured or [])
+
+    def _attempt(self, wrong_log: Damaged | None, measured: list[Measurement]) -> Iterator[str]:
+        """Where a trial without an end goes on: its checkpoint knows what was measured."""
+        own = self.folder
+        moment, wrong = self._moment()
+        if wrong:
             yield _aside(wrong, "the trial begins again")
-            if wrong.what == OTHERS and own.log.exists():  # nothing says which of the two is right
-                yield _aside(Damaged(own.log, "its checkpoint knows others"), "made again")
+        held = moment.measured if moment else []
+        lacks = len(held) - len(measured) > 1  # a kill leaves at most the last one out
+        if not wrong_log and (lacks or held[: len(measured)] != measured[: len(held)]):
+            wrong_log = Damaged(own.log, OTHERS)
+        if wrong_log:
+            yield _aside(wrong_log, "written again from its checkpoint" if moment else AGAIN)
+        if wrong_log and moment:
+            own.write_log(moment.measured)
 
     def _student(self) -> Damaged | None:
         path = self.folder.student
         return _tried(lambda: student_of(path, self.name))[1] if path.exists() else None
 
-    def _checkpoint(self, measured: list[Measurement]) -> Damaged | None:
+    def _moment(self) -> tuple[Moment | None, Damaged | None]:
         path = self.folder.checkpoint
         if not path.exists():
-            return None
-        return _tried(lambda: check_checkpoint(path, self.name, measured))[1]
-
-    def _derived(self, measured: list[Measurement]) -> Result | None:
-        """The end of a trial that has spent its budget and has a student, which is written last."""
-        if not measured or not self.trial or not self.folder.student.exists():
-            return None
-        last = asdict(measured[-1])
-        last.pop("timestamp_ms")
-        spent = measured[-1].images >= self.trial.budget.images
-        return Result(outcome="finished", **last) if spent else None
+            return None, None
+        return _tried(lambda: moment_of(path, self.name))
 
 
 def student_of(path: Path, name: str) -> None:
@@ -242,29 +247,16 @@ def student_of(path: Path, name: str) -> None:
         raise Damaged(path, "is of another trial")
 
 
-def sum_of(measured: Sequence[Measurement]) -> str:
-    """By which a checkpoint knows the measurements before it."""
-    return digest({"measurements": [asdict(own) for own in measured]})
-
-
-def check_checkpoint(path: Path, name: str, measured: Sequence[Measurement]) -> int:
-    """The images of a checkpoint.
-
-    Args:
-        name: the digest of its trial.
-        measured: what lies beside it.
+def moment_of(path: Path, name: str) -> Moment:
+    """What a checkpoint of the trial with that digest holds.
 
     Raises:
-        Damaged: it is not whole, of another trial, or measurements that it counts on are gone.
+        Damaged: it is not whole, or of another trial.
     """
-    words = stamped(path)
-    if not isinstance(words, dict) or words.keys() != {"trial", "images", "measured"}:
-        raise Damaged(path, "does not say which trial it is of")
-    if words["trial"] != name:
-        raise Damaged(path, f"is of another trial, {words['trial']}")
-    if words["measured"] != sum_of([own for own in measured if own.images <= words["images"]]):
-        raise Damaged(path, OTHERS)
-    return words["images"]
+    moment = parsed(MOMENT, stamped(path), path)
+    if moment.trial != name:
+        raise Damaged(path, f"is of another trial, {moment.trial}")
+    return moment
 
 
 def picture_trouble(path: Path) -> str:

@@ -13,6 +13,7 @@ from sid_sweep import quality
 from sid_sweep.distill import SOLO, Progress, Ranks, distill
 from sid_sweep.files import replacing, write_json
 from sid_sweep.trials import Measurement, Result
+from sid_sweep.trials.folder import end_with
 from sid_sweep.trials.host import this_host
 
 from .checkpoint import Checkpoints, restore
@@ -36,11 +37,15 @@ def run(
     Raises:
         Damaged: its checkpoint is, or its measurements are, since the command has mended them.
     """
+    if (end := job.folder.unwritten_end()) is not None:
+        if ranks.rank == 0:
+            job.folder.write_result(end)
+        return
     torch.set_num_threads(job.threads)
     reset_peak(device)
-    images, state = restore(job.folder, job.trial, device=device) or (-1, None)
+    measured, state = restore(job.folder, job.trial, device=device) or ([], None)
     if ranks.rank == 0:
-        job.folder.begin(job.trial, images=images)
+        job.folder.begin(job.trial, measured=measured)
         name = _device_name(torch.device(device))
         host = this_host(device=name, workers=ranks.size, threads=job.threads)
         job.folder.write_host(host)
@@ -59,24 +64,33 @@ def _until_given_up(
 ) -> Iterator[Progress]:
     """What the loop yields, until rank 0 sees that the trial's arm was given up; the same on all
     ranks."""
-    for progress in records:
-        yield progress
+
+    def is_given_up() -> bool:
         seen = ranks.rank == 0 and job.folder.pruning.exists()
-        if ranks.largest(torch.tensor(float(seen), device=device)):
-            return
+        return bool(ranks.largest(torch.tensor(float(seen), device=device)))
+
+    while not is_given_up() and (progress := next(records, None)) is not None:
+        yield progress
 
 
 def _write_down(
     records: Iterator[Progress], job: Job, report: Report, *, device: torch.device | str
 ) -> None:
-    """Drive the loop to its end; write and report what it yields."""
+    """Drive the loop to its end; write what it yields, and report what is lasting."""
     checkpoints = Checkpoints(job.folder, job.trial, seconds=job.checkpoint_seconds)
+
+    def tell() -> None:
+        for own in checkpoints.shown():
+            report({"images": own.images, "seconds": own.seconds, **own.metrics})
+
     with checkpoints.open():
         writer = _Writer(job, device, checkpoints)
+        tell()  # what was told last, since its arm may be given up for it
         for progress in records:
-            metrics = writer.write(progress)
-            if metrics or progress.outcome != "running":
-                report({"images": progress.images, "seconds": progress.seconds, **metrics})
+            writer.write(progress)
+            tell()
+            if progress.outcome == "diverged":
+                report({"images": progress.images, "seconds": progress.seconds})
 
 
 def _device_name(device: torch.device) -> str:
@@ -84,42 +98,47 @@ def _device_name(device: torch.device) -> str:
 
 
 class _Writer:
-    """Rank 0's pen: measurement, picture, checkpoint, student, result."""
+    """Rank 0's pen: picture, measurement, checkpoint, student, result."""
 
     def __init__(self, job: Job, device: torch.device | str, checkpoints: Checkpoints) -> None:
         self._job, self._folder, self._device = job, job.folder, device
         self._checkpoints = checkpoints
 
-    def write(self, progress: Progress) -> dict[str, float]:
-        """Write all that there is to write; returns the metrics of an evaluation."""
+    def write(self, progress: Progress) -> None:
+        """Write all that there is to write. An evaluation is shown once a checkpoint holds it, or
+        with the trial's end, which it says: whoever goes on makes none again that was seen."""
         if not self._folder.references.exists():
             write_json(self._folder.references, progress.references)
             self._draw_data()
-        metrics = measured(progress)
-        peak = peak_bytes(self._device)
-        if progress.samples is not None:
-            self._write_picture(progress)
-            now = int(time.time() * 1000)
-            self._folder.append(
-                Measurement(
-                    images=progress.images, seconds=progress.seconds, peak_memory_bytes=peak,
-                    metrics=metrics, timestamp_ms=now,
-                )
-            )  # fmt: skip
+        measurement = self._measurement(progress) if progress.samples is not None else None
+        if progress.outcome == "running":
+            self._checkpoints.save(progress, measurement)
+        else:
+            self._end(progress, measurement)
+
+    def _measurement(self, progress: Progress) -> Measurement:
+        """An evaluation, whose picture is drawn."""
+        self._write_picture(progress)
+        return Measurement(
+            images=progress.images, seconds=progress.seconds,
+            peak_memory_bytes=peak_bytes(self._device), metrics=measured(progress),
+            timestamp_ms=int(time.time() * 1000), outcome=progress.outcome, cause=progress.cause,
+        )  # fmt: skip
+
+    def _end(self, progress: Progress, measurement: Measurement | None) -> None:
+        """Student, last evaluation, result: after each, what is there is enough to go on."""
+        self._checkpoints.wait()  # the result removes the last one
         if progress.outcome == "finished":
             progress.student.save(self._folder.student)
-        if progress.outcome == "running":
-            self._checkpoints.save_if_due(progress)
-        else:
-            self._checkpoints.wait()  # the result removes the last one
-            final = metrics if progress.outcome == "finished" else {}
-            self._folder.write_result(
-                Result(
-                    outcome=progress.outcome, cause=progress.cause, images=progress.images,
-                    seconds=progress.seconds, peak_memory_bytes=peak, metrics=final,
-                )
-            )  # fmt: skip
-        return metrics
+        if measurement is not None:
+            self._checkpoints.show(measurement)
+        end = measurement and end_with(measurement)
+        self._folder.write_result(
+            end or Result(
+                outcome=progress.outcome, cause=progress.cause, images=progress.images,
+                seconds=progress.seconds, peak_memory_bytes=peak_bytes(self._device),
+            )
+        )  # fmt: skip
 
     def _write_picture(self, progress: Progress) -> None:
         assert progress.samples is not None

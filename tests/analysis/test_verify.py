@@ -64,7 +64,7 @@ def _storage(tmp_path_factory):
         threads=1,
     )  # fmt: skip
     run(job, lambda figures: None)
-    second.folder.begin(second.trial, images=-1)
+    second.folder.begin(second.trial)
     return storage, first, second
 
 

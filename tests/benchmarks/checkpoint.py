@@ -51,7 +51,7 @@ def main() -> None:
         for turn in range(options.steps):
             if turn == options.steps // 3:
                 begun = time.perf_counter()
-                checkpoints.save_if_due(standing(own))
+                checkpoints.save(standing(own))
                 pause = time.perf_counter() - begun
             phase = "before" if not begun else "after" if folder.checkpoint.exists() else "during"
             start = time.perf_counter()

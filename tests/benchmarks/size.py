@@ -104,7 +104,7 @@ def simulate(sweep: Sweep, folder: SweepFolder, num_workers: int) -> Iterator[tu
     while True:
         while free and (entry := clock.of(ledger.next_entry)) is not None:
             worker = free.pop()
-            entry.folder.begin(entry.trial, images=-1)
+            entry.folder.begin(entry.trial)
             heapq.heappush(events, (draw.random(), next(ties), worker, entry, course(entry)))
         if not events:
             return

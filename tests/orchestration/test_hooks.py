@@ -302,7 +302,7 @@ def test_a_trial_that_was_done_before_its_process_died_is_done(sweeping):
 
 def test_a_trial_that_ends_without_result_or_failure_has_failed(sweeping):
     entry = sweeping.start()
-    entry.folder.begin(entry.trial, images=-1)
+    entry.folder.begin(entry.trial)
     sweeping.call("on_trial_complete")
     assert entry.folder.standing().outcome == "failed"
     assert sweeping.heard[-1] == ("ended", "0/0", "failed", "its process died (no reason given)")

@@ -67,7 +67,7 @@ def test_an_interrupted_sweep_goes_on_without_repeating_a_trial(tmp_path, most):
 
 def begin(entry, images):
     """Leave a trial that was interrupted there."""
-    entry.folder.begin(entry.trial, images=-1)
+    entry.folder.begin(entry.trial)
     if images:
         spent = {"images": images, "seconds": 1.0, "peak_memory_bytes": 0}
         entry.folder.append(Measurement(**spent, metrics={}, timestamp_ms=1))

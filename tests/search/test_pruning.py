@@ -64,7 +64,7 @@ class Play:
         evaluation `until`, of which nobody has heard then, if so asked."""
         times = self.sweep.trial(entry.arm, entry.seed).evaluation.times
         done = entry.folder.measurements()
-        entry.folder.begin(entry.trial, images=done[-1].images if done else -1)
+        entry.folder.begin(entry.trial, measured=done)
         for turn in range(len(done), times + 1):
             value = self.value(entry.trial.loss.lambda_, entry.seed, turn)
             spent = {"images": turn * IMAGES // times, "seconds": 1.0, "peak_memory_bytes": 0}

@@ -1,11 +1,13 @@
 """A whole sweep in one process and without Ray, in a fraction of a second: what the command does,
 from the lock to the last trial, for tests that run it hundreds of times."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 from sid_sweep.search import Ledger, mend
 from sid_sweep.spec import Sweep
+from sid_sweep.spending import WRITE_SECONDS, Spending
 from sid_sweep.table_referee import TableReferee
 from sid_sweep.trials import Entry, SweepFolder, agreement
 from sid_sweep.worker.job import Job
@@ -49,28 +51,40 @@ def command(storage: Path, sweep: Sweep | None = None, *, most: int = 1000) -> l
         lines = mend(folder, sweep)
         agreement.agree(folder, sweep)
         ledger = Ledger(folder, sweep, referee=TableReferee(sweep) if sweep.seeds.confirm else None)
-        while most and (entry := ledger.next_entry()) is not None:
-            most -= 1
-            job = Job(
-                trial=entry.trial, folder=entry.folder, cache=folder.cache,
-                checkpoint_seconds=0.0, threads=1,
-            )  # fmt: skip
-            relay = _Relay(ledger, entry)
-            try:
-                run(job, relay)
-            except Exception as error:
-                if relay.is_broken:
-                    raise
-                entry.folder.write_failure(f"{type(error).__name__}: {error}", traceback="")
-            ledger.tell(entry, entry.folder.standing())
+        seconds = map(float, itertools.count(step=int(WRITE_SECONDS)))
+        with Spending(sweep, folder, began=0.0, clock=lambda: next(seconds)) as spending:
+            spending.gpus = 1.0
+            if most and ledger.upcoming() is not None:
+                folder.append_command({"code": "abc"})
+            while most and (entry := ledger.next_entry()) is not None:
+                most -= 1
+                _train(entry, ledger, spending, cache=folder.cache)
     return lines
+
+
+def _train(entry: Entry, ledger: Ledger, spending: Spending, *, cache: Path) -> None:
+    """A trial to its end."""
+    job = Job(
+        trial=entry.trial, folder=entry.folder, cache=cache, checkpoint_seconds=0.0, threads=1
+    )
+    relay = _Relay(ledger, entry, spending)
+    spending.started(entry)
+    try:
+        run(job, relay)
+    except Exception as error:
+        if relay.is_broken:
+            raise
+        entry.folder.write_failure(f"{type(error).__name__}: {error}", traceback="")
+    result = entry.folder.standing()
+    ledger.tell(entry, result)
+    spending.ended(entry, result)
 
 
 class _Relay:
     """What the command makes of a report."""
 
-    def __init__(self, ledger: Ledger, entry: Entry) -> None:
-        self._ledger, self._entry = ledger, entry
+    def __init__(self, ledger: Ledger, entry: Entry, spending: Spending) -> None:
+        self._ledger, self._entry, self._spending = ledger, entry, spending
         self.is_broken = False
 
     def __call__(self, figures: dict[str, float]) -> None:
@@ -78,6 +92,7 @@ class _Relay:
         metrics = {name: value for name, value in figures.items() if name in known}
         self.is_broken = True
         self._ledger.evaluated(self._entry, int(figures["images"]), metrics)
+        self._spending.is_over()
         self.is_broken = False
 
 

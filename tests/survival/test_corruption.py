@@ -152,6 +152,7 @@ UNSEEN = {
     *itertools.product(LINES, (cut_short, empty, of_another)),
     *((f"0/{name}", of_another) for name in ("host.json", "references.json", "samples/png")),
     ("1/failure.json", of_another),
+    ("1/measurements.jsonl", cut_short),  # to before the last one, which its checkpoint holds
     ("0/references.json", extra_key),
     ("ledger.journal", cut_short),  # to where an arm has been asked for, and has no result yet
     ("arms.jsonl", cut_short),  # to the one arm that a kill may cost

@@ -15,7 +15,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from alone import command, small, table
 from faults import DIED, Faults
 
-pytestmark = pytest.mark.usefixtures("small_pictures")
+pytestmark = pytest.mark.usefixtures("small_pictures", "eager_teachers")
+
+TEACHER = {"kind": "trained", "images": 48, "batch": 16, "net": {"width": 8, "depth": 1}}
+TAUGHT = small(fixed=small().fixed | {"teacher": TEACHER})
 
 KINDS = ("ENOSPC", "EIO", "die")
 STRIDE = 89  # of the fast test
@@ -24,15 +27,21 @@ WAYS = {"all": 1, "third": len(KINDS)}
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory, small_pictures):
+def straight(tmp_path_factory, small_pictures, eager_teachers):
     """What an undisturbed run comes to, and all that it does to the disk."""
     storage = tmp_path_factory.mktemp("straight")
     with Faults(storage).installed() as faults:
-        command(storage)
-    return table(storage), faults.seen
+        command(storage, TAUGHT)
+    return table(storage, TAUGHT), faults.seen
 
 
-def disturbed(storage, nth, kind, sweep=None):
+def seen(storage, sweep):
+    """All evaluations that anybody may have seen, with what the clock said, by the trial's name."""
+    trials = SweepFolder(storage / sweep.sweep).trials_like("")
+    return {own.path.name: own.measurements() for own in trials}
+
+
+def disturbed(storage, nth, kind, sweep):
     """Run in a process of its own, in which the Nth point goes wrong; returns how it ended."""
     if (child := os.fork()) == 0:
         ended = 1
@@ -45,22 +54,26 @@ def disturbed(storage, nth, kind, sweep=None):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def check(storage, nth, kind, straight, sweep=None, same=dict.__eq__):
+def check(storage, nth, kind, straight, sweep=TAUGHT, same=dict.__eq__):
     """Disturb, run again, compare; returns how the disturbed run ended."""
     ended = disturbed(storage, nth, kind, sweep)
     assert ended == DIED if kind == "die" else ended in (0, 1)
+    shown = seen(storage, sweep)
     lines = command(storage, sweep)
     assert lines == []  # what is torn is no damage
     assert same(table(storage, sweep), straight)
-    name = (sweep or small()).sweep
-    left = [p.name for p in (storage / name).rglob("*") if p.name.endswith((".tmp", ".pt"))]
+    now = seen(storage, sweep)
+    assert all(now[name][: len(own)] == own for name, own in shown.items())
+    left = [p.name for p in storage.rglob("*") if p.name.endswith((".tmp", ".pt"))]
     assert left == []
     assert not any(storage.rglob("*.damaged*"))
-    before = {p: p.stat().st_mtime_ns for p in (storage / name / "trials").rglob("*")}
+    folder = SweepFolder(storage / sweep.sweep)
+    before = {p: p.stat().st_mtime_ns for p in folder.trials.rglob("*")}
     command(storage, sweep)
-    assert {p: p.stat().st_mtime_ns for p in (storage / name / "trials").rglob("*")} == before
-    arms = SweepFolder(storage / name).arms()
-    assert len(arms) == len(set(arms))
+    assert {p: p.stat().st_mtime_ns for p in folder.trials.rglob("*")} == before
+    assert len(folder.arms()) == len(set(folder.arms()))
+    assert folder.commands()
+    assert folder.held().gpu_seconds > 0
     shutil.rmtree(storage)
     return ended
 
@@ -70,7 +83,9 @@ def test_every_kind_of_point_is_counted(straight):
     _, seen = straight
     kinds = collections.Counter(point.partition(" ")[0] for point in seen)
     assert {"open", "write", "fsync", "mkdir", "unlink", "replace"} <= set(kinds)
-    for name in ("checkpoint.pt", "generator.safetensors", "result.json", "ledger.journal"):
+    names = ["checkpoint.pt", "generator.safetensors", "result.json", "ledger.journal"]
+    names += ["commands.jsonl", "spending.json", "mixture-"]
+    for name in names:
         assert any(name in point for point in seen)
 
 

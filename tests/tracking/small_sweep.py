@@ -79,7 +79,8 @@ def train(entry: Entry, *evaluations: int, after: int = -1, later_ms: int = 0) -
         after: where its checkpoint stood; -1: it had none.
         later_ms: as of a measurement.
     """
-    entry.folder.begin(entry.trial, images=after)
+    held = [own for own in entry.folder.measurements() if own.images <= after]
+    entry.folder.begin(entry.trial, measured=held)
     write_json(entry.folder.references, {"sw2": 0.1})
     for images in evaluations:
         path = entry.folder.picture(images)

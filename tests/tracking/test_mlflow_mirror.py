@@ -351,7 +351,7 @@ def test_more_points_than_one_call_may_carry_arrive_in_several(place, monkeypatc
 
     monkeypatch.setattr(client, "log_batch", counted)
     entry = place.entries[0]
-    entry.folder.begin(entry.trial, images=-1)
+    entry.folder.begin(entry.trial)
     for images in range(300):  # of six metrics each
         entry.folder.append(small_sweep.measurement(entry, images))
     place.mirrored()

@@ -24,7 +24,7 @@ def folder(tmp_path, sweep):
     agreement.agree(folder, sweep)
     folder.append_arm(sweep.first_arm())
     own = folder.trial(sweep.trial(sweep.first_arm(), 0))
-    own.begin(sweep.trial(sweep.first_arm(), 0), images=-1)
+    own.begin(sweep.trial(sweep.first_arm(), 0))
     return folder
 
 

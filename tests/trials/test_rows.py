@@ -47,7 +47,7 @@ def test_a_trial_that_has_not_begun_has_no_row(entry):
 
 
 def test_a_trial_without_an_evaluation_has_one_row(entry):
-    entry.folder.begin(entry.trial, images=-1)
+    entry.folder.begin(entry.trial)
     (row,) = made(entry)
     assert (row["outcome"], row["images"], row["final"]) == ("running", 0, True)
     assert not any(name.startswith("metric.") for name in row)
@@ -60,7 +60,7 @@ def test_a_trial_that_never_began_to_train_but_failed_has_one_row(entry):
 
 
 def test_every_evaluation_is_a_row_and_the_last_is_final(entry):
-    entry.folder.begin(entry.trial, images=-1)
+    entry.folder.begin(entry.trial)
     measure(entry, 0, js=9.0)
     measure(entry, 100, js=4.0, modes=8.0)
     assert [row["outcome"] for row in made(entry)] == ["running"] * 2
@@ -88,7 +88,7 @@ def test_every_evaluation_is_a_row_and_the_last_is_final(entry):
     ],
 )
 def test_a_changed_digit_of_the_last_evaluation_is_named_and_never_shown(entry, line, what):
-    entry.folder.begin(entry.trial, images=-1)
+    entry.folder.begin(entry.trial)
     measure(entry, 0, js=9.0)
     measure(entry, 100, js=4.0)
     spent = {"images": 100, "seconds": 1.0, "metrics": {"js": 4.0}}
@@ -104,7 +104,7 @@ def test_a_changed_digit_of_the_last_evaluation_is_named_and_never_shown(entry, 
 
 @pytest.mark.parametrize(("images", "ends"), [(150, [0, 100, 150]), (100, [0, 100])])
 def test_an_end_beyond_the_last_evaluation_has_a_row_of_its_own(entry, images, ends):
-    entry.folder.begin(entry.trial, images=-1)
+    entry.folder.begin(entry.trial)
     measure(entry, 0, js=9.0)
     measure(entry, 100, js=4.0)
     spent = {"images": images, "seconds": 1.5, "peak_memory_bytes": 8}
@@ -119,7 +119,7 @@ def test_an_end_beyond_the_last_evaluation_has_a_row_of_its_own(entry, images, e
 
 
 def test_a_failed_trial_keeps_the_rows_of_its_evaluations(entry):
-    entry.folder.begin(entry.trial, images=-1)
+    entry.folder.begin(entry.trial)
     measure(entry, 0, js=9.0)
     entry.folder.write_failure("no memory", traceback="")
     (row,) = made(entry)
@@ -130,5 +130,5 @@ def test_rows_of_several_trials_come_in_their_order(entry, tmp_path):
     sweep = load(LAMBDA)
     entries = [SweepFolder(tmp_path).entry(sweep, 3, entry.arm, seed) for seed in (2, 0, 1)]
     for own in (entries[0], entries[2]):
-        own.folder.begin(own.trial, images=-1)
+        own.folder.begin(own.trial)
     assert rows_of("lambda", entries)["seed"] == [2, 1]

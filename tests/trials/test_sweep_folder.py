@@ -63,7 +63,7 @@ def test_results_are_the_lasting_ends_of_all_trials(folder, sweep):
     for entry, result in zip((one, two), ends, strict=True):
         entry.folder.write_result(result)
     three.folder.write_failure("no memory", traceback="")
-    four.folder.begin(four.trial, images=-1)
+    four.folder.begin(four.trial)
     assert sorted(folder.results(), key=lambda result: result.seconds) == ends
 
 
@@ -170,7 +170,7 @@ def test_a_lock_that_is_a_folder_or_a_link_is_named_in_one_line(folder):
 def test_what_others_have_laid_beside_its_files_is_passed_over(folder, sweep):
     agreement.agree(folder, sweep)
     own = folder.entry(sweep, 0, ONE, 0).folder
-    own.begin(sweep.trial(ONE, 0), images=-1)
+    own.begin(sweep.trial(ONE, 0))
     own.samples.mkdir()
     for name in ("0x.png", "0².png", "000000000016.png"):
         (own.samples / name).touch()

@@ -33,8 +33,8 @@ def test_measurements_come_back_and_half_a_line_is_none(folder):
     assert folder.measurements() == MEASUREMENTS
 
 
-def test_a_new_attempt_forgets_what_will_be_made_again(folder):
-    folder.begin(TRIAL, images=200)
+def test_a_new_attempt_begins_with_what_its_checkpoint_holds(folder):
+    folder.begin(TRIAL, measured=MEASUREMENTS[:2])
     assert folder.measurements() == MEASUREMENTS[:2]
     folder.append(MEASUREMENTS[2])
     assert folder.measurements() == MEASUREMENTS
@@ -43,7 +43,7 @@ def test_a_new_attempt_forgets_what_will_be_made_again(folder):
 def test_a_trial_stands_as_its_files_say(tmp_path):
     folder = TrialFolder(tmp_path / "trial")
     assert not folder.has_begun()
-    folder.begin(TRIAL, images=-1)
+    folder.begin(TRIAL)
     assert folder.has_begun()
     assert folder.standing() == Result(outcome="running")
     folder.append(MEASUREMENTS[0])
@@ -51,7 +51,7 @@ def test_a_trial_stands_as_its_files_say(tmp_path):
     assert folder.standing() == Result(outcome="running", **spent)
     folder.write_failure("no memory", traceback="...")
     assert folder.standing() == Result(outcome="failed", cause="no memory", **spent)
-    folder.begin(TRIAL, images=100)
+    folder.begin(TRIAL, measured=MEASUREMENTS[:1])
     assert folder.standing() == Result(outcome="running", **spent)
     result = Result(outcome="finished", images=300, seconds=3.0, metrics={"js": 0.5})
     folder.write_failure("again", traceback="...")

@@ -19,20 +19,26 @@ OTHER = Trial.model_validate({"data": {"kind": "mixture"}, "seed": 1})
 
 
 def progress(images, weights):
-    state = {"weights": [weights], "rate": 0.5, "name": "θ"}
-    return SimpleNamespace(images=images, state=lambda: state)
+    state = {"images": images, "weights": [weights], "rate": 0.5, "name": "θ"}
+    return SimpleNamespace(state=lambda: state)
+
+
+def evaluated(images):
+    """An evaluation."""
+    made = {"seconds": 0.1, "peak_memory_bytes": 1, "metrics": {"js": 0.1}, "timestamp_ms": 1}
+    return Measurement(images=images, **made)
 
 
 def stopped(checkpoints, error):
     """A trial that fails while its checkpoint is written."""
     with checkpoints.open():
-        checkpoints.save_if_due(progress(16, torch.ones(2)))
+        checkpoints.save(progress(16, torch.ones(2)))
         raise error
 
 
 def read(folder):
-    images, state = restore(folder, TRIAL, device="cpu")
-    return {"images": images, "state": state}
+    measured, state = restore(folder, TRIAL, device="cpu")
+    return {"measured": measured, **state}
 
 
 @pytest.fixture
@@ -45,10 +51,10 @@ def slow(monkeypatch):
     """Writes that begin when they are let go; how many have begun."""
     gate, begun, write = threading.Event(), [], checkpoint._write
 
-    def wait_and_write(folder, words, state):
-        begun.append(words["images"])
+    def wait_and_write(folder, moment, state):
+        begun.append(state["images"])
         assert gate.wait(30)
-        write(folder, words, state)
+        write(folder, moment, state)
 
     monkeypatch.setattr(checkpoint, "_write", wait_and_write)
     return SimpleNamespace(gate=gate, begun=begun)
@@ -68,15 +74,47 @@ def test_a_copy_shares_nothing_and_keeps_all():
 def test_training_goes_on_while_its_checkpoint_is_written(folder, slow):
     weights = torch.zeros(3)
     with Checkpoints(folder, TRIAL, seconds=1e-9).open() as checkpoints:
-        checkpoints.save_if_due(progress(16, weights))
+        checkpoints.save(progress(16, weights))
         weights += 1  # what comes later is not in it
-        checkpoints.save_if_due(progress(32, weights))  # the last one is still under way
+        checkpoints.save(progress(32, weights))  # the last one is still under way
         assert not folder.checkpoint.exists()
         slow.gate.set()
     assert slow.begun == [16]
     saved = read(folder)
     assert saved["images"] == 16
-    assert torch.equal(saved["state"]["weights"][0], torch.zeros(3))
+    assert torch.equal(saved["weights"][0], torch.zeros(3))
+
+
+def test_an_evaluation_is_shown_once_a_checkpoint_holds_it_due_or_not(folder, slow):
+    with Checkpoints(folder, TRIAL, seconds=1e9).open() as checkpoints:
+        checkpoints.save(progress(16, torch.ones(2)), evaluated(16))
+        assert folder.measurements() == checkpoints.shown() == []
+        slow.gate.set()
+        checkpoints.wait()
+        assert folder.measurements() == checkpoints.shown() == [evaluated(16)]
+        assert checkpoints.shown() == []
+        checkpoints.save(progress(32, torch.ones(2)), evaluated(32))
+    saved = read(folder)
+    assert saved["images"] == 32
+    assert saved["measured"] == folder.measurements() == [evaluated(16), evaluated(32)]
+
+
+def test_an_evaluation_whose_checkpoint_fails_is_never_shown(folder, monkeypatch):
+    def full(contents, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.torch, "save", full)
+    checkpoints = Checkpoints(folder, TRIAL, seconds=0)
+    with pytest.raises(DiskFull), checkpoints.open():
+        checkpoints.save(progress(16, torch.ones(2)), evaluated(16))
+    assert folder.measurements() == checkpoints.shown() == []
+
+
+def test_what_the_log_held_last_is_told_again(folder):
+    """A process may die between writing and telling."""
+    for images in (0, 16):
+        folder.append(evaluated(images))
+    assert Checkpoints(folder, TRIAL, seconds=0).shown() == [evaluated(16)]
 
 
 def test_the_end_waits_for_the_write_even_where_the_trial_was_interrupted(folder, slow):
@@ -89,19 +127,19 @@ def test_the_end_waits_for_the_write_even_where_the_trial_was_interrupted(folder
 def test_at_zero_seconds_every_look_is_kept(folder):
     with Checkpoints(folder, TRIAL, seconds=0).open() as checkpoints:
         for images in range(0, 80, 16):
-            checkpoints.save_if_due(progress(images, torch.ones(2)))
+            checkpoints.save(progress(images, torch.ones(2)))
     assert read(folder)["images"] == 64
 
 
 def test_none_is_written_before_it_is_due(folder):
     with Checkpoints(folder, TRIAL, seconds=1e9).open() as checkpoints:
-        checkpoints.save_if_due(progress(16, torch.ones(2)))
+        checkpoints.save(progress(16, torch.ones(2)))
     assert not folder.checkpoint.exists()
 
 
 def test_a_write_that_fails_fails_the_trial_and_leaves_the_one_before(folder, monkeypatch):
     with Checkpoints(folder, TRIAL, seconds=0).open() as checkpoints:
-        checkpoints.save_if_due(progress(16, torch.ones(2)))
+        checkpoints.save(progress(16, torch.ones(2)))
 
     def full(contents, path):
         path.write_bytes(b"half of it")
@@ -110,11 +148,11 @@ def test_a_write_that_fails_fails_the_trial_and_leaves_the_one_before(folder, mo
     monkeypatch.setattr(checkpoint.torch, "save", full)
     checkpoints = Checkpoints(folder, TRIAL, seconds=0)
     with pytest.raises(DiskFull, match=r"the disk is full; free some"), checkpoints.open():
-        checkpoints.save_if_due(progress(32, torch.ones(2)))
+        checkpoints.save(progress(32, torch.ones(2)))
     assert read(folder)["images"] == 16
     assert [path.name for path in folder.path.iterdir()] == ["checkpoint.pt"]
     with pytest.raises(ValueError, match="broken") as caught:
-        stopped(Checkpoints(folder, TRIAL, seconds=0), ValueError("broken"))
+        stopped(Checkpoints(folder, TRIAL, seconds=1e-9), ValueError("broken"))
     assert "the disk is full" in caught.value.__notes__[0]
 
 
@@ -125,12 +163,10 @@ def test_what_a_killed_process_left_half_written_is_dropped(folder):
         assert list(folder.path.iterdir()) == []
 
 
-def saved(folder, images=16):
+def saved(folder):
     """A trial that was evaluated at its start, and has a checkpoint."""
-    made = {"seconds": 0.0, "peak_memory_bytes": 1, "metrics": {}, "timestamp_ms": 1}
-    folder.append(Measurement(images=0, **made))
     with Checkpoints(folder, TRIAL, seconds=0).open() as checkpoints:
-        checkpoints.save_if_due(progress(images, torch.arange(1000.0)))
+        checkpoints.save(progress(16, torch.arange(1000.0)), evaluated(0))
 
 
 def test_a_checkpoint_of_another_trial_is_refused_by_its_digest(folder):
@@ -150,11 +186,10 @@ def test_one_changed_bit_is_noticed_though_torch_does_not(folder):
         read(folder)
 
 
-def test_a_checkpoint_whose_evaluations_are_gone_is_refused(folder):
+def test_a_checkpoint_needs_no_log(folder):
     saved(folder)
     folder.log.unlink()
-    with pytest.raises(Damaged, match="not those that were made before"):
-        read(folder)
+    assert read(folder)["measured"] == [evaluated(0)]
 
 
 def test_nothing_is_unpickled(folder):
@@ -165,8 +200,7 @@ def test_nothing_is_unpickled(folder):
             return (open, (str(folder.path / "hacked"), "w"))
 
     torch.save(Evil(), folder.checkpoint)
-    words = {"trial": digest(TRIAL), "images": 0, "measured": checkpoint.sum_of([])}
-    stamp(folder.checkpoint, words)
+    stamp(folder.checkpoint, {"trial": digest(TRIAL), "measured": []})
     with pytest.raises(Damaged, match="more than tensors"):
         read(folder)
     assert not (folder.path / "hacked").exists()

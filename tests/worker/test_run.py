@@ -15,6 +15,7 @@ from sid_sweep.distill import SOLO, Ranks, distill
 from sid_sweep.spec import plain
 from sid_sweep.student import Student
 from sid_sweep.trials import TrialFolder
+from sid_sweep.trials.folder import end_with
 from sid_sweep.worker import run as running
 from sid_sweep.worker.job import Job
 from sid_sweep.worker.memory import OutOfMemory
@@ -31,11 +32,8 @@ class Stop(Exception):
     """An interruption."""
 
 
-def work(
-    folder, trial=None, *, checkpoint_seconds=0.0, stop_after=math.inf, ranks=SOLO, picture=None
-):
-    """Run a trial in a folder, interrupted after some reports; returns what was reported."""
-    job = Job(
+def job_of(folder, trial=None, *, checkpoint_seconds=0.0, picture=None):
+    return Job(
         trial=trial or tiny(),
         folder=TrialFolder(folder),
         cache=folder.parent / "cache",
@@ -43,6 +41,13 @@ def work(
         threads=1,
         data_picture=picture,
     )
+
+
+def work(
+    folder, trial=None, *, checkpoint_seconds=0.0, stop_after=math.inf, ranks=SOLO, picture=None
+):
+    """Run a trial in a folder, interrupted after some reports; returns what was reported."""
+    job = job_of(folder, trial, checkpoint_seconds=checkpoint_seconds, picture=picture)
     reported = []
 
     def report(figures):
@@ -126,33 +131,66 @@ def test_what_is_reported_is_what_was_measured(straight):
 
 @pytest.mark.parametrize(
     ("stop_after", "checkpoint_seconds", "evaluated_again"),
-    [(1, 0.0, EVALUATED[1:]), (3, 0.0, EVALUATED[3:]), (2, 1e9, EVALUATED)],
+    [(1, 0.0, EVALUATED), (3, 0.0, EVALUATED[2:]), (2, 1e9, EVALUATED[1:])],
 )
 def test_an_interrupted_trial_ends_bitwise_as_a_straight_one(
     straight, tmp_path, stop_after, checkpoint_seconds, evaluated_again
 ):
-    """It goes on from its checkpoint, or from the start where none was due."""
+    """It goes on from its checkpoint, and says once more where that was."""
     folder = tmp_path / "trial"
     options = {"checkpoint_seconds": checkpoint_seconds}
     work(folder, stop_after=stop_after, **options)
-    assert TrialFolder(folder).checkpoint.exists() == (checkpoint_seconds == 0)
     assert TrialFolder(folder).standing().outcome == "running"
+    seen = TrialFolder(folder).measurements()
     assert [own["images"] for own in work(folder, **options)] == evaluated_again
+    assert TrialFolder(folder).measurements()[: len(seen)] == seen  # to the millisecond
     assert evaluations(folder) == evaluations(straight[0])
     students = [Student.load(TrialFolder(f).student).weights() for f in (folder, straight[0])]
     assert all(torch.equal(own, students[1][name]) for name, own in students[0].items())
 
 
-def test_what_was_measured_after_the_checkpoint_is_measured_again_and_kept_once(straight, tmp_path):
+def test_what_was_measured_after_an_older_checkpoint_is_measured_again_and_kept_once(
+    straight, tmp_path
+):
+    """Somebody has put it there."""
     folder = tmp_path / "trial"
     work(folder, stop_after=2)
     checkpoint = TrialFolder(folder).checkpoint
     old = checkpoint.read_bytes()
-    work(folder, stop_after=1)
+    work(folder, stop_after=2)
     checkpoint.write_bytes(old)
     assert [images for images, _ in evaluations(folder)] == EVALUATED[:3]
-    assert [own["images"] for own in work(folder)] == EVALUATED[2:]
+    assert [own["images"] for own in work(folder)] == EVALUATED[1:]
     assert evaluations(folder) == evaluations(straight[0])
+
+
+@pytest.mark.parametrize("lost", ["write_result", "append"])
+@pytest.mark.parametrize("outcome", ["finished", "collapsed"])
+def test_a_trial_that_dies_while_it_ends_loses_nothing_and_measures_nothing_that_was_seen_again(
+    tmp_path, monkeypatch, lost, outcome
+):
+    """Between its last evaluation and its result, or before either, with a student there."""
+    trial = tiny(evaluation__keeps=["sw2 <= 1e-9"]) if outcome == "collapsed" else tiny()
+    folder, act = TrialFolder(tmp_path / "trial"), getattr(TrialFolder, lost)
+
+    def die(self, record):
+        if record.outcome == outcome:
+            raise Stop
+        act(self, record)
+
+    monkeypatch.setattr(TrialFolder, lost, die)
+    with pytest.raises(Stop):
+        run(job_of(folder.path, trial), lambda figures: None)
+    monkeypatch.undo()
+    seen = folder.measurements()
+    assert folder.result() is None
+    assert folder.checkpoint.exists()
+    made = work(folder.path, trial)
+    assert folder.result().outcome == outcome
+    assert folder.measurements()[: len(seen)] == seen
+    assert end_with(folder.measurements()[-1]) == folder.result()
+    assert (made == []) == (lost == "write_result")
+    assert folder.student.exists() == (outcome == "finished")
 
 
 def test_a_trial_that_diverges_says_where_and_exports_no_student(tmp_path):
