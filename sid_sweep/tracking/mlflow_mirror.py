@@ -21,7 +21,7 @@ from .identity import IDENTITY, identity
 from .runs import SWEEP, Runs, arm_key
 from .showcase import OUTCOME, Exhibit, Showcase
 from .store import Point, Status, Store
-from .summary import CLOCK, MEMORY, end_of
+from .summary import CLOCK, MEMORY, SYSTEM, end_of
 from .tracker import Tracker
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def _status(result: Result) -> Status:
 def _points(own: Measurement) -> list[Point]:
     """All that a measurement says, costs by the clock included."""
     spent = {CLOCK: own.seconds, MEMORY: float(own.peak_memory_bytes)}
-    values = own.metrics | spent
+    values = own.metrics | spent | {SYSTEM + name: value for name, value in own.system.items()}
     return [(name, value, own.timestamp_ms, own.images) for name, value in values.items()]
 
 

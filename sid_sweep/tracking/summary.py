@@ -12,6 +12,7 @@ from .store import Point
 from .view import shown_metrics
 
 CLOCK, MEMORY = "cost/seconds", "cost/peak_memory_bytes"  # metrics of every measurement
+SYSTEM = "system/"  # what MLflow shows on a page of its own
 
 Ending = tuple[Entry, Result]
 """A trial and how it ended."""

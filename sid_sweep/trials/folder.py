@@ -41,6 +41,8 @@ class Measurement:
     metrics: dict[str, float]
     timestamp_ms: int
     """When, since 1970; the trackers' clock."""
+    system: dict[str, float] = field(default_factory=dict)
+    """How busy the trial kept its machine since the evaluation before, by the names of MLflow."""
     outcome: Outcome = "running"
     """What the trial was with it: running, finished or collapsed."""
     cause: str = ""

@@ -36,7 +36,7 @@ def reset_peak(device: torch.device | str) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")  # 5 resets VmHWM (proc(5))
-        _note_beginning(_PROCESS, _status_bytes("VmRSS"))
+        _note_beginning(_PROCESS, resident_bytes())
 
 
 def _note_beginning(process: _Process, resident_bytes: int) -> None:
@@ -55,6 +55,11 @@ def peak_bytes(device: torch.device | str) -> int:
         return _status_bytes("VmHWM") - _PROCESS.left_bytes
     factor = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * factor
+
+
+def resident_bytes() -> int:
+    """What this process holds of the machine's memory; on Linux."""
+    return _status_bytes("VmRSS")
 
 
 def _status_bytes(field: str) -> int:

@@ -19,6 +19,7 @@ from sid_sweep.trials.host import this_host
 from .checkpoint import Checkpoints, restore
 from .job import Job
 from .memory import peak_bytes, reset_peak, told_what_to_lower
+from .usage import Usage
 
 Report = Callable[[dict[str, float]], None]
 
@@ -83,8 +84,8 @@ def _write_down(
         for own in checkpoints.shown():
             report({"images": own.images, "seconds": own.seconds, **own.metrics})
 
-    with checkpoints.open():
-        writer = _Writer(job, device, checkpoints)
+    with checkpoints.open(), Usage(device, threads=job.threads) as usage:
+        writer = _Writer(job, device, checkpoints, usage)
         tell()  # what was told last, since its arm may be given up for it
         for progress in records:
             writer.write(progress)
@@ -100,9 +101,11 @@ def _device_name(device: torch.device) -> str:
 class _Writer:
     """Rank 0's pen: picture, measurement, checkpoint, student, result."""
 
-    def __init__(self, job: Job, device: torch.device | str, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self, job: Job, device: torch.device | str, checkpoints: Checkpoints, usage: Usage
+    ) -> None:
         self._job, self._folder, self._device = job, job.folder, device
-        self._checkpoints = checkpoints
+        self._checkpoints, self._usage = checkpoints, usage
 
     def write(self, progress: Progress) -> None:
         """Write all that there is to write. An evaluation is shown once a checkpoint holds it, or
@@ -122,7 +125,8 @@ class _Writer:
         return Measurement(
             images=progress.images, seconds=progress.seconds,
             peak_memory_bytes=peak_bytes(self._device), metrics=measured(progress),
-            timestamp_ms=int(time.time() * 1000), outcome=progress.outcome, cause=progress.cause,
+            system=self._usage.look(), timestamp_ms=int(time.time() * 1000),
+            outcome=progress.outcome, cause=progress.cause,
         )  # fmt: skip
 
     def _end(self, progress: Progress, measurement: Measurement | None) -> None:

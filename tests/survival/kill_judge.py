@@ -31,7 +31,7 @@ from sid_sweep.trials.rows import Columns, rows_of
 
 CLOCK = {
     "seconds", "timestamp_ms", "peak_memory_bytes", "run_id", "metric.cost/samples_per_second",
-    "cost/samples_per_second", "cost/seconds", "cost/peak_memory_bytes",
+    "cost/samples_per_second", "cost/seconds", "cost/peak_memory_bytes", "system",
 }  # fmt: skip
 """What no two runs have in common."""
 SHOWN = 3  # differences of one kind that are printed
@@ -116,7 +116,10 @@ def _points(home: Home, run_id: str) -> dict[str, Any]:
     rows = _query(home, f"select key, step, value from metrics where run_uuid = '{run_id}'")
     groups = itertools.groupby(sorted(rows), key=lambda row: row[0])
     return {
-        key: [[step] if key in CLOCK else [step, value] for _, step, value in group]
+        key: [
+            [step] if {key, key.partition("/")[0]} & CLOCK else [step, value]
+            for _, step, value in group
+        ]
         for key, group in groups
     }
 

@@ -69,6 +69,7 @@ def measurement(entry: Entry, images: int, *, later_ms: int = 0) -> Measurement:
         peak_memory_bytes=2**29 + images,
         metrics={"js": value, "off_modes": 0.1, "mode_kl": 0.01, "modes": 8.0},
         timestamp_ms=BEGAN_MS + images + later_ms,
+        system={"cpu_utilization_percentage": 90.0 + entry.seed},
     )
 
 

@@ -331,6 +331,7 @@ def test_every_measurement_is_a_point_with_its_images_and_its_time(place):
         costs = {
             "cost/seconds": own.seconds,
             "cost/peak_memory_bytes": own.peak_memory_bytes,
+            "system/cpu_utilization_percentage": 90.0,
         }
         for name, value in (own.metrics | costs).items():
             expected.setdefault(name, []).append((own.images, value, own.timestamp_ms))
@@ -352,12 +353,12 @@ def test_more_points_than_one_call_may_carry_arrive_in_several(place, monkeypatc
     monkeypatch.setattr(client, "log_batch", counted)
     entry = place.entries[0]
     entry.folder.begin(entry.trial)
-    for images in range(300):  # of six metrics each
+    for images in range(300):  # of seven metrics each
         entry.folder.append(small_sweep.measurement(entry, images))
     place.mirrored()
     steps = [step for step, *_ in place.points(entry.key)["js"]]
     assert steps == list(range(300))
-    assert count(place.uri, "metrics") == sum(sizes) == 6 * 300
+    assert count(place.uri, "metrics") == sum(sizes) == 7 * 300
     assert max(sizes) <= 1000
 
 
@@ -678,7 +679,7 @@ def test_a_new_mirror_sends_only_what_is_new(place):
     train(running, 200, after=100)
     place.mirrored()
     assert set(query(place.uri, "select step from metrics")) == {200}
-    assert count(place.uri, "metrics") == 6
+    assert count(place.uri, "metrics") == 7
     assert place.pictures(finished.key) == {}
     assert place.pictures(running.key).keys() == {200}
 
