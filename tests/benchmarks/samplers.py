@@ -1,28 +1,35 @@
-"""Samplers against random draws at equal numbers of arms, on a stand-in for the ring's joint space.
+"""Samplers against random draws at equal numbers of arms, on the ring's joint space.
 
     python tests/benchmarks/samplers.py --repetitions 30
+    python tests/benchmarks/samplers.py --real --repetitions 10 --arms 24 --jobs 2
 
-A repetition is a world of its own: where the optimum lies is drawn, the same for all samplers. Each
-tries its arms at two noisy seeds and is judged by the true value of the arm that it would choose,
-the one of the best mean. So repetitions are paired, and the table's verdicts say which sampler
-chose better than random draws. A stand-in is smooth and knows no lost modes: what it says of real
-trials is what to expect of them, and no more.
+Each sampler tries its arms at two seeds and is judged by what the arm is worth that it would
+choose, the one of the best mean. Repetitions are paired, and the table's verdicts say which sampler
+chose better than random draws.
+
+Without `--real` a repetition is a world of its own, a stand-in: where the optimum lies is drawn,
+the same for all samplers, and an arm is worth its value without noise. A stand-in is smooth and
+knows no lost modes. With `--real` trials are trained, short ones of equal length, and a repetition
+has seeds of its own; an arm is worth its mean on fresh ones.
 """
 
 import argparse
 import math
 import sys
-from collections.abc import Iterator
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+import torch
 
 from analysis.frame import tidy
 from analysis.question import Question
 from analysis.texts.tables import markdown
 from analysis.verdicts.arms import arms
+from sid_sweep.distill import distill
 from sid_sweep.search.pruning import Pruner
 from sid_sweep.search.study import ARM, REPEATED, Count, propose
 from sid_sweep.search.telling import OUTCOME, Teller
@@ -34,11 +41,16 @@ KNOBS = (
     "scientific={loss.lambda: {uniform: [0.25, 1.6]}, "
     "batch.generator_fraction: {uniform: [0.1, 0.9]}, "
     "generator.weight.exponent: {uniform: [0.0, 3.0]}, "
-    "fake_score.steps: {int_uniform: [1, 5]}, "
-    "generator.optim.lr: {log_uniform: [0.0002, 0.02]}}",
+    "%sgenerator.optim.lr: {log_uniform: [0.0002, 0.02]}}",
     "baseline={}",
     "seeds=2",
 )
+STEPS = "fake_score.steps: {int_uniform: [1, 5]}, "
+SHORT = ("fixed.batch={latents: 512}", "fixed.budget={images: 40_000}")
+"""Of a real trial: some 150 steps. Those of the fake score are not asked for, so that all trials
+take as long."""
+FRESH = 4
+"""Seeds on which a real arm is judged."""
 SCATTER = 0.15
 """Of ln js between seeds, as on the ring."""
 SAMPLERS = ("random", "sobol", "tpe", "gp", "cmaes", "nsga2")
@@ -69,13 +81,39 @@ class World:
         rest = 0.8 * fraction**2 + 0.05 * exponent**2 - 0.08 * math.log(own["fake_score.steps"])
         return math.log(0.14) + bowl + rest
 
-    def run(self, arm: Arm) -> Result:
-        """One seed."""
+    def run(self, arm: Arm, seed: int) -> Result:
+        """A trial, noisy anew each time."""
         value = self.log_js(arm)
         if value is None:
             return Result(outcome="diverged", cause="beyond the edge")
         js = math.exp(value + SCATTER * self._draw.standard_normal())
         return Result(outcome="finished", metrics={"js": js})
+
+    def worth(self, arm: Arm) -> float | None:
+        """Of an arm that was chosen; None where it diverges."""
+        value = self.log_js(arm)
+        return None if value is None else math.exp(value)
+
+
+class Ring:
+    """Real trials on the ring of eight, at seeds that no other repetition has."""
+
+    def __init__(self, number: int, sweep: Sweep) -> None:
+        self._first, self._sweep = 1000 * number, sweep
+        torch.set_num_threads(1)
+
+    def run(self, arm: Arm, seed: int) -> Result:
+        """A trial."""
+        trial = self._sweep.trial(arm, self._first + seed)
+        *_, last = distill(trial, cache=Path("/nonexistent"))  # neither teacher nor judge needs one
+        return Result(outcome=last.outcome, cause=last.cause, metrics=last.metrics)
+
+    def worth(self, arm: Arm) -> float | None:
+        """Of an arm that was chosen, on fresh seeds; None where it diverges at one."""
+        found = [self.run(arm, 100 + seed) for seed in range(FRESH)]
+        if any(own.outcome != "finished" for own in found):
+            return None
+        return self._sweep.mean("js", (own.metrics["js"] for own in found))
 
 
 class Forgetful(Teller):
@@ -85,7 +123,7 @@ class Forgetful(Teller):
         return None
 
 
-def chosen(sweep: Sweep, world: World, teller: type[Teller]) -> Arm:
+def chosen(sweep: Sweep, world: World | Ring, teller: type[Teller]) -> Arm:
     """The arm of the best mean, of as many as the sweep asks for."""
     study = optuna.create_study(direction="minimize")
     tells, found, count = teller(study, sweep, Pruner(sweep)), dict[Arm, float](), Count()
@@ -98,30 +136,37 @@ def chosen(sweep: Sweep, world: World, teller: type[Teller]) -> Arm:
             continue
         count.drawn, count.repeats_in_a_row = count.drawn + 1, 0
         proposal.set_user_attr(ARM, dict(arm))
-        results = [world.run(arm) for _ in sweep.seeds.screen]
+        results = [world.run(arm, seed) for seed in sweep.seeds.screen]
         tells.tell(len(found), arm, proposal, results)
         lost = any(own.outcome == "diverged" for own in results)
         found[arm] = math.inf if lost else sweep.mean("js", (r.metrics["js"] for r in results))
     return min(found, key=lambda arm: found[arm])
 
 
-def rows(samplers: list[str], repetitions: int, num_arms: int) -> Iterator[dict[str, Any]]:
+def judged(place: tuple[str, int], *, num_arms: int, real: bool) -> float | None:
+    """What the arm is worth that a sampler chooses in a repetition; None where it diverges."""
+    name, number = place
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    search = f"search={{sampler: {name.removesuffix(FORGETS)}, arms: {num_arms}, seed: {number}}}"
+    scientific, *others = KNOBS
+    knobs = (scientific % ("" if real else STEPS), *others, *(SHORT if real else ()))
+    sweep = load(SPACE, (*knobs, search))
+    world = Ring(number, sweep) if real else World(number)
+    arm = chosen(sweep, world, Forgetful if name.endswith(FORGETS) else Teller)
+    value = world.worth(arm)
+    print(f"{name} {number}: {value} with {arm}", file=sys.stderr, flush=True)
+    return value
+
+
+def row(arm: int, sampler: str, number: int, value: float | None) -> dict[str, Any]:
     """A trial per sampler and repetition, in the words of a sweep."""
-    for place, name in enumerate(samplers):
-        key = name.removesuffix(FORGETS)
-        for number in range(repetitions):
-            search = f"search={{sampler: {key}, arms: {num_arms}, seed: {number}}}"
-            sweep, world = load(SPACE, (*KNOBS, search)), World(number)
-            arm = chosen(sweep, world, Forgetful if name.endswith(FORGETS) else Teller)
-            value = world.log_js(arm)
-            assert value is not None, "a sampler chose what diverges"
-            yield {
-                "sweep": "samplers", "arm": place, "seed": number, "run_id": "",
-                "trial": f"{place:06x}{number:06x}", "outcome": "finished", "cause": "",
-                "images": 1, "seconds": 0.0, "peak_memory_bytes": 0.0, "final": True,
-                "param.sampler": name, "metric.js": math.exp(value),
-            }  # fmt: skip
-        print(f"{name} done", file=sys.stderr, flush=True)
+    own = {
+        "sweep": "samplers", "arm": arm, "seed": number, "run_id": "",
+        "trial": f"{arm:06x}{number:06x}", "outcome": "finished", "cause": "",
+        "images": 1, "seconds": 0.0, "peak_memory_bytes": 0.0, "final": True,
+        "param.sampler": sampler, "metric.js": value,
+    }  # fmt: skip
+    return own if value is not None else own | {"outcome": "diverged", "metric.js": math.nan}
 
 
 def main() -> None:
@@ -130,8 +175,9 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=30)
     parser.add_argument("--arms", type=int, default=32)
     parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS))
+    parser.add_argument("--real", action="store_true", help="train")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     options = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     question = Question(
         sweep="samplers",
         question="Which sampler chooses best?",
@@ -143,7 +189,14 @@ def main() -> None:
         seeds=tuple(range(options.repetitions)),
         domains={"sampler": {"kind": "choice", "values": options.samplers}},
     )
-    found = list(rows(options.samplers, options.repetitions, options.arms))
+    places = [(name, n) for n in range(options.repetitions) for name in options.samplers]
+    work = partial(judged, num_arms=options.arms, real=options.real)
+    with get_context("spawn").Pool(options.jobs) as pool:
+        values = pool.map(work, places, chunksize=1)
+    found = [
+        row(options.samplers.index(name), name, number, value)
+        for (name, number), value in zip(places, values, strict=True)
+    ]
     print(markdown(arms(tidy(found, question), question), question))
 
 

@@ -9,11 +9,27 @@ import time
 import pytest
 from real_sweep import Command, wait_for
 
+from sid_sweep.spending import GIGABYTE_BYTES, bytes_in
 from sid_sweep.trials import TrialFolder
 
 RATES = ("--set", "scientific.generator.optim.lr={choice: [0.001, 0.002]}")
 ONE_AT_A_TIME = ("--set", "resources.concurrency=1")
 SECRET = "T0K3N0FAW3BH00K"
+BRITTLE = """\
+import pathlib
+import torch
+
+class Denoiser(torch.nn.Module):
+    shape, sigma_data, num_classes = (2,), 1.0, 0
+
+    def forward(self, x, sigma, labels=None):
+        if pathlib.Path("broken").exists():
+            raise RuntimeError("the dongle is not there")
+        return x / (1 + sigma**2)[:, None]
+
+def make():
+    return Denoiser()
+"""
 TELL = """\
 import pathlib, sys
 pathlib.Path(__file__).with_suffix(".json").write_text(sys.stdin.read())
@@ -55,7 +71,7 @@ def run(folder, *arguments, status):
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
     """A run without limits: what its trials came to, the seconds until one had a checkpoint and
-    until all had an end."""
+    until all had an end, and the size of it all."""
     began, folder = time.time(), tmp_path_factory.mktemp("straight")
     command = Command(folder, *RATES, *ONE_AT_A_TIME)
     try:
@@ -66,7 +82,7 @@ def straight(tmp_path_factory):
         assert command.end(seconds=500) == 0, command.output
     finally:
         command.kill()
-    return ends(command), first, last
+    return ends(command), first, last, bytes_in(command.sweep.path)
 
 
 @pytest.mark.slow
@@ -107,7 +123,7 @@ def test_a_limit_of_trials_lets_what_runs_end_and_the_command_that_it_names_does
 def test_a_limit_of_time_stops_at_a_checkpoint_and_the_same_command_ends_in_the_same_table(
     straight, tmp_path
 ):
-    expected, first, last = straight
+    expected, first, last, _ = straight
     seconds = first + 0.5 * (last - first)
     limit = (*ONE_AT_A_TIME, "--set", f"limits.wall_hours={seconds / 3600:.6f}")
     stopped = run(tmp_path, *limit, status=3)
@@ -127,3 +143,39 @@ def test_a_limit_of_time_stops_at_a_checkpoint_and_the_same_command_ends_in_the_
         if status == 0:
             break
     assert ends(command) == expected
+
+
+@pytest.mark.slow
+def test_a_limit_of_the_disk_stops_at_checkpoints_and_more_room_ends_in_the_same_table(
+    straight, tmp_path
+):
+    expected, *_, whole = straight
+    limit = f"limits.disk_gigabytes={whole / 2 / GIGABYTE_BYTES:.9f}"
+    stopped = run(tmp_path, *ONE_AT_A_TIME, "--set", limit, status=3)
+    assert "limits.disk_gigabytes = " in stopped.output
+    assert len(ends(stopped)) < 4
+    assert "RUNNING" not in {status for _, status, _ in runs(tmp_path)}
+    (parent,) = [own for own in runs(tmp_path) if own[0] == "sweep"]
+    assert parent[1:] == ("KILLED", parent[2])
+    assert parent[2].endswith("stopped at limits.disk_gigabytes")
+    again = run(tmp_path, "--set", limit, status=3)
+    assert "nothing was started: limits.disk_gigabytes" in again.output
+    done = run(tmp_path, "--set", "limits.disk_gigabytes=1", status=0)
+    assert ends(done) == expected
+
+
+@pytest.mark.slow
+def test_a_limit_of_failures_begins_no_other_trial_until_the_cause_is_gone(tmp_path):
+    (tmp_path / "brittle.py").write_text(BRITTLE)
+    teacher = ("--set", "fixed.teacher={kind: python, factory: 'brittle:make'}")
+    asked = (*teacher, *ONE_AT_A_TIME, "--set", "limits.failures=2")
+    (tmp_path / "broken").touch()
+    stopped = run(tmp_path, *asked, status=3)
+    assert "limits.failures = 2 is reached (2 of 2 failures)" in stopped.output
+    assert "RuntimeError: the dongle is not there" in stopped.output
+    begun = [path.parent.name for path in stopped.sweep.path.glob("trials/*/failure.json")]
+    assert len(begun) == 2
+    (tmp_path / "broken").unlink()
+    done = run(tmp_path, *asked, status=0)
+    assert len(ends(done)) == 4
+    assert ends(done).keys() > set(begun)
