@@ -3,6 +3,7 @@
 import collections
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def _write_down(
         for own in checkpoints.shown():
             report({"images": own.images, "seconds": own.seconds, **own.metrics})
 
-    with checkpoints.open(), Usage(device, threads=job.threads) as usage:
+    with checkpoints.open(), closing(Usage(device, threads=job.threads)) as usage:
         writer = _Writer(job, device, checkpoints, usage)
         tell()  # what was told last, since its arm may be given up for it
         for progress in records:

@@ -7,9 +7,8 @@ Of rank 0 alone: its process and its GPU. It says whether several trials could s
 import sys
 import threading
 import time
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from statistics import fmean
-from types import TracebackType
 
 import torch
 
@@ -19,8 +18,8 @@ SAMPLE_SECONDS = 1.0
 MEGABYTE = 1e6
 
 
-class Usage(AbstractContextManager["Usage"]):
-    """Means between one look and the next."""
+class Usage:
+    """Means between one look and the next, until it is closed."""
 
     def __init__(self, device: torch.device | str, *, threads: int) -> None:
         """
@@ -32,18 +31,11 @@ class Usage(AbstractContextManager["Usage"]):
         self._gpu: list[int] = []
         """Percent, once a second since the last look."""
         self._over = threading.Event()
-
-    def __enter__(self) -> "Usage":
         if self._device.type == "cuda":
             threading.Thread(target=self._sample, name="usage", daemon=True).start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Look no more."""
         self._over.set()
 
     def look(self) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import closing
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ def spin(seconds):
 
 
 def test_one_that_computes_is_busy_and_one_that_waits_is_not():
-    with Usage("cpu", threads=1) as own:
+    with closing(Usage("cpu", threads=1)) as own:
         spin(0.3)
         busy = own.look()
         time.sleep(0.3)
@@ -31,7 +32,7 @@ def test_one_that_computes_is_busy_and_one_that_waits_is_not():
 
 
 def test_it_is_of_all_threads_that_it_may_use():
-    with Usage("cpu", threads=4) as own:
+    with closing(Usage("cpu", threads=4)) as own:
         spin(0.3)
         assert own.look()["cpu_utilization_percentage"] < 35
 
@@ -54,7 +55,7 @@ def looked(own):
 
 
 def test_a_gpu_is_looked_at_all_the_while(gpu):
-    with Usage("cuda", threads=1) as own:
+    with closing(Usage("cuda", threads=1)) as own:
         first, second = looked(own), looked(own)
     assert first["gpu_memory_usage_megabytes"] == 3
     assert 10 <= first["gpu_utilization_percentage"] < second["gpu_utilization_percentage"] <= 90
@@ -65,7 +66,7 @@ def test_a_gpu_that_does_not_tell_is_no_trouble(gpu, monkeypatch):
         raise RuntimeError("Not Supported")
 
     monkeypatch.setattr(torch.cuda, "utilization", refuse)
-    with Usage("cuda", threads=1) as own:
+    with closing(Usage("cuda", threads=1)) as own:
         time.sleep(0.1)
         found = own.look()
     assert "gpu_utilization_percentage" not in found
