@@ -174,7 +174,7 @@ def test_the_disks_room_alone_spells_its_paths(name):
 
 def loaded_by(code: str) -> set[str]:
     """Which heavy libraries a fresh interpreter has loaded after `code`."""
-    report = "import sys; print(*{'torch', 'ray', 'mlflow', 'optuna', 'pandas'} & set(sys.modules))"
+    report = "import sys; print(*{'torch', 'ray', 'mlflow', 'optuna', 'pandas', 'scipy'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, cwd=ROOT
     )
@@ -203,7 +203,7 @@ def test_a_dry_run_loads_nothing_heavy(tmp_path):
         ("from sid_sweep import session, table_referee", {"optuna", "pandas"}),
         ("from sid_sweep import tracking", set()),
         ("from sid_sweep.__main__ import main; main([])", set()),
-        ("from analysis import sources, compare, trace, verify", {"pandas"}),
+        ("from analysis import sources, compare, trace, verify", {"pandas", "scipy"}),
     ],
 )
 def test_what_is_light_stays_light(modules, allowed):

@@ -24,7 +24,6 @@ from optuna.distributions import (
 )
 from optuna.samplers import BaseSampler, NSGAIISampler
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import qmc
 
 from sid_sweep.spec import Sweep
 from sid_sweep.spec.domain import Cases, Choice, Domain, IntUniform, LogUniform, Uniform
@@ -112,6 +111,8 @@ class SobolSampler(BaseSampler):
     fail leave theirs unused, which keeps those of the others where they are."""
 
     def __init__(self, knobs: Sequence[str], seed: int, number: int) -> None:
+        from scipy.stats import qmc  # which takes half a second to load
+
         design = qmc.Sobol(len(knobs), scramble=True, rng=np.random.default_rng(seed))
         if number:
             design.fast_forward(number)
