@@ -174,7 +174,8 @@ def test_the_disks_room_alone_spells_its_paths(name):
 
 def loaded_by(code: str) -> set[str]:
     """Which heavy libraries a fresh interpreter has loaded after `code`."""
-    report = "import sys; print(*{'torch', 'ray', 'mlflow', 'optuna', 'pandas', 'scipy'} & set(sys.modules))"
+    heavy = {"torch", "ray", "mlflow", "optuna", "pandas", "scipy"}
+    report = f"import sys; print(*{heavy} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, cwd=ROOT
     )
