@@ -1,5 +1,6 @@
 """What Tune sends to an actor. Light: the driver, which makes it, never loads torch."""
 
+import functools
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Assignment:
     @property
     def selector(self) -> dict[str, str] | None:
         """Which nodes it may use, as Ray says it; None: all."""
-        return {"ray.io/node-id": f"!in({','.join(self.avoided)})"} if self.avoided else None
+        return selector(self.avoided) if self.avoided else None
 
     def settle(self) -> None:
         """Make this process one of the driver's, wherever it was started."""
@@ -50,14 +51,24 @@ class Assignment:
             os.chdir(self.directory)
 
 
+def selector(avoided: tuple[str, ...]) -> dict[str, str]:
+    """Nodes but for some, as Ray says it."""
+    return {"ray.io/node-id": f"!in({','.join(avoided)})"}
+
+
 def reserve(config: dict[str, Any]) -> "PlacementGroupFactory":
     """What Tune holds for the trial of `config`: all of it, or a slip while its own workers hold
     it."""
+    own: Assignment = config["assignment"]
+    return _reserved(own.layout, own.avoided)
+
+
+@functools.cache
+def _reserved(layout: Layout, avoided: tuple[str, ...]) -> "PlacementGroupFactory":
+    """One for all trials that take the same: Tune keeps it with each."""
     from ray.tune import PlacementGroupFactory
 
-    own: Assignment = config["assignment"]
-    bundle = own.layout.bundle if own.layout.workers == 1 else SLIP
     chosen: dict[str, Any] = {}
-    if own.selector:
-        chosen["bundle_label_selector"] = [own.selector]
-    return PlacementGroupFactory([bundle], **chosen)
+    if avoided:
+        chosen["bundle_label_selector"] = [selector(avoided)]
+    return PlacementGroupFactory([layout.bundle if layout.workers == 1 else SLIP], **chosen)

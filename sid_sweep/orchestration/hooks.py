@@ -229,10 +229,12 @@ class Relay(tune.Callback):
 def _lighten(trial: Any) -> None:
     """Free what Tune notes of a trial, more than 100 kB each, and keeps until the sweep ends.
 
-    It is what the trial last reported, and what it would have reported had it reported nothing,
-    each with a copy of its specification, and statistics of all figures that it ever reported.
-    Nobody asks for them. Where no report is left, Tune fetches the other: so one is.
+    It is its configuration, what it last reported, and what it would have reported had it reported
+    nothing, each with a copy of its specification, and statistics of all figures that it ever
+    reported. Nobody asks for them. Where no report is left, Tune fetches the other: so one is.
     """
     noted = trial.run_metadata
     noted.last_result, noted.metric_analysis, noted.metric_n_steps = {"done": True}, {}, {}
     trial._default_result_or_future = None
+    for name in ("config", "_Trial__unresolved_config", "evaluated_params"):
+        setattr(trial, name, {})
