@@ -23,7 +23,7 @@ class Denoiser(torch.nn.Module):
     shape, sigma_data, num_classes = (2,), 1.0, 0
 
     def forward(self, x, sigma, labels=None):
-        if pathlib.Path("broken").exists():
+        if len(x) >= 32 and pathlib.Path("broken").exists():  # not when it is loaded
             raise RuntimeError("the dongle is not there")
         return x / (1 + sigma**2)[:, None]
 
