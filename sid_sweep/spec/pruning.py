@@ -37,8 +37,8 @@ class Halving(_Pruning):
     kind: Literal["halving"]
     eta: Annotated[float, Field(gt=1)] = 3.0
     """Of so many arms one goes on."""
-    least: Part = 0.1
-    """Part of the budget that every arm spends."""
+    least: Part = 1 / 3
+    """Part of the budget that every arm spends; who wins may start slowly."""
 
     def looks(self, times: int) -> list[int]:
         found, part = [], self.least
@@ -58,7 +58,7 @@ class Median(_Pruning):
     called: ClassVar[str] = "the median rule"
 
     kind: Literal["median"]
-    least: Part = 0.25
+    least: Part = 0.5
     """Part of the budget that every arm spends."""
     others: Annotated[int, Field(ge=2)] = 4
     """Arms that must have come as far before another is given up."""

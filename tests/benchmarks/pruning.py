@@ -32,12 +32,12 @@ from sid_sweep.spec.seeds import Seeds
 from sid_sweep.trials import Entry, Measurement, Result, SweepFolder
 
 RULES = {
-    "halving, eta 2": Halving(kind="halving", eta=2),
-    "halving, eta 3": Halving(kind="halving", eta=3),
-    "halving, eta 4": Halving(kind="halving", eta=4),
-    "halving, eta 3 from 1/3": Halving(kind="halving", eta=3, least=1 / 3),
-    "median": Median(kind="median"),
-    "median from 1/2": Median(kind="median", least=0.5),
+    "halving, eta 2 from 1/10": Halving(kind="halving", eta=2, least=0.1),
+    "halving, eta 3 from 1/10": Halving(kind="halving", eta=3, least=0.1),
+    "halving, eta 4 from 1/10": Halving(kind="halving", eta=4, least=0.1),
+    "halving (eta 3 from 1/3)": Halving(kind="halving"),
+    "median from 1/4": Median(kind="median", least=0.25),
+    "median (from 1/2)": Median(kind="median"),
 }
 
 
