@@ -79,7 +79,7 @@ class Sweep:
         of_runs = f"from metrics join runs using (run_uuid) where {active}"
         points = query(server.database, f"select run_uuid, key, step {of_runs}")
         metrics, final = 4, 4
-        of_seeds, of_arms = 4 * 2 * (metrics + 2), 2 * 2 * metrics  # of seeds, two costs as well
+        of_seeds, of_arms = 4 * 2 * (metrics + 3), 2 * 2 * metrics  # of seeds, costs and system too
         assert len(points) == len(set(points)) == of_seeds + of_arms + len(runs) * final
         owned = f"key = '{TAG}identity' and value <> '' and {own}"
         keys = query(
