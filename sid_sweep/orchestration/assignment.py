@@ -42,7 +42,7 @@ class Assignment:
     @property
     def selector(self) -> dict[str, str] | None:
         """Which nodes it may use, as Ray says it; None: all."""
-        return selector(self.avoided) if self.avoided else None
+        return selector(self.avoided)
 
     def settle(self) -> None:
         """Make this process one of the driver's, wherever it was started."""
@@ -51,9 +51,9 @@ class Assignment:
             os.chdir(self.directory)
 
 
-def selector(avoided: tuple[str, ...]) -> dict[str, str]:
-    """Nodes but for some, as Ray says it."""
-    return {"ray.io/node-id": f"!in({','.join(avoided)})"}
+def selector(avoided: tuple[str, ...]) -> dict[str, str] | None:
+    """Nodes but for some, as Ray says it; None: all."""
+    return {"ray.io/node-id": f"!in({','.join(avoided)})"} if avoided else None
 
 
 def reserve(config: dict[str, Any]) -> "PlacementGroupFactory":
@@ -69,6 +69,6 @@ def _reserved(layout: Layout, avoided: tuple[str, ...]) -> "PlacementGroupFactor
     from ray.tune import PlacementGroupFactory
 
     chosen: dict[str, Any] = {}
-    if avoided:
-        chosen["bundle_label_selector"] = [selector(avoided)]
+    if nodes := selector(avoided):
+        chosen["bundle_label_selector"] = [nodes]
     return PlacementGroupFactory([layout.bundle if layout.workers == 1 else SLIP], **chosen)

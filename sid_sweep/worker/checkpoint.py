@@ -64,11 +64,11 @@ class Checkpoints:
         known = [*self._measured, measurement] if measurement else [*self._measured]
         moment = Moment(trial=self._name, measured=known)
         state = copied(progress.state())
-        self._writing = self._thread.submit(self._write, moment, state, measurement)
+        self._writing = self._thread.submit(self._write_and_show, moment, state, measurement)
         if self._seconds == 0:
             self.wait()
 
-    def _write(
+    def _write_and_show(
         self, moment: Moment, state: dict[str, Any], measurement: Measurement | None
     ) -> None:
         _write(self._folder, moment, state)

@@ -39,11 +39,11 @@ def reset_peak(device: torch.device | str) -> None:
         _note_beginning(_PROCESS, resident_bytes())
 
 
-def _note_beginning(process: _Process, resident_bytes: int) -> None:
+def _note_beginning(process: _Process, held_bytes: int) -> None:
     process.num_trials += 1
     if process.num_trials <= 2:
-        process.warm_bytes = resident_bytes
-    process.left_bytes = max(0, resident_bytes - process.warm_bytes)
+        process.warm_bytes = held_bytes
+    process.left_bytes = max(0, held_bytes - process.warm_bytes)
 
 
 def peak_bytes(device: torch.device | str) -> int:
