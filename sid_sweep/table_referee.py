@@ -1,4 +1,7 @@
-"""The referee of a sweep that runs: the table's own rules, asked before there is a table."""
+"""The referee of a sweep that runs: the table's own rules, asked before there is a table.
+
+They are loaded when they are first asked, with all their statistics: most sweeps never ask.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,23 +19,29 @@ class TableReferee:
 
     def __init__(self, sweep: Sweep) -> None:
         from analysis.question import Question
-        from analysis.verdicts import referee
 
         self._sweep = sweep.sweep
-        self._rules = referee
         self._question = Question.from_outline(sweep.outline())
 
     def kept(self, entries: Sequence[Entry]) -> list[int]:
-        return self._rules.kept(self._frame(entries), self._question)
+        from analysis.verdicts.referee import kept
+
+        return kept(self._frame(entries), self._question)
 
     def baseline(self, entries: Sequence[Entry]) -> int | None:
-        return self._rules.baseline(self._frame(entries), self._question)
+        from analysis.verdicts.referee import baseline
+
+        return baseline(self._frame(entries), self._question)
 
     def outclassed(self, entries: Sequence[Entry]) -> set[int]:
-        return self._rules.outclassed(self._frame(entries), self._question)
+        from analysis.verdicts.referee import outclassed
+
+        return outclassed(self._frame(entries), self._question)
 
     def settled(self, entries: Sequence[Entry]) -> set[int]:
-        return self._rules.settled(self._frame(entries), self._question)
+        from analysis.verdicts.referee import settled
+
+        return settled(self._frame(entries), self._question)
 
     def _frame(self, entries: Sequence[Entry]) -> "DataFrame":
         from analysis.frame import tidy

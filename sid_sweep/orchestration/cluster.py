@@ -1,11 +1,13 @@
 """A connected Ray: one of our own on this machine, or the one at an address."""
 
 import atexit
+import importlib
 import logging
 import os
 import secrets
 import shutil
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -36,6 +38,8 @@ OTHERS = (  # of a cluster of somebody else's, or of a job in it
     "RAY_AUTH_TOKEN",
     "RAY_JOB_CONFIG_JSON_ENV_VAR",
 )
+ON_TUNES_WAY = ("ray.tune", "ray.air.integrations.mlflow")
+"""Modules that `Tuner.fit` loads, the second, with the whole of MLflow, to count callbacks."""
 OWNER = "sid_sweep"  # in what a command notes of itself: the folder of its sweep
 EARLIER_SECONDS = 120.0  # for the workers of a command that was killed to end
 
@@ -191,6 +195,7 @@ def _connected(guard: Guard, ask: Callable[[], bool], **options: object) -> Iter
     import ray
 
     guard.starting(_core)
+    threading.Thread(target=_load_tune, name="loads Tune", daemon=True).start()
     try:
         ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)  # pyright: ignore
     except Exception as error:
@@ -210,6 +215,13 @@ def _connected(guard: Guard, ask: Callable[[], bool], **options: object) -> Iter
             atexit.unregister(ray.shutdown)
         else:
             ray.shutdown()
+
+
+def _load_tune() -> None:
+    """What the main thread needs next, while it waits for Ray's processes to start."""
+    with suppress(ImportError):  # which is told where it is needed
+        for name in ON_TUNES_WAY:
+            importlib.import_module(name)
 
 
 def _core() -> list[Process]:

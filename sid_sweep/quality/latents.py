@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.special import ndtri
-from scipy.stats import qmc
 from torch import Tensor
 
 from sid_sweep.streams import stream
@@ -37,6 +36,8 @@ def sobol(num: int, dim: int, *, seed: int) -> Float[Tensor, "N D"]:
     scatter far less than over independent ones. In the plane, 8,192 of them lower the deviation
     of js between draws from 2.6 % to 0.4 %, that of sw2 from 10 % to 0.2 % (tests/benchmarks).
     """
+    from scipy.stats import qmc  # which takes half a second to load, and images never need it
+
     random = np.random.default_rng(stream("evaluation", seed, "latents").initial_seed())
     sequence = qmc.Sobol(dim, scramble=True, rng=random)
     uniforms = sequence.random_base2(math.ceil(math.log2(num)))[:num]

@@ -24,6 +24,7 @@ OPENING_SECONDS = 90.0  # at the end, for one that is still being opened: a data
 MAX_FAILURES = 2  # in a row, after which nothing more of a kind is tried at the end
 INTERRUPTED_SECONDS = 10.0  # to close what is open, for somebody who pressed Ctrl-C
 POLL_SECONDS = 0.2
+BEGINNING_SECONDS = 30.0  # in which what is known already waits for the first trial to start
 
 
 class Mirror(Protocol):
@@ -89,7 +90,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         self._open_mirror = open_mirror
         self._mirror: Mirror | None = None
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._closing = threading.Event()
+        self._closing, self._begun = threading.Event(), threading.Event()
         self._is_over = self._is_drained = False
         self._done = self._given = self._failures = 0
         self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
@@ -107,7 +108,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         if error is not None:
             self.interrupted()
             self.drain(patience=INTERRUPTED_SECONDS)
-        self._closing.set()
+        self._close()
         self._tasks.put(None)
         waited = POLL_SECONDS if self._is_drained else RETRY_SECONDS
         self._thread.join(waited if self.pending else None)
@@ -142,7 +143,7 @@ class Tracker(AbstractContextManager["Tracker"]):
         """
         self._failures = 0
         self._is_drained = True
-        self._closing.set()
+        self._close()
         left, since = self.pending, time.monotonic()
         while self.pending and time.monotonic() - since < (patience or self._patience):
             if self.pending < left or (self._mirror is not None and self._mirror.is_drawing):
@@ -158,6 +159,7 @@ class Tracker(AbstractContextManager["Tracker"]):
     # ---- events
 
     def started(self, entry: Entry) -> None:
+        self._begun.set()
         self._give(lambda mirror: mirror.show(entry))
 
     def progressed(self, entry: Entry, images: int, metrics: dict[str, float]) -> None:
@@ -176,11 +178,19 @@ class Tracker(AbstractContextManager["Tracker"]):
         self._given += 1
         self._tasks.put(Task(tell, is_last))
 
+    def _close(self) -> None:
+        """The end has come: what fails now is not tried again."""
+        self._closing.set()
+        self._begun.set()
+
     # ---- the thread
 
     def _work(self) -> None:
         """What fails is tried again after all that is new: a trial that a store refuses, or whose
-        folder is damaged, holds up no other."""
+        folder is damaged, holds up no other.
+
+        A store's libraries take seconds to load, which the first trial's process needs more."""
+        self._begun.wait(BEGINNING_SECONDS)
         again: deque[Task] = deque()
         last: deque[Task] = deque()
         while again or last or not self._is_over:

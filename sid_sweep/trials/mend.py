@@ -188,8 +188,9 @@ class _Mending:
         wrong_student = self._student()
         if wrong_log is None and not _in_order(measured or []):
             wrong_log = Damaged(own.log, "its evaluations are not in order")
-        end = None if wrong_log or wrong_student else own.unwritten_end()
-        if end and (result is None or not own.ending.exists()):
+        is_open = result is None or not own.ending.exists()
+        end = own.unwritten_end() if is_open and not (wrong_log or wrong_student) else None
+        if end:
             if wrong_end:
                 yield _aside(wrong_end, f"derived from {own.log.name}")
             own.write_result(end)

@@ -5,7 +5,7 @@
 One run of the command; while it goes on, how many trials are done and what the command's process
 has used are noted. Its first trials are those of a small sweep, so that cost per trial is compared
 within one run, with imports and start-up left out. Then the finished sweep is asked for again, and
-once more with one trial missing, beside a small sweep that misses one.
+then a few times with one trial missing, beside a small sweep that misses one.
 """
 
 import argparse
@@ -15,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 SPACE = """\
 question: How long does nothing take?
@@ -33,6 +35,7 @@ fixed:
 """
 COMMAND = [sys.executable, "-m", "sid_sweep.run", "space.yaml"]
 SMALL = 8  # trials
+STARTS = 5
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -103,6 +106,11 @@ def start(folder: Path) -> tuple[float, float]:
     return reached, begun
 
 
+def spread(seconds: Sequence[float]) -> str:
+    """`9.4 s (8.7 to 9.9)`: the middle and the ends."""
+    return f"{median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=1000)
@@ -127,8 +135,9 @@ def main() -> None:
         print(f"the finished sweep again, with its table: {time.perf_counter() - began:.1f} s")
         run(small, SMALL)
         for num, own in ((options.trials, folder), (SMALL, small)):
-            reached, begun = start(own)
-            print(f"one of {num} left: Ray after {reached:.1f} s, the trial after {begun:.1f} s")
+            reached, begun = zip(*(start(own) for _ in range(STARTS)), strict=True)
+            print(f"one of {num} left: starts Ray after {spread(reached)}, ", end="")
+            print(f"begins the trial after {spread(begun)}")
 
 
 if __name__ == "__main__":

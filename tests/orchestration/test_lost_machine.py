@@ -1,11 +1,12 @@
-"""A machine is lost with all that was on it: the same command on another one goes on from the
-replica."""
+"""A machine is lost with all that was on it, the head of a cluster included: the same command on
+another one goes on, from the sweep's folder or from its replica."""
 
 import os
 import shutil
 import signal
 
 import pytest
+from ray_nodes import ray_cluster
 from real_sweep import Command, wait_for
 
 from sid_sweep.trials import SweepFolder, TrialFolder
@@ -46,6 +47,66 @@ def test_another_machine_goes_on_where_the_replica_was(tmp_path):
     assert kept[: len(reached) - 1] == reached[:-1]  # the last may have come after its checkpoint
     assert contents(here) == contents(there)
     assert f"file://{there.path}" in command.output  # where to look
+
+
+LONG = ("--set", "budget.images=200_000", "--set", "evaluation.times=10")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("disk", ["shared", "lost"])
+def test_another_cluster_goes_on_where_the_head_was_lost(tmp_path, disk):
+    """The command ran on another node, and says so in time; or it dies with the head and its
+    disk."""
+    one, two, there = tmp_path / "one", tmp_path / "two", tmp_path / "there"
+    for folder in (one, two):
+        folder.mkdir()
+    words = (*LONG, *(("--replica", f"file://{there}") if disk == "lost" else ()))
+    where = there / "tiny" if disk == "lost" else one / "sweeps" / "tiny"
+    with ray_cluster(one, nodes=2) as cluster:
+        command = on(cluster, one, words)
+        try:
+            wait_for(lambda: len(list(where.glob("trials/*/checkpoint.pt"))) == 2)
+            if disk == "lost":
+                os.killpg(command.process.pid, signal.SIGKILL)
+            cluster.nodes[0].kill()
+            if disk == "shared":
+                assert command.end() == 1, command.output
+        finally:
+            command.kill()
+        said = command.output
+    seen = evaluations(where)
+    assert seen
+    if disk == "shared":
+        assert "Ray is lost" in said
+        assert "what was done is kept; to go on:" in said
+        assert "Traceback" not in said
+        two = one
+    else:
+        shutil.rmtree(one)
+    with ray_cluster(two, nodes=1) as cluster:
+        command = on(cluster, two, words)
+        try:
+            assert command.end() == 0, command.output
+        finally:
+            command.kill()
+    assert [own.result().outcome for own in command.sweep.trials_like("")] == ["finished"] * 2
+    after = evaluations(command.sweep.path)
+    for name, times in seen.items():  # the last may have come after its checkpoint was copied
+        kept = times if disk == "shared" else times[:-1]
+        assert after[name][: len(kept)] == kept
+        assert len(after[name]) == 11
+
+
+def on(cluster, folder, words):
+    """The command, at a cluster."""
+    token = str(cluster.token)
+    return Command(folder, "--address", cluster.address, *words, RAY_AUTH_TOKEN_PATH=token)
+
+
+def evaluations(sweep):
+    """When each trial was evaluated."""
+    own = SweepFolder(sweep).trials_like("")
+    return {trial.path.name: [m.timestamp_ms for m in trial.measurements()] for trial in own}
 
 
 NOT_SAME = ("logs", "ray", "tracking-")

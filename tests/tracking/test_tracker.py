@@ -114,6 +114,28 @@ def test_events_arrive_in_order():
     assert tracker.trouble == ""
 
 
+def test_what_is_known_already_leaves_the_machine_to_the_first_trial():
+    mirror, opened = Memory(), threading.Event()
+
+    def open_mirror():
+        opened.set()
+        return mirror
+
+    with Tracker(open_mirror, store="memory", hint="not yet") as tracker:
+        tracker.ended("a", RESULT)
+        assert not opened.wait(0.3)
+        tracker.started("b")
+        wait_for(lambda: mirror.told == [("end", "a", "finished"), ("show", "b")])
+
+
+def test_what_is_known_already_waits_no_longer_than_that(monkeypatch):
+    monkeypatch.setattr(module, "BEGINNING_SECONDS", 0.05)
+    mirror = Memory()
+    with tracking(mirror) as tracker:
+        tracker.ended("a", RESULT)
+        wait_for(lambda: mirror.told == [("end", "a", "finished")])
+
+
 def test_leaving_sends_what_is_left(monkeypatch):
     monkeypatch.setattr(module, "RETRY_SECONDS", 5.0)  # what leaving may take
     mirror = Memory(seconds=0.01)
