@@ -36,9 +36,10 @@ from sid_sweep.plan import Plan
 from sid_sweep.preparation import STOPPED, WARNING
 from sid_sweep.screen import duration, say
 from sid_sweep.search import Ledger
-from sid_sweep.spec import SETTLED, SpecError, Trial
+from sid_sweep.spec import SETTLED, SpecError
 from sid_sweep.spending import OF_A_COMMAND, STOPPING, Spending, Use, going_on
 from sid_sweep.table_referee import TableReferee
+from sid_sweep.teaching import train_teachers
 from sid_sweep.tracking import Tracker, provenance, replicate, track
 from sid_sweep.tracking.client import reason, redact
 from sid_sweep.tracking.provenance import published
@@ -120,7 +121,12 @@ class Session:
             try:
                 if has_work:
                     with self.signals.unless(self.spending.is_over):
-                        self._train_teachers()
+                        train_teachers(
+                            self.plan,
+                            activity=self.activity,
+                            signals=self.signals,
+                            spending=self.spending,
+                        )
                         self._train_students(ledger, address)
                 status = self._end(ledger)
             except Interrupted:
@@ -147,49 +153,6 @@ class Session:
     def _known(self, entry: Entry, result: Result) -> None:
         for watcher in self.watchers:
             watcher.ended(entry, result)
-
-    def _train_teachers(self) -> None:
-        """Train the teachers that the grid needs and the cache lacks."""
-        if not self.plan.untrained:
-            return
-        with self.activity.doing("loading libraries, to train the teacher"):
-            import torch
-
-            import sid_sweep.quality
-            import sid_sweep.teachers  # noqa: F401
-
-        torch.set_num_threads(self.sweep.resources.cpus_per_worker)
-        for trial in self.plan.untrained:
-            self._train_teacher(trial)
-
-    def _train_teacher(self, trial: Trial) -> None:
-        from sid_sweep import quality, teachers
-
-        began, cache = time.monotonic(), self.folder.cache
-        with self.activity.doing("training the teacher") as step:
-
-            def report(images: int, total: int, loss: float) -> None:
-                self.signals.check()
-                step.far(images, total, "images", more=f", loss {loss:.4f}")
-
-            device = self._teacher_device()
-            with self.spending.holding(0.0 if device == "cpu" else 1.0):
-                teacher = teachers.load(trial, cache=cache, device=device, report=report)
-            step.now("judging the teacher's own samples, until their score stands")
-            references = quality.judge(trial, teacher, cache=cache).references
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in references.items())
-        took = duration(time.monotonic() - began)
-        say(self.console, Text("  teacher   "), f"trained in {took}: {figures}")
-
-    def _teacher_device(self) -> str:
-        """Where a trial's worker would train; before a cluster is seen, as this machine allows."""
-        import torch
-
-        layout = self.plan.layout
-        wanted = layout.device if layout else "cuda"
-        if layout is None and self.sweep.resources.gpus_per_worker == 0:
-            wanted = "cpu"
-        return wanted if torch.cuda.is_available() else "cpu"
 
     def _train_students(self, ledger: Ledger, address: str | None) -> None:
         def leave_at_once(why: str) -> None:

@@ -55,8 +55,9 @@ ROOMS = {  # which rooms a room may know, lazily or not; a file beside the rooms
     "manual": "spec",
     "preparation": "spec foreign trials teachers orchestration tracking exits screen activity "
     "spending plan",
+    "teaching": "spec teachers quality orchestration screen activity spending plan",
     "session": "spec files trials search table_referee exhibit orchestration tracking exits screen "
-    "activity console spending notify plan preparation quality teachers analysis",
+    "activity console spending notify plan preparation teaching analysis",
     "command": "spec files trials search exits places screen activity plan notify manual "
     "preparation session",
     "run": "exits places command",

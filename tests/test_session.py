@@ -30,6 +30,7 @@ from sid_sweep.search import Ledger
 from sid_sweep.session import Session
 from sid_sweep.spec import load
 from sid_sweep.table_referee import TableReferee
+from sid_sweep.teaching import device_of, train_teachers
 from sid_sweep.tracking import Tracker
 from sid_sweep.trials import Measurement, Result, SweepFolder
 
@@ -285,7 +286,8 @@ def test_a_missing_teacher_is_trained_and_described_and_said_to_be(tmp_path, qui
     monkeypatch.setattr(quality, "judge", slowed(quality.judge, 0.3))
     monkeypatch.setattr(average, "step", slowed(average.step, 0.1))
     run = Run(tmp_path, *TEACHER)
-    run.session._train_teachers()
+    own = run.session
+    train_teachers(own.plan, activity=own.activity, signals=own.signals, spending=own.spending)
     words = r"  training the teacher: \d+ of 512 images, loss [\d.]+(, about \d s left)? \(\d s\)"
     assert re.search(words, run.printed)
     assert "  judging the teacher's own samples, until their score stands (" in run.printed
@@ -319,7 +321,7 @@ def test_a_teacher_is_trained_where_its_students_are_if_this_machine_can(
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     run = Run(tmp_path, f"resources.gpus_per_worker={gpus}", layout=layout)
-    assert run.session._teacher_device() == (device if gpu else "cpu")
+    assert device_of(run.session.plan) == (device if gpu else "cpu")
 
 
 class Begun(Exception):
