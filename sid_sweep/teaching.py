@@ -1,4 +1,4 @@
-"""Teachers that a sweep needs and the cache lacks are trained before its students, by the command."""
+"""Teachers that a sweep needs and the cache lacks are trained first, by the command itself."""
 
 import time
 
