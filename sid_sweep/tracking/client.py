@@ -24,9 +24,12 @@ ENVIRONMENT = {
 }
 SERVER = "http://127.0.0.1:5000"  # of a bare `mlflow ui`
 STORES = "name a database, such as sqlite:///mlflow.db, or a server, such as http://host:5000"
-_CREDENTIALS = re.compile(r"""(?<=://)[^/@:\s"']*(?::[^\s"']*)?@""")
+_QUOTE = r"""'"'"'"""  # what a shell makes of the one in a word: a password may hold it
+_CREDENTIALS = re.compile(rf"""(?<=://)(?:{_QUOTE}|[^/@:\s"])*(?::(?:{_QUOTE}|[^\s"])*)?@""")
+_SECRET = "password|passwd|pwd|token|secret|api_?key|access_?key|signature"
 _TOKENS = re.compile(
-    r"""([?&][\w-]*(?:password|passwd|pwd|token|secret|api_?key)=)[^&\s"']+""", re.I
+    rf"""([?&](?:[\w-]*(?:{_SECRET})|key|sig|auth)=)(?:{_QUOTE}|[^&\s"])+?(?=[&\s"]|'?$|'\s)""",
+    re.I,
 )
 _REMEDIES = {
     r"read-?only|permission denied|unable to open|not permitted": "make it writable, and {again}",

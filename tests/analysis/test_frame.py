@@ -220,6 +220,13 @@ def test_a_metric_that_could_be_a_place_is_refused(name):
         tidy(data, question(metric=name))
 
 
+@pytest.mark.parametrize("name", ["../lambda", "/lambda", "lam\nbda"])
+def test_a_knob_that_could_be_a_place_is_refused(name):
+    data = [{**row, f"knob.{name}": 1.0} for row in rows()]
+    with pytest.raises(ValueError, match="it could name a place"):
+        tidy(data, question(nuisance=[name]))
+
+
 def test_no_file_a_foreign_file_and_a_foreign_table_are_refused(tmp_path):
     with pytest.raises(ValueError, match="there is no such file"):
         read_parquet(tmp_path / "none.parquet")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from sid_sweep.orchestration.assignment import Assignment, reserve
-from sid_sweep.orchestration.cluster import Cluster
+from sid_sweep.orchestration.cluster import Cluster, _token
 from sid_sweep.orchestration.machine import Capacity, Layout
 
 ONE = Layout(workers=1, cpus_per_worker=2, gpus_per_worker=0.5, concurrency=3)
@@ -42,6 +42,17 @@ def test_a_process_stands_where_the_driver_does(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "elsewhere")
     own.settle()
     assert Path.cwd() == tmp_path
+
+
+def test_every_ray_of_our_own_has_a_token_of_its_own_that_nobody_else_reads(tmp_path):
+    found = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        path = _token(tmp_path / name)
+        assert path.stat().st_mode & 0o077 == 0
+        found.append(path.read_text())
+    assert len(set(found)) == 2
+    assert all(len(bytes.fromhex(token)) == 32 for token in found)
 
 
 def test_room_follows_the_nodes_and_is_never_none():

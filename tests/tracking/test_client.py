@@ -1,5 +1,7 @@
 """No secret reaches a tracked value; a relative store has one absolute name."""
 
+import shlex
+
 import pytest
 
 from sid_sweep.tracking.client import absolute, redact, ui_hint
@@ -21,6 +23,14 @@ from sid_sweep.tracking.client import absolute, redact, ui_hint
             "postgresql://host/db?user=me&password=***",
         ),
         ("https://host/?access_token=secret&page=2", "https://host/?access_token=***&page=2"),
+        ("https://host/a?sig=secret&key=own", "https://host/a?sig=***&key=***"),
+        ("http://me:p'ss@host:5000", "http://***@host:5000"),
+        ("http://host/?token=p'ss", "http://host/?token=***"),
+        (shlex.join(["--tracking-uri", "http://me:p'ss@host"]), "--tracking-uri 'http://***@host'"),
+        (
+            shlex.join(["--tracking-uri", "http://host/?token=p'ss", "more"]),
+            "--tracking-uri 'http://host/?token=***' more",
+        ),
         ("http://host/?viewStateShareKey=sid_sweep", "http://host/?viewStateShareKey=sid_sweep"),
         ("see http://host/a, write to me@host", "see http://host/a, write to me@host"),
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
