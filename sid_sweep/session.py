@@ -156,10 +156,14 @@ class Session:
 
     def _train_students(self, ledger: Ledger, address: str | None) -> None:
         def leave_at_once(why: str) -> None:
+            self.spending.release()
             if self.signals.received is not None:
+                self._stop_watchers()
                 self._notify("interrupted", EXIT_INTERRUPTED, why)
                 os._exit(EXIT_INTERRUPTED)
-            self._lose(why, can_start=address is None)()
+            leave = self._lose(why, can_start=address is None)
+            self._stop_watchers()
+            leave()
 
         guard = Guard(self.signals, leave_at_once)
         with (
@@ -177,6 +181,7 @@ class Session:
             try:
                 drive(ledger, connected, gate=self.spending, **shared)
             finally:
+                self.spending.release()
                 step.now("stopping Ray" if address is None else "leaving Ray")
 
     def _cluster(
@@ -195,6 +200,7 @@ class Session:
         get done in between, and a few times more."""
         self.activity.close()
         self.activity.pass_on()
+        self.spending.pass_on()
         losses, before = map(int, os.environ.get(LOSSES, "0 -1").split())
         results = len(self.folder.results())
         losses = losses + 1 if results == before else 1
@@ -225,6 +231,8 @@ class Session:
         stops = self.spending.stops if _is_left(ledger, standings) else []
         settled = (*SETTLED, *(["running"] if stops else []))
         lost = [pair for pair in standings if pair[1].outcome not in settled]
+        if stops:  # else all have had their tries
+            lost = [(entry, own) for entry, own in lost if not ledger.is_open(entry)]
         for entry, standing in lost:
             line = f"{entry}: {standing.cause or 'it has no end'} ({entry.folder.failure})"
             say(self.console, Text.assemble("  ", ("failed", "red"), " "), line)
@@ -367,7 +375,8 @@ class Session:
 
 def _is_left(ledger: Ledger, standings: list[tuple[Entry, Result]]) -> bool:
     """Whether there is something that a limit may have left undone."""
-    return any(not own.is_end for _, own in standings) or ledger.upcoming() is not None
+    waits = any(not own.is_end or ledger.is_open(entry) for entry, own in standings)
+    return waits or ledger.upcoming() is not None
 
 
 def _run_again() -> NoReturn:

@@ -30,6 +30,9 @@ STOPPING = ("wall_hours", "gpu_hours", "disk_gigabytes")
 """Limits at which what runs stops; at the others it goes on to its end."""
 OF_A_COMMAND = ("failures", "wall_hours")
 UNITS = {"trials": "trials", "failures": "failures", "gpu_hours": "GPU hours"}
+FAILED = (
+    "SID_SWEEP_FAILED"  # in the environment: the trials of a command that has begun itself anew
+)
 WRITE_SECONDS = 10.0  # of GPU time that a kill of the command may lose
 LOOK_SECONDS, REST = 5.0, 20  # between two looks at the disk: at least, and by how long one takes
 
@@ -102,7 +105,7 @@ class Spending(AbstractContextManager["Spending"]):
         self.limits, self._folder = sweep.limits, folder
         self._began, self._clock = began, clock
         self._begun = {own.path.name for own in folder.trials_like("") if own.has_begun()}
-        self._failed: set[str] = set()
+        self._failed = set(os.environ.get(FAILED, "").split())
         self._holding: dict[str, float] = {}  # GPUs by who holds them
         self._held = (folder.held().gpu_seconds, clock())  # and until when that is counted
         self._written = self._held
@@ -209,6 +212,21 @@ class Spending(AbstractContextManager["Spending"]):
     def concluded(self, report: str, *, failed: bool) -> None:
         """Nothing: the folder says it."""
 
+    def returned(self, entry: Entry) -> None:
+        """A trial that was handed out is to be handed out again, and holds nothing until then."""
+        self._count()
+        self._holding.pop(entry.folder.path.name, None)
+
+    def release(self) -> None:
+        """No trial runs any more, whatever became of those that did."""
+        self._count()
+        self._holding.clear()
+        self._write(patience=0.0)
+
+    def pass_on(self) -> None:
+        """Have the command that this process becomes count the same failures."""
+        os.environ[FAILED] = " ".join(sorted(self._failed))
+
     @contextmanager
     def holding(self, gpus: float) -> Iterator[None]:
         """Within, something other than a trial holds GPUs."""
@@ -250,7 +268,7 @@ def bytes_in(folder: Path) -> int:
     for place, _, names in os.walk(folder):
         for name in names:
             if not (name.startswith(".") and name.endswith(".tmp")):
-                with suppress(FileNotFoundError):
+                with suppress(OSError):  # it is gone, or replaced on another machine
                     total += os.lstat(os.path.join(place, name)).st_size
     return total
 

@@ -1,5 +1,6 @@
 """Teachers that a sweep needs and the cache lacks are trained first, by the command itself."""
 
+import gc
 import time
 
 from rich.text import Text
@@ -31,6 +32,9 @@ def train_teachers(plan: Plan, *, activity: Activity, signals: Signals, spending
     with spending.holding(0.0 if device == "cpu" else 1.0):
         for trial in plan.untrained:
             _train(trial, plan, device, activity, signals)
+    if device != "cpu":  # the command lives on beside its trials, which need the room
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def _train(trial: Trial, plan: Plan, device: str, activity: Activity, signals: Signals) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from sid_sweep import activity, quality
+from sid_sweep import activity, quality, teaching
 from sid_sweep import session as sessions
 from sid_sweep.activity import BEGAN, Activity
 from sid_sweep.exits import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LIMIT
@@ -29,6 +29,7 @@ from sid_sweep.plan import make_plan
 from sid_sweep.search import Ledger
 from sid_sweep.session import Session
 from sid_sweep.spec import load
+from sid_sweep.spending import FAILED
 from sid_sweep.table_referee import TableReferee
 from sid_sweep.teaching import device_of, train_teachers
 from sid_sweep.tracking import Tracker
@@ -296,6 +297,17 @@ def test_a_missing_teacher_is_trained_and_described_and_said_to_be(tmp_path, qui
     assert re.search(r"  teacher   trained in \d+ s: js_of_data [\d.]+, ", run.printed)
 
 
+def test_a_teacher_leaves_its_gpu_to_the_students(tmp_path, monkeypatch):
+    """The command lives on beside them, with all that torch would keep for it."""
+    run, told = Run(tmp_path, *TEACHER), []
+    monkeypatch.setattr(teaching, "device_of", lambda plan: "cuda")
+    monkeypatch.setattr(teaching, "_train", lambda *_: told.append("trained"))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: told.append("emptied"))
+    own = run.session
+    train_teachers(own.plan, activity=own.activity, signals=own.signals, spending=own.spending)
+    assert told == ["trained", "emptied"]
+
+
 def test_a_signal_while_a_teacher_is_trained_interrupts_the_run(tmp_path):
     run = Run(tmp_path, *TEACHER)
     run.session.signals.received = 2
@@ -346,7 +358,8 @@ def left(monkeypatch):
         sessions, "track", lambda *_, **__: Tracker(Listener, store="a list", hint="")
     )
     monkeypatch.setenv(sessions.LOSSES, "0 -1")
-    monkeypatch.setenv(BEGAN, "")  # and as it was, after the test
+    for name in (BEGAN, FAILED):
+        monkeypatch.setenv(name, "")  # and as it was, after the test
     return left
 
 
@@ -406,7 +419,56 @@ def test_a_cluster_of_others_is_not_started_again(tmp_path, monkeypatch, left):
     assert left == ["for good"]
 
 
+@pytest.mark.parametrize("signal", [None, 15])
+def test_where_the_main_thread_hangs_as_well_nothing_stays_running_in_a_tracker(
+    tmp_path, monkeypatch, left, mirror, signal
+):
+    resorts = []
+
+    def guard(signals, last_resort):
+        resorts.append(last_resort)
+        raise Begun
+
+    def leave(status):
+        left.append(status)
+        raise Begun
+
+    monkeypatch.setattr(
+        sessions, "track", lambda *_, **__: Tracker(lambda: mirror, store="", hint="")
+    )
+    monkeypatch.setattr(sessions, "Guard", guard)
+    monkeypatch.setattr("os._exit", leave)
+    run = Run(tmp_path)
+    with run.session.trackers[0]:
+        with pytest.raises(Begun):
+            run.session._train_students(run.ledger(), "10.0.0.1:6379")
+        run.session.signals.received = signal
+        with pytest.raises(Begun):
+            resorts[0]("it has not answered for 60 s")
+        assert mirror.heard == ["interrupted"]
+        assert left == [EXIT_INTERRUPTED if signal else "for good"]
+
+
 # ---- limits
+
+
+def test_what_waits_to_be_tried_again_at_a_limit_is_left_to_do_and_no_failure(tmp_path):
+    run = Run(tmp_path, "limits.wall_hours=1")
+    ledger, spending = run.ledger(), run.session.spending
+    *ended, last = ledger.entries()
+    for entry in ended:
+        finish(entry)
+        ledger.tell(entry, entry.folder.standing())
+    last.folder.begin(last.trial)
+    last.folder.write_failure("its node is lost", traceback="")
+    spending._began -= 3700.0
+    assert spending.is_over()
+    assert run.session._conclude(ledger) == EXIT_LIMIT
+    assert "\n  failed " not in run.printed
+    assert "limits.wall_hours = 1 is reached" in run.printed
+    ledger.tell(last, last.folder.standing())  # it has had all its tries
+    assert run.session._conclude(ledger) == EXIT_FAILED
+    assert f"\n  failed {last}: its node is lost (" in run.printed
 
 
 def drive(run, monkeypatch, end=finish, *, is_over=lambda entry: False, checkpoint=True):

@@ -1,6 +1,7 @@
 """What is spent is counted by a clock and by the folder, from command to command, and each limit
 holds back what it is about."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from sid_sweep import spending
 from sid_sweep.orchestration.signals import Interrupted, Signals
 from sid_sweep.search import mend
 from sid_sweep.spec import SpecError, load
@@ -110,6 +112,16 @@ def test_failures_are_counted_anew_by_each_command(folder):
     assert Spent(folder, "failures=2").own.admits(spent.entries[3])
 
 
+def test_a_command_that_begins_itself_anew_knows_its_failures(folder, monkeypatch):
+    monkeypatch.delenv(spending.FAILED, raising=False)
+    spent = Spent(folder, "failures=1")
+    spent.start(0)
+    spent.end(0, FAILED)
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    spent.own.pass_on()
+    assert not Spent(folder, "failures=1").own.admits(spent.entries[1])
+
+
 # ---- wall time
 
 
@@ -173,6 +185,19 @@ def test_what_interrupted_trials_and_teachers_held_counts_in_later_commands(fold
     last = Spent(folder, "gpu_hours=4", gpus=1.0)  # the last one was killed, and it wrote before
     assert last.own.spent()["gpu_hours"] == pytest.approx(4.0)
     assert not last.own.admits(last.entries[0])
+
+
+def test_what_waits_to_be_tried_again_and_what_comes_after_training_holds_nothing(folder):
+    spent = Spent(folder, gpus=8.0)
+    spent.start(0)
+    spent.start(1)
+    spent.now += HOUR_SECONDS
+    spent.own.returned(spent.entries[0])  # its node is lost, and there is no other
+    spent.now += HOUR_SECONDS
+    spent.own.release()  # interrupted: arms are compared and updates sent
+    assert spent.folder.held() == Held(gpu_seconds=24.0 * HOUR_SECONDS)
+    spent.now += HOUR_SECONDS
+    assert spent.own.spent()["gpu_hours"] == pytest.approx(24.0)
 
 
 def test_a_kill_loses_ten_seconds_of_gpus_and_a_fast_loop_does_not_write_at_every_turn(folder):
@@ -239,6 +264,21 @@ def until(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_file_that_cannot_be_looked_at_ends_no_look(folder, monkeypatch):
+    folder.mkdir(parents=True)
+    (folder / "one").write_bytes(b"x" * 600)
+    (folder / "two").write_bytes(b"x" * 600)
+    look = os.lstat
+
+    def stale(path):
+        if str(path).endswith("two"):
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return look(path)
+
+    monkeypatch.setattr("os.lstat", stale)
+    assert bytes_in(folder) == 600
 
 
 def test_what_is_being_written_and_links_do_not_count_twice(tmp_path):

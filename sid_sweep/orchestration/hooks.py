@@ -31,6 +31,9 @@ class Gate(Protocol):
     def handed(self, entry: Entry) -> None:
         """It was."""
 
+    def returned(self, entry: Entry) -> None:
+        """It will be handed out again."""
+
 
 @dataclass
 class Handed:
@@ -71,7 +74,7 @@ class Handed:
         """Have a trial tried again; which try that is, None where it has had them all."""
         if self._tries[entry.key] == self.ledger.sweep.resources.retries:
             return None
-        self._again.append(entry)
+        self._take_back(entry)
         self._tries[entry.key] += 1
         return self._tries[entry.key]
 
@@ -81,8 +84,12 @@ class Handed:
         if images <= self._reached.get(entry.key, -1):
             return False
         self._reached[entry.key] = images
-        self._again.append(entry)
+        self._take_back(entry)
         return True
+
+    def _take_back(self, entry: Entry) -> None:
+        self._again.append(entry)
+        self.gate.returned(entry)
 
     def __reduce__(self) -> Any:
         return (str, ("handed",))  # Tune pickles its parts into snapshots that nobody restores

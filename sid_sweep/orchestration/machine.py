@@ -5,11 +5,14 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from sid_sweep.spec import SpecError, Sweep
 
 ROUNDING = 1e-9
+NO_GPU = ("", "-1", "NoDevFiles")
+"""In CUDA_VISIBLE_DEVICES: what comes from there on is not seen (CUDA's programming guide)."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,10 @@ def _gpus() -> int:
     installed = Path("/proc/driver/nvidia/gpus")
     num = len(list(installed.iterdir())) if installed.is_dir() else 0
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return num if visible is None else min(num, len([v for v in visible.split(",") if v.strip()]))
+    if visible is None:
+        return num
+    named = [name.strip() for name in visible.split(",")]
+    return min(num, len(list(takewhile(lambda name: name not in NO_GPU, named))))
 
 
 def lay_out(sweep: Sweep, *nodes: Capacity) -> Layout:

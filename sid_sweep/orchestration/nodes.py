@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,8 +86,7 @@ class Nodes:
             for node in self._nodes.values():
                 if node.trouble is None:
                     self._follow(node)
-                elif node.trouble == SILENT and _listens(node):
-                    node.trouble = ""
+            self._hear(SILENT)
             self._waits = self._look_for_waiting() if self._layout else ""
             return bool(alive)
 
@@ -175,11 +175,18 @@ class Nodes:
         """Whether a node has left lately, or does not answer any more, which Ray notices some time
         after the death of what ran there: until then no trial may go there either."""
         with self._lock:
-            for node in self._nodes.values():
-                if node.trouble == "" and not _listens(node):
-                    node.trouble = SILENT
+            self._hear("")
             silent = any(node.trouble == SILENT for node in self._nodes.values())
             return silent or time.monotonic() - self._left < LATELY_SECONDS
+
+    def _hear(self, trouble: str) -> None:
+        """Find out which of the nodes with that trouble, or without one, listen, all at once: of a
+        whole rack that is gone none refuses."""
+        asked = [node for node in self._nodes.values() if node.trouble == trouble]
+        if asked:
+            with ThreadPoolExecutor(len(asked)) as pool:
+                for node, listens in zip(asked, pool.map(_listens, asked), strict=True):
+                    node.trouble = "" if listens else SILENT
 
     # ---- read
 

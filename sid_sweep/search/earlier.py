@@ -27,6 +27,7 @@ from .telling import means, verdict, worst
 MAX_DIFFERENCES = 3  # that are said
 OUTSIDE, FIXED = "outside the domains", "with values of a knob that is fixed otherwise here"
 NO_RESULT, NO_TRIAL = "without a result", "that are no trials here"
+GIVEN_UP = "that were given up early"  # nobody knows what they would have come to
 
 
 class _Unfit(Exception):
@@ -134,6 +135,8 @@ def _translated(
     results = [result for own in trials if (result := other.trial(own).result()) is not None]
     if not results:
         raise _Unfit(NO_RESULT)
+    if verdict(results)[0] == "pruned":
+        raise _Unfit(GIVEN_UP)
     there = plain(trials[0])
     own = _fitted(arm, there, sweep)
     try:

@@ -88,7 +88,7 @@ class Ledger:
             folder.journal,
             sweep,
             known=folder.arms(),
-            is_interrupted=self._is_interrupted,
+            goes_on=self._goes_on,
             lessons=lessons_of(sweep, folder),
         )
         self._pruner = Pruner(sweep)
@@ -119,6 +119,10 @@ class Ledger:
     def waits(self) -> bool:
         """Whether what comes next depends on trials that were handed out and have not ended."""
         return self._at_end_of_round and bool(self._twins)
+
+    def is_open(self, entry: Entry) -> bool:
+        """Whether a trial is queued or out: how it ends was not told yet."""
+        return entry.folder in self._twins
 
     def entries(self) -> list[Entry]:
         """All that was asked for so far, begun or not, by arm and in the order of the seeds."""
@@ -286,9 +290,9 @@ class Ledger:
             self._count.repeated()
         return None
 
-    def _is_interrupted(self, arm: Arm) -> bool:
+    def _goes_on(self, arm: Arm) -> bool:
         own = (self.folder.trial(trial) for trial in self.sweep.trials(arm))
-        return any(trial.is_interrupted() for trial in own)
+        return any(trial.has_begun() and trial.result() is None for trial in own)
 
     def _wants_more(self) -> bool:
         search = self.sweep.search
@@ -349,6 +353,6 @@ class Ledger:
 
 
 def _place(entry: Entry) -> tuple[bool, int]:
-    """Sort key: what was interrupted, the furthest first, before all else."""
-    is_interrupted = entry.folder.is_interrupted()
-    return (not is_interrupted, -entry.folder.standing().images if is_interrupted else 0)
+    """Sort key of what has no result: what was begun, the furthest first, before all else."""
+    has_begun = entry.folder.has_begun()
+    return (not has_begun, -entry.folder.standing().images if has_begun else 0)

@@ -59,7 +59,7 @@ def open_study(
     sweep: Sweep,
     *,
     known: Sequence[Arm] = (),
-    is_interrupted: Callable[[Arm], bool] = lambda arm: False,
+    goes_on: Callable[[Arm], bool] = lambda arm: False,
     lessons: Callable[[], Sequence[Lesson]] | None = None,
 ) -> optuna.Study:
     """The study of this space. Whatever it lacks of the arms that the file names, of those of older
@@ -68,7 +68,7 @@ def open_study(
 
     Args:
         known: arms that were asked for, whether or not the journal says so.
-        is_interrupted: whether an arm has a trial that goes on; it is queued before others.
+        goes_on: whether an arm has a trial that goes on; it is queued before others.
         lessons: asks what an earlier sweep lends, once; None where none does.
     """
     storage = _storage(path)
@@ -86,7 +86,7 @@ def open_study(
     there = {arm_of(proposal) for proposal in latest_by_arm(study)}
     named = [*sweep.declared, *inherited, *known]
     lacks = [arm for arm in dict.fromkeys(named) if arm not in there]
-    for arm in sorted(lacks, key=lambda arm: not is_interrupted(arm)):
+    for arm in sorted(lacks, key=lambda arm: not goes_on(arm)):
         enqueue(study, arm)
     return study
 

@@ -114,11 +114,13 @@ class MlflowMirror:
     # ---- events
 
     def show(self, entry: Entry) -> None:
-        if entry.folder.has_begun() and not self._cursor[entry.key].get("done"):
+        runs_again = entry.folder.result() is None
+        if entry.folder.has_begun() and (runs_again or not self._cursor[entry.key].get("done")):
             self._send(entry)
 
     def end(self, entry: Entry, result: Result) -> None:
-        if not self._cursor[entry.key].get("done"):
+        note = self._cursor[entry.key]
+        if not note.get("done") or note.get("ended") != _ended(result):
             self._send(entry)
             self._close(entry, result)
         self._showcase.add(entry, result)
@@ -229,7 +231,12 @@ class MlflowMirror:
         if (failure := entry.folder.failure).exists():
             self._store.text(run_id, failure.read_text("utf-8"), failure.name)
         is_done = result.outcome != "failed"  # that is tried again by the next run
-        self._runs.end(entry.key, _status(result), done=is_done)
+        self._runs.end(entry.key, _status(result), done=is_done, ended=_ended(result))
+
+
+def _ended(result: Result) -> list[str | int]:
+    """What of an end is noted: a result that was damaged is made again, perhaps to another end."""
+    return [result.outcome, result.images]
 
 
 def _status(result: Result) -> Status:

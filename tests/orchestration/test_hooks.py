@@ -61,13 +61,16 @@ class Gate:
     """Admits so many trials, and remembers them."""
 
     def __init__(self):
-        self.most, self.admitted = 1000, []
+        self.most, self.admitted, self.back = 1000, [], []
 
     def admits(self, entry):
         return len(self.admitted) < self.most
 
     def handed(self, entry):
         self.admitted.append(entry.key)
+
+    def returned(self, entry):
+        self.back.append(entry.key)
 
 
 class Sweeping:
@@ -320,6 +323,7 @@ def test_a_trial_whose_process_died_is_tried_again_so_often_as_stated(tmp_path):
     assert [told[0] for told in sweeping.ledger.told] == ["0/0"]
     assert sweeping.heard == [("started", "0/0")] * 3 + [("ended", "0/0", "failed", DIED)]
     assert sweeping.start("four").key == "0/1"
+    assert sweeping.gate.back == ["0/0"] * 2
 
 
 LEFT = DEATH + "The actor died because its node has died. Node Id: 7\n"
@@ -341,6 +345,7 @@ def test_a_lost_node_costs_a_trial_no_try_as_long_as_it_comes_further(tmp_path):
             entry.folder.append(measured(images))
         sweeping.die(name, report=LEFT)
         assert MOVED in sweeping.said[-1]
+    assert sweeping.gate.back == ["0/0"] * 3
     assert sweeping.start("four").key == "0/0"
     sweeping.die("four", report=LEFT)  # no further than before: so it may be what kills the node
     assert "tried again (1 of 1)" in sweeping.said[-1]

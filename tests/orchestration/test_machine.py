@@ -91,7 +91,18 @@ def test_a_layout_is_one_phrase(layout, text):
 
 
 @pytest.mark.parametrize(
-    ("visible", "gpus"), [(None, 2), ("0", 1), ("0,1", 2), ("0,1,2", 2), ("", 0), ("1, ", 1)]
+    ("visible", "gpus"),
+    [
+        (None, 2),
+        ("0", 1),
+        ("0,1", 2),
+        ("0,1,2", 2),
+        ("", 0),
+        ("1, ", 1),
+        ("-1", 0),
+        ("0,-1,1", 1),
+        ("NoDevFiles", 0),
+    ],
 )
 def test_a_gpu_that_is_hidden_or_absent_is_none(tmp_path, monkeypatch, visible, gpus):
     folder = tmp_path / "gpus"

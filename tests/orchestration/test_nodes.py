@@ -3,13 +3,15 @@
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from sid_sweep.orchestration import examine as examines
+from sid_sweep.orchestration import nodes as module
 from sid_sweep.orchestration.examine import WORD, examine, versions
 from sid_sweep.orchestration.machine import Capacity
-from sid_sweep.orchestration.nodes import Node, Nodes, Unfit
+from sid_sweep.orchestration.nodes import SILENT, Node, Nodes, Unfit
 
 ALONE = """\
 import sys
@@ -103,6 +105,25 @@ def test_a_node_that_does_not_answer_is_lost_before_ray_says_so(nodes):
     assert nodes.lost_one()
     assert nodes.unfit() == ("1",)
     assert nodes.capacities() == []
+
+
+def test_nodes_that_do_not_answer_are_asked_at_once(nodes, monkeypatch):
+    """A rack without power refuses nothing: one after the other, they would take minutes."""
+    num = 32
+    all_asked = threading.Barrier(num)
+
+    def listens(node):
+        all_asked.wait(timeout=20)
+        return node.id == "7"
+
+    monkeypatch.setattr(module, "_listens", listens)
+    nodes._nodes = {str(i): node(str(i), "", ("10.0.0.1", i)) for i in range(num)}
+    assert nodes.lost_one()
+    assert [own.id for own in nodes._nodes.values() if own.trouble == ""] == ["7"]
+    nodes._nodes.pop("7")
+    monkeypatch.setattr(module, "_listens", lambda node: node.id == "3")
+    nodes._hear(SILENT)
+    assert [own.id for own in nodes._nodes.values() if own.trouble == ""] == ["3"]
 
 
 def test_the_examination_needs_nothing_of_this_package():

@@ -145,6 +145,28 @@ def test_a_failed_trial_is_tried_again_and_a_diverged_one_is_not(tmp_path):
     assert outcomes.count("diverged") == 2
 
 
+def test_a_failed_trial_that_has_begun_comes_before_all_that_is_new(tmp_path):
+    """Where no other may begin, it would else be held back with them."""
+    _, ledger = play(tmp_path, fail={(0.5, 1)})
+    failed = next(e for e in ledger.entries() if e.folder.failed())
+    begin(failed, 69)
+    failed.folder.write_failure("ValueError: no", traceback="")
+    order, _ = reopened(tmp_path, "seeds=[0, 1, 2]")
+    assert order[0] == (0.5, 1)
+    assert len(order) == 1 + 8
+
+
+def test_what_is_out_or_queued_is_open_until_its_end_is_told(tmp_path):
+    ledger = Ledger(SweepFolder(tmp_path), load(LAMBDA, (TWO_SEEDS,)))
+    entry = ledger.next_entry()
+    assert entry is not None
+    entry.folder.begin(entry.trial)
+    entry.folder.write_failure("its node is lost", traceback="")  # and it is to be tried again
+    assert all(ledger.is_open(own) for own in ledger.entries())
+    ledger.tell(entry, entry.folder.standing())
+    assert not ledger.is_open(entry)
+
+
 def test_a_lost_result_is_made_again(tmp_path):
     _, ledger = play(tmp_path)
     entry = ledger.entries()[6]

@@ -165,6 +165,21 @@ def test_what_does_not_fit_is_left_out_and_said(tmp_path):
     assert f"learns from {len(inside)} of its arms; left out:" in str(found)
 
 
+def test_what_was_given_up_early_teaches_nothing_of_its_end(tmp_path):
+    agreed(tmp_path, "old", OLD)
+    sweep = load(LAMBDA, (*SPACE, "sweep=old", OLD))
+    arm, *_ = SweepFolder(tmp_path / "old").arms()
+    for trial in sweep.trials(arm):
+        own = SweepFolder(tmp_path / "old").trial(trial)
+        own.ending.unlink()
+        own.prune("its arm was behind")
+    found = earlier(load(LAMBDA, (*SPACE, "sweep=new", TPE)), SweepFolder(tmp_path / "new"))
+    assert found is not None
+    assert arm not in [own.arm for own in found.lessons]
+    assert len(found.lessons) == 7
+    assert "left out: 1 that were given up early" in str(found)
+
+
 def test_knobs_may_be_swept_in_one_sweep_and_fixed_in_the_other(tmp_path):
     agreed(tmp_path, "old", OLD)
     more = "nuisance.fake_score.optim.lr={log_uniform: [0.001, 0.01]}"  # usually 0.004

@@ -451,6 +451,32 @@ def test_an_arm_that_was_given_up_is_killed_and_has_no_value(place):
     assert place.run("arm 1").info.status == "KILLED"
 
 
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_a_trial_whose_end_was_damaged_is_shown_as_it_ended_then(place, is_shown):
+    """It was given up, its note was damaged, and so it was run to its end."""
+    entries = place.ask(search={"sampler": "grid", "prune": {"kind": "halving"}})
+    train(entries[0], 0, 50)
+    entries[0].folder.prune("js is behind")
+    for entry in entries[1:]:
+        finish(entry, 0, 100)
+    place.mirrored()
+    assert place.run("0/0").info.status == "KILLED"
+    entries[0].folder.pruning.unlink()
+    if is_shown:  # while it runs
+        place.mirror().show(entries[0])
+        assert place.run("0/0").info.status == "RUNNING"
+    finish(entries[0], 0, 50, 100)
+    for _ in range(2):
+        place.mirrored()
+        run = place.run("0/0")
+        assert (run.info.status, tags(run)["outcome"]) == ("FINISHED", "finished")
+        assert [step for step, *_ in place.points("0/0")["js"]] == [0, 50, 100]
+        assert place.run("arm 0").info.status == "FINISHED"
+    found, _ = read_sweep(NAME, tracking_uri=place.uri)
+    ends = {(r["arm"], r["seed"]): r["outcome"] for r in row_wise(found) if r["final"]}
+    assert set(ends.values()) == {"finished"}
+
+
 def test_a_failed_trial(place):
     entry = place.entries[0]
     fail(entry, 0, 100)

@@ -157,7 +157,8 @@ def test_lost_after_any_file_it_goes_on_from_what_is_there(sweep, folder, uri, t
 
 
 def test_a_place_that_fails_is_tried_again_and_told(sweep, folder, uri, monkeypatch):
-    monkeypatch.setattr(tracker_module, "RETRY_SECONDS", 0.01)
+    for name in ("RETRY_SECONDS", "BEGINNING_SECONDS"):
+        monkeypatch.setattr(tracker_module, name, 0.01)
     calls, put = [0], Place.put
 
     def unsteady(place, path, name):

@@ -59,6 +59,7 @@ class Memory:
 def _impatient(monkeypatch):
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(module, "BEGINNING_SECONDS", 0.01)
 
 
 def tracking(mirror):
@@ -114,7 +115,8 @@ def test_events_arrive_in_order():
     assert tracker.trouble == ""
 
 
-def test_what_is_known_already_leaves_the_machine_to_the_first_trial():
+def test_what_is_known_already_leaves_the_machine_to_the_first_trial(monkeypatch):
+    monkeypatch.setattr(module, "BEGINNING_SECONDS", 30.0)
     mirror, opened = Memory(), threading.Event()
 
     def open_mirror():
@@ -128,8 +130,7 @@ def test_what_is_known_already_leaves_the_machine_to_the_first_trial():
         wait_for(lambda: mirror.told == [("end", "a", "finished"), ("show", "b")])
 
 
-def test_what_is_known_already_waits_no_longer_than_that(monkeypatch):
-    monkeypatch.setattr(module, "BEGINNING_SECONDS", 0.05)
+def test_what_is_known_already_waits_no_longer_than_that():
     mirror = Memory()
     with tracking(mirror) as tracker:
         tracker.ended("a", RESULT)
@@ -214,8 +215,8 @@ def test_a_store_that_came_back_is_tried_at_the_end(monkeypatch):
     with tracking(mirror) as tracker:
         tell_many(tracker)
         wait_for(lambda: mirror.calls > module.MAX_FAILURES)
-        monkeypatch.setattr(module, "RETRY_SECONDS", 30.0)
         calls = mirror.calls
+        monkeypatch.setattr(module, "RETRY_SECONDS", 30.0)
         wait_for(lambda: mirror.calls > calls)  # from now on, nothing for half a minute
         mirror.failures = 0
         tracker.drain()
