@@ -155,17 +155,8 @@ class Session:
             watcher.ended(entry, result)
 
     def _train_students(self, ledger: Ledger, address: str | None) -> None:
-        def leave_at_once(why: str) -> None:
-            self.spending.release()
-            if self.signals.received is not None:
-                self._stop_watchers()
-                self._notify("interrupted", EXIT_INTERRUPTED, why)
-                os._exit(EXIT_INTERRUPTED)
-            leave = self._lose(why, can_start=address is None)
-            self._stop_watchers()
-            leave()
-
-        guard = Guard(self.signals, leave_at_once)
+        last_resort = functools.partial(self._leave_at_once, can_start=address is None)
+        guard = Guard(self.signals, last_resort)
         with (
             guard.watching(),
             self.activity.doing("starting Ray" if address is None else "reaching Ray") as step,
@@ -194,6 +185,19 @@ class Session:
             return cluster.local(self.plan.layout, guard=guard, logs=self.folder.logs)
         scratch, say = self.folder.scratch, self._warn
         return cluster.remote(self.sweep, address, guard=guard, scratch=scratch, say=say)
+
+    def _leave_at_once(self, why: str, *, can_start: bool) -> None:
+        """Called by the guard, where the main thread hangs in a Ray that is lost."""
+        with suppress(OSError):
+            self.spending.release()
+        if self.signals.received is None:
+            leave = self._lose(why, can_start=can_start)
+            self._stop_watchers()
+            leave()
+        self.activity.close()
+        self._stop_watchers()
+        self._notify("interrupted", EXIT_INTERRUPTED, why)
+        os._exit(EXIT_INTERRUPTED)
 
     def _lose(self, reason: str, *, can_start: bool) -> Callable[[], NoReturn]:
         """Say that Ray is lost; returns what to do then. It is started again for as long as trials
