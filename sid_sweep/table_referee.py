@@ -22,6 +22,8 @@ class TableReferee:
 
         self._sweep = sweep.sweep
         self._question = Question.from_outline(sweep.outline())
+        self._asked: Sequence[Entry] = ()
+        self._made: DataFrame | None = None
 
     def kept(self, entries: Sequence[Entry]) -> list[int]:
         from analysis.verdicts.referee import kept
@@ -44,6 +46,10 @@ class TableReferee:
         return settled(self._frame(entries), self._question)
 
     def _frame(self, entries: Sequence[Entry]) -> "DataFrame":
+        """Made once for all that is asked of the same list, since every log is read for it."""
         from analysis.frame import tidy
 
-        return tidy(rows_of(self._sweep, entries), self._question)
+        if self._made is None or self._asked is not entries:
+            self._asked = entries
+            self._made = tidy(rows_of(self._sweep, entries), self._question)
+        return self._made

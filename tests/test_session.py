@@ -14,7 +14,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from sid_sweep import activity, quality, teaching
+from sid_sweep import activity, quality, table_referee, teaching
 from sid_sweep import session as sessions
 from sid_sweep.activity import BEGAN, Activity
 from sid_sweep.exits import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LIMIT
@@ -235,6 +235,22 @@ def test_the_best_arm_is_confirmed_by_the_tables_rule_and_others_are_no_failures
     assert totals == [len(ran)] == [3 * 3 + 2 * 2]
     assert own.session._conclude(ledger) == EXIT_DONE
     assert "failed" not in own.printed
+
+
+def test_the_logs_are_read_once_for_all_that_is_asked_of_the_same_trials(tmp_path, monkeypatch):
+    own, read = Run(tmp_path, THREE), []
+    for entry in own.ledger().entries():
+        finish(entry)
+    rows = table_referee.rows_of
+    monkeypatch.setattr(
+        table_referee, "rows_of", lambda name, entries: read.append(1) or rows(name, entries)
+    )
+    referee, entries = TableReferee(own.sweep), own.ledger().entries()
+    answers = referee.settled(entries), referee.baseline(entries)
+    assert len(read) == 1
+    again = list(entries)
+    assert (referee.settled(again), referee.baseline(again)) == answers
+    assert len(read) == 2
 
 
 def test_a_race_and_verdicts_stop_by_the_tables_own_rules(tmp_path):
