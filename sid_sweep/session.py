@@ -379,8 +379,9 @@ class Session:
 
 def _is_left(ledger: Ledger, standings: list[tuple[Entry, Result]]) -> bool:
     """Whether there is something that a limit may have left undone."""
-    waits = any(not own.is_end or ledger.is_open(entry) for entry, own in standings)
-    return waits or ledger.upcoming() is not None
+    going = [entry for entry, own in standings if not own.is_end]
+    again = [entry for entry, own in standings if own.outcome == "failed" and ledger.is_open(entry)]
+    return bool(going or again) or ledger.upcoming() is not None
 
 
 def _run_again() -> NoReturn:

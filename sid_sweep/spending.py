@@ -30,9 +30,8 @@ STOPPING = ("wall_hours", "gpu_hours", "disk_gigabytes")
 """Limits at which what runs stops; at the others it goes on to its end."""
 OF_A_COMMAND = ("failures", "wall_hours")
 UNITS = {"trials": "trials", "failures": "failures", "gpu_hours": "GPU hours"}
-FAILED = (
-    "SID_SWEEP_FAILED"  # in the environment: the trials of a command that has begun itself anew
-)
+FAILED = "SID_SWEEP_FAILED"
+"""In the environment: the trials that failed in a command that has begun itself anew."""
 WRITE_SECONDS = 10.0  # of GPU time that a kill of the command may lose
 LOOK_SECONDS, REST = 5.0, 20  # between two looks at the disk: at least, and by how long one takes
 

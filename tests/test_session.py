@@ -468,6 +468,16 @@ def test_where_the_main_thread_hangs_as_well_nothing_stays_running_in_a_tracker(
 # ---- limits
 
 
+def test_what_ended_as_the_limit_came_is_not_left_to_do(tmp_path):
+    run = Run(tmp_path, "limits.wall_hours=1")
+    ledger, spending = run.ledger(), run.session.spending
+    for entry in ledger.entries():
+        finish(entry)  # and nobody was left to tell the ledger
+    spending._began -= 3700.0
+    assert spending.is_over()
+    assert run.session._conclude(ledger) == EXIT_DONE
+
+
 def test_what_waits_to_be_tried_again_at_a_limit_is_left_to_do_and_no_failure(tmp_path):
     run = Run(tmp_path, "limits.wall_hours=1")
     ledger, spending = run.ledger(), run.session.spending
