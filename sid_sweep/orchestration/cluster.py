@@ -38,8 +38,6 @@ OTHERS = (  # of a cluster of somebody else's, or of a job in it
     "RAY_AUTH_TOKEN",
     "RAY_JOB_CONFIG_JSON_ENV_VAR",
 )
-ON_TUNES_WAY = ("ray.tune", "ray.air.integrations.mlflow")
-"""Modules that `Tuner.fit` loads, the second, with the whole of MLflow, to count callbacks."""
 OWNER = "sid_sweep"  # in what a command notes of itself: the folder of its sweep
 EARLIER_SECONDS = 120.0  # for the workers of a command that was killed to end
 
@@ -220,8 +218,7 @@ def _connected(guard: Guard, ask: Callable[[], bool], **options: object) -> Iter
 def _load_tune() -> None:
     """What the main thread needs next, while it waits for Ray's processes to start."""
     with suppress(ImportError):  # which is told where it is needed
-        for name in ON_TUNES_WAY:
-            importlib.import_module(name)
+        importlib.import_module("ray.tune")
 
 
 def _core() -> list[Process]:

@@ -41,10 +41,13 @@ def drive(
         Lost: Ray cannot be used any more; as for Interrupted.
     """
     from ray import tune
+    from ray.air._internal import usage
     from ray.exceptions import RayError
 
     from .hooks import Dispatcher, Handed, Relay
 
+    # Tune counts callbacks for statistics that are off, and loads all of MLflow to do so: a second.
+    usage.tag_callbacks = lambda callbacks: False  # pyright: ignore
     scratch = cluster.scratch.resolve()
 
     def assign(entry: Entry) -> dict[str, Any]:
